@@ -1,0 +1,50 @@
+/*
+ * qengine/engine.h - engines: found at run time, chosen by quantized_engine.
+ *
+ * Choice of the engine for quantized ops: qe_set_engine or a session's option > QUANTIZED_ENGINE > the best usable
+ * one. "none" is legal: float only. All functions here are thread-safe; a change affects plans made later.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef QENGINE_ENGINE_H
+#define QENGINE_ENGINE_H
+
+#include "qengine/base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct qe_engine_info {
+  const char *name;      /* NULL when the file never said */
+  const char *path;
+  const char *version, *vendor; /* NULL when unusable before they were known */
+  int usable;
+  const char *reason;    /* why not usable; "" when usable */
+  uint32_t kernels, observers;
+  const char *isa;       /* the ISA levels in use, "avx2 avx512vnni" */
+  int selected;          /* the engine quantized ops would use now */
+} qe_engine_info_t;
+
+typedef struct qe_engine_list qe_engine_list_t;
+
+/* Every candidate plugin, usable or not, sorted by name. Free with qe_engine_list_destroy. */
+QE_API qe_status_t qe_engine_list_create(qe_engine_list_t **out);
+QE_API uint32_t qe_engine_list_count(const qe_engine_list_t *list);
+QE_API const qe_engine_info_t *qe_engine_list_at(const qe_engine_list_t *list, uint32_t index);
+QE_API void qe_engine_list_destroy(qe_engine_list_t **list);
+
+/* Chooses the engine for plans made from now on; NULL goes back to QUANTIZED_ENGINE / the best usable. Errors: ENGINE,
+ * listing all candidates and why each was refused. */
+QE_API qe_status_t qe_set_engine(const char *name);
+/* The engine that would be used now ("none" included). Errors: ENGINE. */
+QE_API qe_status_t qe_get_engine(const char **name);
+/* Loads one plugin file and publishes what it offers. Errors: ENGINE with the step that failed and the reason. */
+QE_API qe_status_t qe_engine_load(const char *path);
+/* Number of threads for sessions that do not say; 0: QENGINE_THREADS, else all cores. */
+QE_API void qe_set_threads(uint32_t threads);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

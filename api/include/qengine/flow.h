@@ -1,0 +1,65 @@
+/*
+ * qengine/flow.h - the quantization flows.
+ *
+ * Static, as torch users know it:
+ *     qe_fuse(model); qe_prepare(model, mapping, &prepared); qe_calibrate(prepared, ...) per batch; qe_convert(prepared, &int8);
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef QENGINE_FLOW_H
+#define QENGINE_FLOW_H
+
+#include "qengine/qconfig.h"
+#include "qengine/session.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct qe_prepared qe_prepared_t; /* a float model with observers */
+typedef struct qe_report qe_report_t;     /* what a flow did, node by node */
+
+/* Conv/ConvTranspose/Linear + BatchNorm (+ Relu/Relu6/Clip), Linear+Relu, BatchNorm+Relu, Add+Relu, in place. */
+QE_API qe_status_t qe_fuse(qe_model_t *model);
+
+/* Puts observers on the model by the mapping. The model is cloned. Errors: NOT_FOUND (a rule that matches nothing). */
+QE_API qe_status_t qe_prepare(const qe_model_t *model, const qe_qconfig_mapping_t *mapping, const qe_session_options_t *options, qe_prepared_t **out);
+/* Runs one batch through the float model and feeds the observers. An empty batch is a no-op. NaN/Inf: NUMERIC error naming the tensor. */
+QE_API qe_status_t qe_calibrate(qe_prepared_t *prepared, uint32_t n_inputs, const qe_named_tensor_t *inputs);
+/* Batches seen so far. */
+QE_API uint64_t qe_prepared_batches(const qe_prepared_t *prepared);
+
+/* Observer state as a versioned file keyed by the model's hash and the mapping. Merge adds another state to this one. */
+QE_API qe_status_t qe_prepared_save_stats(const qe_prepared_t *prepared, const char *path, int overwrite);
+QE_API qe_status_t qe_prepared_load_stats(qe_prepared_t *prepared, const char *path);
+QE_API qe_status_t qe_prepared_merge_stats(qe_prepared_t *prepared, const char *path);
+
+/* Options of convert; zeroes are the defaults. */
+typedef struct qe_convert_options {
+  uint32_t struct_size;
+  int no_bias_correction;   /* 1: leave biases as they are */
+  int no_equalization;      /* 1: no cross-layer equalization */
+} qe_convert_options_t;
+/* The quantized model, and (report not NULL) what happened to each node. A never-observed tensor is a warning naming it. */
+QE_API qe_status_t qe_convert(qe_prepared_t *prepared, const qe_convert_options_t *options, qe_model_t **out, qe_report_t **report);
+QE_API void qe_prepared_destroy(qe_prepared_t **prepared);
+
+typedef struct qe_report_row {
+  const char *node, *op;
+  int quantized;
+  const char *reason;     /* why it stayed float, what was fused; "" */
+  double weight_sqnr_db;  /* of the quantized weight; NaN when there is none */
+  const char *weight_scheme, *activation_scheme; /* "int8 per_channel(0)", "uint8 per_tensor"; "-" */
+} qe_report_row_t;
+QE_API uint32_t qe_report_count(const qe_report_t *report);
+QE_API const qe_report_row_t *qe_report_at(const qe_report_t *report, uint32_t index);
+QE_API void qe_report_destroy(qe_report_t **report);
+
+/* Statistics files without a model: merge b into a (same model, same mapping), dump as JSON. */
+QE_API qe_status_t qe_stats_merge(const char *a, const char *b, const char *out_path, int overwrite);
+QE_API qe_status_t qe_stats_dump(const char *path, char **json); /* free with qe_string_free */
+
+#ifdef __cplusplus
+}
+#endif
+#endif
