@@ -61,6 +61,7 @@ typedef struct qe__node {
   qe__attr *attr;
   bool quantized;
   qe__act act;
+  bool dead;                /* killed: reads and writes nothing; qe__graph_sweep frees it */
 } qe__node;
 
 typedef struct qe__metadata {
@@ -76,24 +77,29 @@ typedef struct qe__graph {
   qe__value_id *inputs, *outputs; /* in the model's order; inputs never include initializers */
   qe__metadata *metadata;         /* ONNX metadata_props, in order */
   uint8_t model_hash[32];         /* SHA-256 of the file it came from; zero when built */
+  struct qe__names *names;        /* graph/names.h: names in use; a value's name changes only by qe__graph_rename_value */
 } qe__graph;
 
 qe_status_t qe__graph_create(qe__graph **out);
 void qe__graph_destroy(qe__graph **graph);
 qe_status_t qe__graph_clone(const qe__graph *g, qe__graph **out); /* constants are shared (retained) */
 
-/* Adds a value; name NULL: a fresh one; a taken name is refused. */
+/* Adds a value; name NULL: a fresh one; a taken name is refused (EXISTS). Pointers into g->values become invalid. */
 qe_status_t qe__graph_add_value(qe__graph *g, const char *name, qe_dtype_t dtype, qe__value_id *out);
 /* Adds a constant; takes one reference of its own on data; copies data's qparams into the value. */
 qe_status_t qe__graph_add_constant(qe__graph *g, const char *name, qe_tensor_t *data, qe__value_id *out);
+/* Gives a value another name; the old one becomes free. A name that another value has is refused (EXISTS). */
+qe_status_t qe__graph_rename_value(qe__graph *g, qe__value_id v, const char *name);
 qe_status_t qe__graph_add_input(qe__graph *g, qe__value_id v);
 qe_status_t qe__graph_add_output(qe__graph *g, qe__value_id v);
-/* Adds a node at the end (in/out copied); name NULL: a fresh one. */
+/* Adds a node at the end (in/out copied); name NULL: a fresh one; a taken name is refused (EXISTS); an unknown op is
+ * NOT_FOUND. *node (node may be NULL) belongs to the graph and keeps its address until it is swept. */
 qe_status_t qe__graph_add_node(qe__graph *g, const char *op, const char *name, uint32_t n_in, const qe__value_id *in,
                                uint32_t n_out, const qe__value_id *out, qe__node **node);
 qe_status_t qe__graph_set_metadata(qe__graph *g, const char *key, const char *value);
 const char *qe__graph_get_metadata(const qe__graph *g, const char *key);
-/* A name not used by any value / node yet, made from base ("conv1", "conv1_1", ...). Caller frees. */
+/* A name not used by any value / node yet, made from base ("conv1", "conv1_1", ...). Caller frees (qe__free); NULL when
+ * out of memory. The name is not reserved. */
 char *qe__graph_fresh_name(const qe__graph *g, const char *base);
 qe__value_id qe__graph_find_value(const qe__graph *g, const char *name); /* O(1) */
 
@@ -102,6 +108,7 @@ qe_status_t qe__node_set_float(qe__node *n, const char *name, float value);
 qe_status_t qe__node_set_string(qe__node *n, const char *name, const char *value);
 qe_status_t qe__node_set_ints(qe__node *n, const char *name, const int64_t *values, size_t count);
 qe_status_t qe__node_set_floats(qe__node *n, const char *name, const float *values, size_t count);
+qe_status_t qe__node_set_strings(qe__node *n, const char *name, const char *const *values, size_t count);
 qe_status_t qe__node_set_tensor(qe__node *n, const char *name, qe_tensor_t *tensor); /* retains */
 const qe__attr *qe__node_attr(const qe__node *n, const char *name); /* NULL when absent */
 int64_t qe__node_int(const qe__node *n, const char *name, int64_t fallback);
@@ -122,7 +129,10 @@ void qe__uses_free(qe__uses *uses);
 
 /* Every reader of `from` (and the graph's outputs) reads `to` instead. */
 void qe__graph_replace_uses(qe__graph *g, qe__value_id from, qe__value_id to);
-/* Removes nodes marked dead (qe__node_kill), then nodes and constants that nothing reads; keeps value ids' names. */
+/*
+ * Removes killed nodes (qe__node_kill), then nodes whose results nothing reads, then the data of constants that nothing
+ * reads. Value ids and names stay valid: a value that is left without producer and data is simply not used by anything.
+ */
 void qe__node_kill(qe__node *n);
 qe_status_t qe__graph_sweep(qe__graph *g);
 /* Topological order; a cycle is an error naming its nodes. Stable. */
