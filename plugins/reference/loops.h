@@ -1,0 +1,29 @@
+/*
+ * The hot inner loops, each vectorizable across outputs (never across a reduction), so that every build of them gives
+ * the same bits. loops.c is compiled twice: as it is, and by loops_avx2.c for AVX2+FMA.
+ */
+#ifndef QE_REFERENCE_LOOPS_H
+#define QE_REFERENCE_LOOPS_H
+
+#include <stdint.h>
+
+typedef struct ref_loops {
+  const char *name;
+  /* acc[i] = fma(x, w[i], acc[i]) */
+  void (*axpy_f32)(float *acc, const float *w, float x, int64_t n);
+  /* acc[i] = fma(x[i], w[i], acc[i]) */
+  void (*fma_f32)(float *acc, const float *x, const float *w, int64_t n);
+  /* for k ascending: acc[i] = fma(x[k * x_step], w[k * w_step + i], acc[i]); i < n */
+  void (*panel_f32)(float *acc, int64_t n, const float *x, int64_t x_step, const float *w, int64_t w_step, int64_t k);
+  /* acc[i] += x[i] */
+  void (*add_f32)(float *acc, const float *x, int64_t n);
+  /* y[i] = act(acc[i] + bias[i]); bias NULL: act(acc[i]) */
+  void (*finish_f32)(float *y, const float *acc, const float *bias, float lo, float hi, int64_t n);
+} ref_loops;
+
+extern const ref_loops ref_loops_baseline;
+#if defined(__x86_64__)
+extern const ref_loops ref_loops_avx2;
+#endif
+
+#endif
