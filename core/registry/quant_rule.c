@@ -1,0 +1,18 @@
+/* Where a node's attributes refine its op's quantization rule. */
+#include "registry/quant_rule.h"
+
+#include <string.h>
+
+static bool is_nearest_resize(const qe__node *n) {
+  return n->op->id == QE__OP_Resize && strcmp(qe__node_string(n, "mode", "nearest"), "nearest") == 0;
+}
+
+qe__qrule qe__node_qrule(const qe__node *n) { return is_nearest_resize(n) ? QE__Q_SHARE : n->op->qrule; }
+
+qe__qexec qe__node_qexec(const qe__node *n) { return is_nearest_resize(n) ? QE__X_MOVE : n->op->qexec; }
+
+bool qe__op_is_weighted(uint16_t id) {
+  return id == QE__OP_Conv || id == QE__OP_ConvTranspose || id == QE__OP_Gemm || id == QE__OP_MatMul;
+}
+
+bool qe__dtype_is_code8(qe_dtype_t dtype) { return dtype == QE_UINT8 || dtype == QE_INT8; }

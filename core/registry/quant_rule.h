@@ -1,0 +1,15 @@
+/* The quantization rule of a node: the op's row of ops.def, refined where an attribute decides. */
+#ifndef QE_CORE_QUANT_RULE_H
+#define QE_CORE_QUANT_RULE_H
+
+#include "graph/graph.h"
+
+/* Resize by nearest neighbour only moves codes; every other node has its op's rule. */
+qe__qrule qe__node_qrule(const qe__node *n);
+qe__qexec qe__node_qexec(const qe__node *n);
+/* Conv, ConvTranspose, Gemm, MatMul: the ops with a weight. */
+bool qe__op_is_weighted(uint16_t id);
+/* int8 or uint8. */
+bool qe__dtype_is_code8(qe_dtype_t dtype);
+
+#endif
