@@ -1,0 +1,111 @@
+/* Recurrent layers: LSTM, GRU, RNN in ONNX layouts. */
+#include <string.h>
+
+#include "registry/infer.h"
+
+typedef struct sizes {
+  int64_t steps, batch, inputs, hidden, directions, gates;
+  bool batch_first;
+} sizes;
+
+/* Only the default activations (and Relu in place of RNN's Tanh) have kernels. *relu: RNN with Relu. */
+static qe_status_t check_activations(const qe__infer_ctx *c, const sizes *s, bool *relu) {
+  static const char *const lstm[] = {"Sigmoid", "Tanh", "Tanh"}, *const gru[] = {"Sigmoid", "Tanh"}, *const rnn[] = {"Tanh"};
+  const uint16_t op = c->node->op->id;
+  const char *const *wanted = op == QE__OP_LSTM ? lstm : op == QE__OP_GRU ? gru : rnn;
+  const size_t per_direction = op == QE__OP_LSTM ? 3 : op == QE__OP_GRU ? 2 : 1;
+  const qe__attr *a = qe__node_attr(c->node, "activations");
+  *relu = false;
+  if (a == NULL) return QE_OK;
+  if (a->kind != QE__ATTR_STRINGS || a->count != per_direction * (size_t)s->directions) {
+    return qe__fail(QE_ERROR_FORMAT, "attribute 'activations' does not hold %llu names per direction", (unsigned long long)per_direction);
+  }
+  *relu = op == QE__OP_RNN && strcmp(a->strings[0], "Relu") == 0;
+  for (size_t i = 0; i < a->count; i++) {
+    const char *want = *relu ? "Relu" : wanted[i % per_direction];
+    if (strcmp(a->strings[i], want) != 0) {
+      return qe__fail(QE_ERROR_UNSUPPORTED, "activation '%.40s' is not supported; '%s' was expected", a->strings[i], want);
+    }
+  }
+  return QE_OK;
+}
+
+static qe_status_t read_attributes(qe__infer_ctx *c, sizes *s) {
+  static const char *const directions[] = {"forward", "reverse", "bidirectional", NULL};
+  bool input_forget, reset, relu;
+  float clip;
+  QE_TRY(qe__attr_choice(c, "direction", directions, 0, &c->params->mode));
+  s->directions = c->params->mode == 2 ? 2 : 1;
+  QE_TRY(qe__attr_flag(c, "layout", false, &s->batch_first));
+  QE_TRY(qe__attr_flag(c, "input_forget", false, &input_forget));
+  QE_TRY(qe__attr_flag(c, "linear_before_reset", false, &reset));
+  QE_TRY(qe__attr_float(c, "clip", 0.0f, &clip));
+  QE_TRY(check_activations(c, s, &relu));
+  if (input_forget) return qe__fail(QE_ERROR_UNSUPPORTED, "attribute 'input_forget' is 1; coupled gates are not supported");
+  if (clip != 0.0f) return qe__fail(QE_ERROR_UNSUPPORTED, "attribute 'clip' is %g; clipping in recurrent layers is not supported", (double)clip);
+  c->params->axis = s->batch_first;
+  c->params->coord = reset;
+  c->params->nearest = relu;
+  return QE_OK;
+}
+
+/* Input i, when given, has this shape. */
+static qe_status_t need_shape(const qe__infer_ctx *c, uint32_t i, const char *what, uint32_t rank, int64_t d0, int64_t d1, int64_t d2) {
+  if (!qe__has(c, i)) return QE_OK;
+  const int64_t want[3] = {d0, d1, d2};
+  bool same = c->in[i].rank == rank;
+  for (uint32_t d = 0; same && d < rank; d++) same = c->in[i].dims[d] == want[d];
+  if (same) return QE_OK;
+  char found[200], expected[200];
+  return qe__fail(QE_ERROR_SHAPE, "input %u (%s) has shape %s; %s was expected", (unsigned)i, what, qe__in_text(c, i, found, sizeof found),
+                  qe__dims_text(rank, want, expected, sizeof expected));
+}
+
+static qe_status_t check_inputs(qe__infer_ctx *c, const sizes *s) {
+  int64_t rows, bias, peepholes;
+  QE_TRY(qe__dim_mul(s->gates, s->hidden, &rows));
+  QE_TRY(qe__dim_mul(2, rows, &bias));
+  QE_TRY(qe__dim_mul(3, s->hidden, &peepholes));
+  QE_TRY(need_shape(c, 1, "W", 3, s->directions, rows, s->inputs));
+  QE_TRY(need_shape(c, 2, "R", 3, s->directions, rows, s->hidden));
+  QE_TRY(need_shape(c, 3, "B", 2, s->directions, bias, 0));
+  QE_TRY(need_shape(c, 4, "sequence_lens", 1, s->batch, 0, 0));
+  for (uint32_t i = 5; i < 7; i++) {
+    const char *what = i == 5 ? "initial_h" : "initial_c";
+    QE_TRY(s->batch_first ? need_shape(c, i, what, 3, s->batch, s->directions, s->hidden) : need_shape(c, i, what, 3, s->directions, s->batch, s->hidden));
+  }
+  QE_TRY(need_shape(c, 7, "P", 2, s->directions, peepholes, 0));
+  QE_TRY(qe__need_type(c, 0, QE__T_FLOAT));
+  for (uint32_t i = 1; i < c->n_in; i++) {
+    if (i != 4 && qe__has(c, i)) QE_TRY(qe__need_same_type(c, i));
+  }
+  if (qe__has(c, 4) && c->in[4].dtype != QE_INT32) {
+    return qe__fail(QE_ERROR_DTYPE, "input 4 (sequence_lens) is %s; int32 was expected", qe_dtype_name(c->in[4].dtype));
+  }
+  return QE_OK;
+}
+
+qe_status_t qe__infer_rnn(qe__infer_ctx *c) {
+  const uint16_t op = c->node->op->id;
+  sizes s = {.gates = op == QE__OP_LSTM ? 4 : op == QE__OP_GRU ? 3 : 1};
+  int64_t hidden;
+  QE_TRY(qe__need_rank(c, 0, 3, 3));
+  QE_TRY(qe__need_rank(c, 1, 3, 3));
+  QE_TRY(qe__need_rank(c, 2, 3, 3));
+  QE_TRY(read_attributes(c, &s));
+  s.steps = c->in[0].dims[s.batch_first ? 1 : 0];
+  s.batch = c->in[0].dims[s.batch_first ? 0 : 1];
+  s.inputs = c->in[0].dims[2];
+  s.hidden = c->in[2].dims[2];
+  QE_TRY(qe__attr_int(c, "hidden_size", s.hidden, &hidden));
+  if (hidden != s.hidden || hidden < 1) {
+    return qe__fail(QE_ERROR_SHAPE, "attribute 'hidden_size' is %lld but R has %lld columns", (long long)hidden, (long long)s.hidden);
+  }
+  QE_TRY(check_inputs(c, &s));
+  const int64_t y[4] = {s.batch_first ? s.batch : s.steps, s.batch_first ? s.steps : s.directions, s.batch_first ? s.directions : s.batch, s.hidden};
+  const int64_t last[3] = {s.batch_first ? s.batch : s.directions, s.batch_first ? s.directions : s.batch, s.hidden};
+  qe__set_out(c, 0, c->in[0].dtype, 4, y);
+  qe__set_out(c, 1, c->in[0].dtype, 3, last);
+  qe__set_out(c, 2, c->in[0].dtype, 3, last);
+  return QE_OK;
+}
