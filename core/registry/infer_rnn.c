@@ -8,23 +8,23 @@ typedef struct sizes {
   bool batch_first;
 } sizes;
 
-/* Only the default activations (and Relu in place of RNN's Tanh) have kernels. *relu: RNN with Relu. */
-static qe_status_t check_activations(const qe__infer_ctx *c, const sizes *s, bool *relu) {
-  static const char *const lstm[] = {"Sigmoid", "Tanh", "Tanh"}, *const gru[] = {"Sigmoid", "Tanh"}, *const rnn[] = {"Tanh"};
+/* Names of activations, per direction, into perm (docs/kernels.md). */
+static qe_status_t read_activations(qe__infer_ctx *c, const sizes *s) {
+  static const char *const names[] = {"", "Tanh", "Sigmoid", "Relu"}; /* by QE_RNN_* */
   const uint16_t op = c->node->op->id;
-  const char *const *wanted = op == QE__OP_LSTM ? lstm : op == QE__OP_GRU ? gru : rnn;
   const size_t per_direction = op == QE__OP_LSTM ? 3 : op == QE__OP_GRU ? 2 : 1;
   const qe__attr *a = qe__node_attr(c->node, "activations");
-  *relu = false;
   if (a == NULL) return QE_OK;
   if (a->kind != QE__ATTR_STRINGS || a->count != per_direction * (size_t)s->directions) {
     return qe__fail(QE_ERROR_FORMAT, "attribute 'activations' does not hold %llu names per direction", (unsigned long long)per_direction);
   }
-  *relu = op == QE__OP_RNN && strcmp(a->strings[0], "Relu") == 0;
   for (size_t i = 0; i < a->count; i++) {
-    const char *want = *relu ? "Relu" : wanted[i % per_direction];
-    if (strcmp(a->strings[i], want) != 0) {
-      return qe__fail(QE_ERROR_UNSUPPORTED, "activation '%.40s' is not supported; '%s' was expected", a->strings[i], want);
+    int64_t *slot = &c->params->perm[3 * (i / per_direction) + i % per_direction];
+    for (int64_t k = QE_RNN_TANH; k <= QE_RNN_RELU; k++) {
+      if (strcmp(a->strings[i], names[k]) == 0) *slot = k;
+    }
+    if (*slot == QE_RNN_DEFAULT) {
+      return qe__fail(QE_ERROR_UNSUPPORTED, "activation '%.40s' is not supported; Tanh, Sigmoid and Relu are", a->strings[i]);
     }
   }
   return QE_OK;
@@ -32,21 +32,18 @@ static qe_status_t check_activations(const qe__infer_ctx *c, const sizes *s, boo
 
 static qe_status_t read_attributes(qe__infer_ctx *c, sizes *s) {
   static const char *const directions[] = {"forward", "reverse", "bidirectional", NULL};
-  bool input_forget, reset, relu;
-  float clip;
+  bool variant;
   QE_TRY(qe__attr_choice(c, "direction", directions, 0, &c->params->mode));
   s->directions = c->params->mode == 2 ? 2 : 1;
   QE_TRY(qe__attr_flag(c, "layout", false, &s->batch_first));
-  QE_TRY(qe__attr_flag(c, "input_forget", false, &input_forget));
-  QE_TRY(qe__attr_flag(c, "linear_before_reset", false, &reset));
-  QE_TRY(qe__attr_float(c, "clip", 0.0f, &clip));
-  QE_TRY(check_activations(c, s, &relu));
-  if (input_forget) return qe__fail(QE_ERROR_UNSUPPORTED, "attribute 'input_forget' is 1; coupled gates are not supported");
-  if (clip != 0.0f) return qe__fail(QE_ERROR_UNSUPPORTED, "attribute 'clip' is %g; clipping in recurrent layers is not supported", (double)clip);
+  QE_TRY(qe__attr_flag(c, c->node->op->id == QE__OP_GRU ? "linear_before_reset" : "input_forget", false, &variant));
+  QE_TRY(qe__attr_float(c, "clip", c->params->clip_hi, &c->params->clip_hi));
+  if (!(c->params->clip_hi > 0.0f)) {
+    return qe__fail(QE_ERROR_NUMERIC, "attribute 'clip' is %g; a positive number was expected", (double)c->params->clip_hi);
+  }
   c->params->axis = s->batch_first;
-  c->params->coord = reset;
-  c->params->nearest = relu;
-  return QE_OK;
+  c->params->select_last_index = variant;
+  return read_activations(c, s);
 }
 
 /* Input i, when given, has this shape. */
