@@ -1,0 +1,64 @@
+/* Geometry of convolutions and pools (window.h). */
+#include "window.h"
+
+void ref_window_init(ref_window *g, const qe_problem *p) {
+  const qe_op_params *a = p->params;
+  const qe_operand *x = p->in[0], *y = p->out[0];
+  const uint32_t lead = 3 - a->spatial;
+  *g = (ref_window){.batch = x->dims[0],
+                    .channels = x->dims[1],
+                    .out_channels = y->dims[1],
+                    .x_batch = x->strides[0],
+                    .x_channel = x->strides[1],
+                    .y_batch = y->strides[0],
+                    .y_channel = y->strides[1]};
+  for (uint32_t d = 0; d < 3; ++d) {
+    const bool given = d >= lead;
+    const uint32_t s = given ? d - lead : 0;
+    g->in[d] = given ? x->dims[2 + s] : 1;
+    g->out[d] = given ? y->dims[2 + s] : 1;
+    g->kernel[d] = given ? a->kernel[s] : 1;
+    g->stride[d] = given ? a->stride[s] : 1;
+    g->dilation[d] = given ? a->dilation[s] : 1;
+    g->pad[d] = given ? a->pad_begin[s] : 0;
+    g->pad_end[d] = given ? a->pad_end[s] : 0;
+    g->x_step[d] = given ? x->strides[2 + s] : 0;
+    g->y_step[d] = given ? y->strides[2 + s] : 0;
+  }
+  g->pixels = g->batch * g->out[0] * g->out[1] * g->out[2];
+  g->taps = g->kernel[0] * g->kernel[1] * g->kernel[2];
+}
+
+int ref_window_check(const qe_problem *p, char *reason, size_t reason_size) {
+  const qe_op_params *a = p->params;
+  if (a->spatial < 1 || a->spatial > QE_MAX_SPATIAL)
+    return ref_refuse(reason, reason_size, "%s: %u spatial dimensions, expected 1 to 3", p->op, a->spatial);
+  if (p->in[0]->rank != a->spatial + 2 || p->out[0]->rank != a->spatial + 2)
+    return ref_refuse(reason, reason_size, "%s: x has rank %d and y rank %d, expected %u for %u spatial dimensions", p->op,
+                      p->in[0]->rank, p->out[0]->rank, a->spatial + 2, a->spatial);
+  for (uint32_t i = 0; i < a->spatial; ++i)
+    if (a->kernel[i] < 1 || a->stride[i] < 1 || a->dilation[i] < 1)
+      return ref_refuse(reason, reason_size, "%s: kernel %lld, stride %lld, dilation %lld along spatial dimension %u, expected >= 1",
+                        p->op, (long long)a->kernel[i], (long long)a->stride[i], (long long)a->dilation[i], i);
+  return 1;
+}
+
+ref_pixel ref_window_pixel(const ref_window *g, int64_t pixel) {
+  ref_pixel at;
+  at.at[2] = pixel % g->out[2];
+  pixel /= g->out[2];
+  at.at[1] = pixel % g->out[1];
+  pixel /= g->out[1];
+  at.at[0] = pixel % g->out[0];
+  at.n = pixel / g->out[0];
+  return at;
+}
+
+void ref_window_range(const ref_window *g, int d, int64_t at, int64_t *begin, int64_t *end) {
+  const int64_t first = at * g->stride[d] - g->pad[d]; /* input position of tap 0 */
+  const int64_t dilation = g->dilation[d];
+  const int64_t lo = first < 0 ? ref_ceil_div(-first, dilation) : 0;
+  const int64_t hi = g->in[d] > first ? ref_ceil_div(g->in[d] - first, dilation) : 0;
+  *begin = ref_min64(lo, g->kernel[d]);
+  *end = ref_max64(ref_min64(hi, g->kernel[d]), *begin);
+}
