@@ -1,0 +1,92 @@
+/*
+ * Which nodes become quantized. Ops with an integer kernel do; ops that move codes or look them up do when their
+ * input is already quantized (otherwise quantizing them gains nothing); everything else stays float, which computes
+ * the same as dequantize, float op, quantize.
+ */
+#include <string.h>
+
+#include "flow/flow_internal.h"
+#include "registry/quant_rule.h"
+
+bool qe__is_data_input(const qe__node *n, uint32_t i) {
+  if (i >= n->n_in || n->in[i] == QE__NO_VALUE) return false;
+  if (qe__op_is_weighted(n->op->id)) return i < 2;
+  switch (n->op->id) {
+    case QE__OP_Where: return i > 0;
+    case QE__OP_Gather: case QE__OP_GatherElements: return i == 0;
+    default: return n->op->kernel_in == 255 || i < n->op->kernel_in;
+  }
+}
+
+static bool is_float(const qe__graph *g, qe__value_id v) { return g->values[v].dtype == QE_FLOAT32; }
+
+static const char *refuse_weighted(const qe__graph *g, const qe__node *n, const qe_qconfig_t *qc) {
+  const bool constant_weight = g->values[n->in[1]].data != NULL;
+  if (!constant_weight && n->op->id != QE__OP_MatMul) return "its weight is not a constant";
+  if (constant_weight && qe__observer_config_is_none(&qc->weight)) return "its qconfig does not quantize the weight";
+  if (n->n_in > 2 && n->in[2] != QE__NO_VALUE) {
+    const qe_tensor_t *b = g->values[n->in[2]].data;
+    if (!b || b->dtype != QE_FLOAT32) return "its bias is not a float32 constant";
+    if (!constant_weight) return "it has a bias but no constant weight";
+  }
+  if (n->op->id == QE__OP_Gemm) {
+    if (qe__node_int(n, "transA", 0)) return "it transposes its input";
+    if (qe__node_float(n, "alpha", 1.0f) != 1.0f || qe__node_float(n, "beta", 1.0f) != 1.0f) return "alpha or beta is not 1";
+    const qe_tensor_t *w = g->values[n->in[1]].data, *b = n->n_in > 2 && n->in[2] != QE__NO_VALUE ? g->values[n->in[2]].data : NULL;
+    if (w->rank != 2) return "its weight is not a matrix";
+    const int64_t channels = w->dims[qe__node_int(n, "transB", 0) ? 0 : 1];
+    if (b && (b->count != channels || b->dims[b->rank - 1] != channels)) return "its bias is not one number per output";
+  }
+  return NULL;
+}
+
+static bool any_input(const qe__graph *g, const qe__node *n, const bool *quantized_value) {
+  (void)g;
+  for (uint32_t i = 0; i < n->n_in; i++) {
+    if (qe__is_data_input(n, i) && quantized_value[n->in[i]]) return true;
+  }
+  return false;
+}
+
+/* NULL: it will be quantized; else why not. */
+static const char *refusal(const qe__graph *g, const qe__node *n, const qe_qconfig_t *qc, const bool *quantized_value) {
+  const qe__qrule rule = qe__node_qrule(n);
+  if (n->quantized) return "it is quantized already";
+  if (rule == QE__Q_NEVER) return "not an op that is quantized";
+  if (!qc) return "the mapping keeps it float";
+  if (qe__observer_config_is_none(&qc->activation)) return "its qconfig does not quantize activations";
+  if (qe__node_qexec(n) == QE__X_FLOAT) return "has no integer form; float is as exact";
+  if (n->n_in == 0 || n->in[0] == QE__NO_VALUE || n->out[0] == QE__NO_VALUE) return "it has no input";
+  for (uint32_t i = 0; i < n->n_in; i++) {
+    if (qe__is_data_input(n, i) && !is_float(g, n->in[i])) return "its inputs are not float32";
+  }
+  if (qe__op_is_weighted(n->op->id)) return refuse_weighted(g, n, qc);
+  if (qe__node_qexec(n) == QE__X_KERNEL) return NULL;
+  if (!any_input(g, n, quantized_value)) return "its input is float";
+  if (rule == QE__Q_SHARE && !quantized_value[n->in[0]]) return "its input is float";
+  return NULL;
+}
+
+qe_status_t qe__decide(const qe__graph *g, const qe_qconfig_mapping_t *mapping, qe__decision *decision, bool *quantized_value) {
+  const qe_qconfig_t **configs = qe__calloc(g->n_nodes + 1, sizeof *configs);
+  if (!configs) return QE_ERROR_OUT_OF_MEMORY;
+  const qe_status_t status = qe__qconfig_resolve(mapping, g, configs);
+  memset(decision, 0, g->n_nodes * sizeof *decision);
+  memset(quantized_value, 0, g->n_values * sizeof *quantized_value);
+  for (uint32_t k = 0; k < g->n_nodes && status == QE_OK; k++) {
+    const qe__node *n = g->nodes[k];
+    qe__decision *d = &decision[k];
+    d->qconfig = configs[k];
+    d->reason = refusal(g, n, configs[k], quantized_value);
+    d->quantized = d->reason == NULL;
+    if (!d->quantized) continue;
+    d->reason = "";
+    d->shares_input = qe__node_qrule(n) == QE__Q_SHARE || strcmp(configs[k]->activation.observer, "reuse_input") == 0;
+    if (qe__op_is_weighted(n->op->id)) d->shares_input = false;
+    for (uint32_t i = 0; i < n->n_out; i++) {
+      if (n->out[i] != QE__NO_VALUE) quantized_value[n->out[i]] = true;
+    }
+  }
+  qe__free(configs);
+  return status;
+}

@@ -1,0 +1,56 @@
+/* What the files of the static flow share. */
+#ifndef QE_CORE_FLOW_INTERNAL_H
+#define QE_CORE_FLOW_INTERNAL_H
+
+#include "graph/graph.h"
+#include "observe/observe.h"
+#include "qconfig/qconfig.h"
+#include "qengine/flow.h"
+
+/* flow/fuse.c */
+qe_status_t qe__fuse(qe__graph *g);
+
+/* flow/dtypes.c: dtypes of computed values, as far as they follow from inputs, constants and attributes. */
+qe_status_t qe__infer_dtypes(qe__graph *g);
+
+/* ---- flow/decide.c: which nodes become quantized ---- */
+
+typedef struct qe__decision {
+  bool quantized;
+  bool shares_input;              /* the output has its first input's parameters */
+  const qe_qconfig_t *qconfig;    /* NULL: the mapping keeps it float */
+  const char *reason;             /* why it stays float; static text; "" */
+} qe__decision;
+
+/* One decision per node (n_nodes entries, zeroed by the callee). quantized_value: per value, computed by a quantized node. */
+qe_status_t qe__decide(const qe__graph *g, const qe_qconfig_mapping_t *mapping, qe__decision *decision, bool *quantized_value);
+/* Input i of a quantized node that stands for real numbers (data, weight), as opposed to bias, indices and shapes. */
+bool qe__is_data_input(const qe__node *n, uint32_t i);
+
+/* ---- flow/weights.c: constants of a quantized node ---- */
+
+/* The axis that output channels run along, or -1 (per tensor only). */
+int32_t qe__weight_axis(const qe__graph *g, const qe__node *n);
+/* Quantizes a float constant by an observer config; bound (NULL or one per channel): smallest scale of each channel. */
+qe_status_t qe__quantize_constant(const qe_tensor_t *w, const qe_observer_config_t *config, int32_t axis, const float *bound,
+                                  const char *what, qe_tensor_t **out, double *sqnr_db);
+/* bias_i32 = rne(b / (sx * sw_c)), saturated with a warning. channels: number of output channels. */
+qe_status_t qe__quantize_bias(const qe_tensor_t *b, int64_t channels, float sx, const qe_qparams_t *w, const char *what, qe_tensor_t **out);
+/* 10 log10(sum x^2 / sum (x - y)^2); +inf when equal. Sums in double, in order. */
+double qe__sqnr_db(const float *x, const float *y, int64_t n);
+
+/* ---- flow/prepare.c ---- */
+
+struct qe_prepared {
+  qe_model_t *model;              /* a fused or unfused float model, cloned */
+  qe_qconfig_mapping_t *mapping;
+  qe_session_t *session;
+  qe__decision *decision;         /* per node */
+  bool *quantized_value;          /* per value */
+  qe__observer **observer;        /* per value, or NULL */
+  int32_t *watched;               /* values with observers, ascending */
+  uint32_t n_watched;
+  uint64_t batches;
+};
+
+#endif

@@ -1,0 +1,107 @@
+/* Prepare and calibrate: observers on the values that need parameters, fed by the float model. */
+#include <string.h>
+
+#include "base/log.h"
+#include "flow/flow_internal.h"
+#include "graph/model.h"
+#include "registry/quant_rule.h"
+
+/* The output of a quantized node is observed unless its parameters are given or shared. */
+static bool observes_output(const qe__node *n, const qe__decision *d) {
+  const qe__qrule rule = qe__node_qrule(n);
+  return d->quantized && !d->shares_input && (rule == QE__Q_OBSERVED || rule == QE__Q_SHARE_ALL);
+}
+
+static qe_status_t watch(qe_prepared_t *p, qe__value_id v, const qe_observer_config_t *config) {
+  qe_observer_config_t c = *config;
+  if (p->observer[v]) return QE_OK;
+  if (strcmp(c.observer, "reuse_input") == 0) { /* nothing to reuse here: watch it plainly */
+    memcpy(c.observer, "histogram", sizeof "histogram");
+  }
+  return qe__observer_create(&c, p->model->graph->values[v].name, &p->observer[v]);
+}
+
+static qe_status_t place_observers(qe_prepared_t *p) {
+  const qe__graph *g = p->model->graph;
+  for (uint32_t k = 0; k < g->n_nodes; k++) {
+    const qe__node *n = g->nodes[k];
+    const qe__decision *d = &p->decision[k];
+    if (!d->quantized) continue;
+    for (uint32_t i = 0; i < n->n_in; i++) {
+      if (qe__is_data_input(n, i) && !g->values[n->in[i]].data && !p->quantized_value[n->in[i]]) QE_TRY(watch(p, n->in[i], &d->qconfig->activation));
+    }
+    for (uint32_t i = 0; i < n->n_out && observes_output(n, d); i++) {
+      if (n->out[i] != QE__NO_VALUE) QE_TRY(watch(p, n->out[i], &d->qconfig->activation));
+    }
+  }
+  p->watched = qe__calloc(g->n_values + 1, sizeof *p->watched);
+  if (!p->watched) return QE_ERROR_OUT_OF_MEMORY;
+  for (uint32_t v = 0; v < g->n_values; v++) {
+    if (p->observer[v]) p->watched[p->n_watched++] = (int32_t)v;
+  }
+  return QE_OK;
+}
+
+qe_status_t qe_prepare(const qe_model_t *model, const qe_qconfig_mapping_t *mapping, const qe_session_options_t *options, qe_prepared_t **out) {
+  qe_status_t status;
+  QE_CHECK_ARG(out, "out is NULL");
+  *out = NULL;
+  QE_CHECK_ARG(model && mapping, "model or mapping is NULL");
+  qe_prepared_t *p = qe__calloc(1, sizeof *p);
+  if (!p) return QE_ERROR_OUT_OF_MEMORY;
+  QE_TRY_GOTO(qe_model_clone(model, &p->model), fail);
+  QE_TRY_GOTO(qe__qconfig_mapping_clone(mapping, &p->mapping), fail);
+  qe__graph *g = p->model->graph;
+  QE_TRY_GOTO(qe__infer_dtypes(g), fail);
+  p->decision = qe__calloc(g->n_nodes + 1, sizeof *p->decision);
+  p->quantized_value = qe__calloc(g->n_values + 1, sizeof *p->quantized_value);
+  p->observer = qe__calloc(g->n_values + 1, sizeof *p->observer);
+  if (!p->decision || !p->quantized_value || !p->observer) {
+    status = QE_ERROR_OUT_OF_MEMORY;
+    goto fail;
+  }
+  QE_TRY_GOTO(qe__decide(g, p->mapping, p->decision, p->quantized_value), fail);
+  QE_TRY_GOTO(place_observers(p), fail);
+  QE_TRY_GOTO(qe_session_create(p->model, options, &p->session), fail);
+  *out = p;
+  return QE_OK;
+fail:
+  qe_prepared_destroy(&p);
+  return status;
+}
+
+void qe_prepared_destroy(qe_prepared_t **prepared) {
+  qe_prepared_t *p = prepared ? *prepared : NULL;
+  if (!p) return;
+  qe_session_destroy(&p->session);
+  if (p->observer) {
+    for (uint32_t v = 0; v < p->model->graph->n_values; v++) qe__observer_destroy(&p->observer[v]);
+  }
+  qe__free(p->observer);
+  qe__free(p->watched);
+  qe__free(p->quantized_value);
+  qe__free(p->decision);
+  qe_qconfig_mapping_destroy(&p->mapping);
+  qe_model_destroy(&p->model);
+  qe__free(p);
+  *prepared = NULL;
+}
+
+static qe_status_t feed(void *arg, int32_t value, const qe_tensor_t *tensor) {
+  qe_prepared_t *p = arg;
+  return qe__observer_observe(p->observer[value], tensor);
+}
+
+qe_status_t qe_calibrate(qe_prepared_t *p, uint32_t n_inputs, const qe_named_tensor_t *inputs) {
+  QE_CHECK_ARG(p, "prepared is NULL");
+  QE_CHECK_ARG(n_inputs == 0 || inputs, "inputs is NULL");
+  for (uint32_t i = 0; i < n_inputs; i++) {
+    QE_CHECK_ARG(inputs[i].tensor, "an input's tensor is NULL");
+    if (qe_tensor_count(inputs[i].tensor) == 0) return QE_OK;
+  }
+  QE_TRY(qe_session_run_tapped(p->session, n_inputs, inputs, p->n_watched, p->watched, feed, p));
+  p->batches++;
+  return QE_OK;
+}
+
+uint64_t qe_prepared_batches(const qe_prepared_t *prepared) { return prepared ? prepared->batches : 0; }
