@@ -41,7 +41,7 @@ bool qe__dtype_valid(int64_t onnx_data_type);
 bool qe__dtype_integer_range(qe_dtype_t dtype, int32_t *min, int32_t *max); /* of quantizable types */
 qe_dtype_t qe__dtype_from_name(const char *name); /* also "qint8", "quint8", "qint32"; NONE when unknown */
 
-/* A tensor over memory it does not copy; release(data, arg) is called once at the end. */
+/* A tensor over memory it does not copy; release(data, arg) is called once at the end. On error data stays the caller's. */
 qe_status_t qe__tensor_wrap(qe_dtype_t dtype, uint32_t rank, const int64_t *dims, void *data,
                             void (*release)(void *data, void *arg), void *arg, qe_tensor_t **out);
 /* Same elements, other shape (same count): shares nothing, copies. */
