@@ -67,6 +67,7 @@ static qe_status_t clone_node(qe__graph *copy, const qe__node *n) {
   QE_TRY(qe__graph_add_node(copy, n->op->name, n->name, n->n_in, n->in, n->n_out, n->out, &c));
   c->quantized = n->quantized;
   c->act = n->act;
+  if (n->channel_stats != NULL) c->channel_stats = qe_tensor_retain(n->channel_stats);
   if (n->origin != NULL) {
     c->origin = qe__strdup(n->origin);
     if (c->origin == NULL) return QE_ERROR_OUT_OF_MEMORY;

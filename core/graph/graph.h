@@ -61,6 +61,8 @@ typedef struct qe__node {
   qe__attr *attr;
   bool quantized;
   qe__act act;
+  qe_tensor_t *channel_stats; /* float32 [2, channels]: mean and deviation of each output channel before `act`, as the
+                                 BatchNorm folded into this node promises them; or NULL. Never in a file. */
   bool dead;                /* killed: reads and writes nothing; qe__graph_sweep frees it */
 } qe__node;
 

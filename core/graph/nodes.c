@@ -68,6 +68,7 @@ void qe__node_destroy(qe__node *n) {
   qe__free(n->out);
   qe__free(n->name);
   qe__free(n->origin);
+  qe_tensor_release(&n->channel_stats);
   qe__free(n);
 }
 
