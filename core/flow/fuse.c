@@ -123,6 +123,20 @@ static bool plain_gemm(const qe__node *n) {
   return n->op->id != QE__OP_Gemm || (qe__node_float(n, "alpha", 1.0f) == 1.0f && qe__node_float(n, "beta", 1.0f) == 1.0f);
 }
 
+/* What the BatchNorm says about the channels it makes: mean beta, deviation |gamma|. Used by equalization. */
+static qe_status_t keep_channel_stats(qe__node *n, int64_t channels, const float *gamma, const float *beta) {
+  qe_tensor_t *t = NULL;
+  QE_TRY(qe_tensor_create(QE_FLOAT32, 2, (int64_t[]){2, channels}, &t));
+  float *stats = t->data;
+  for (int64_t c = 0; c < channels; c++) {
+    stats[c] = beta[c];
+    stats[channels + c] = fabsf(gamma[c]);
+  }
+  qe_tensor_release(&n->channel_stats);
+  n->channel_stats = t;
+  return QE_OK;
+}
+
 /* ---- the rules ---- */
 
 /* w' = w * (gamma * r), b' = (b - mean) * r * gamma + beta with r = 1 / sqrt(var + eps): torch's fuse_conv_bn_weights. */
@@ -156,6 +170,7 @@ static qe_status_t fold_batch_norm(fuser *f, qe__node *n, qe__node *bn, bool *do
   for (int64_t i = 0; i < folded->count; i++) values[i] *= factor[channel_of(&view, i)];
   QE_TRY_GOTO(set_constant(f, n, 1, folded, ".folded"), done);
   QE_TRY_GOTO(write_bias(f, n, view.channels, bias, ".folded"), done);
+  QE_TRY_GOTO(keep_channel_stats(n, view.channels, gamma, beta), done);
   QE_TRY_GOTO(merge(f, n, bn), done);
   n->act = bn->act;
   *done = true;
