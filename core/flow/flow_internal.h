@@ -10,6 +10,9 @@
 /* flow/fuse.c */
 qe_status_t qe__fuse(qe__graph *g);
 
+/* flow/equalize.c: scales channels of a fused float graph, in place. */
+qe_status_t qe__equalize(qe__graph *g);
+
 /* flow/dtypes.c: dtypes of computed values, as far as they follow from inputs, constants and attributes. */
 qe_status_t qe__infer_dtypes(qe__graph *g);
 

@@ -120,9 +120,9 @@ static bool same_dims(const qe__operand_info *a, const qe__operand_info *b) {
   return a->rank == b->rank && memcmp(a->dims, b->dims, a->rank * sizeof a->dims[0]) == 0;
 }
 
-/* Ops whose other inputs are parameters of the first one. */
-static bool only_first_is_data(uint16_t id) {
-  return id == QE__OP_QuantizeLinear || id == QE__OP_DequantizeLinear || id == QE__OP_Lookup;
+/* Ops of several equal operands broadcast; in every other op the inputs after the first are parameters of it. */
+static bool only_first_is_data(const qe__op_schema *op) {
+  return op->infer != qe__infer_binary && op->infer != qe__infer_compare && op->infer != qe__infer_logical && op->infer != qe__infer_where;
 }
 
 typedef struct layouts {
@@ -152,12 +152,12 @@ static bool layouts_for(const qe__planner *p, const qe__node *n, uint32_t n_in, 
     case QE_LAYOUT_SAME: {
       bool last = false;
       for (uint32_t i = 0; i < n_in; i++) {
-        if (n->in[i] == QE__NO_VALUE || (i > 0 && only_first_is_data(n->op->id))) continue;
+        if (n->in[i] == QE__NO_VALUE || (i > 0 && only_first_is_data(n->op))) continue;
         if (!same_dims(&p->info[n->in[i]], &p->info[y])) return false;
         last = last || (!has_layout(p, n->in[i], QE_LAYOUT_ROW_MAJOR) && has_layout(p, n->in[i], QE_LAYOUT_CHANNELS_LAST));
       }
       for (uint32_t i = 0; i < n_in && last; i++) {
-        if (i == 0 || !only_first_is_data(n->op->id)) out->in[i] = QE_LAYOUT_CHANNELS_LAST;
+        if (i == 0 || !only_first_is_data(n->op)) out->in[i] = QE_LAYOUT_CHANNELS_LAST;
       }
       out->out = last ? QE_LAYOUT_CHANNELS_LAST : QE_LAYOUT_ROW_MAJOR;
       return true;
