@@ -42,6 +42,9 @@ int ref_conv_supports(void *self, const qe_problem *p, char *reason, size_t reas
     if (w->dims[2 + i] != p->params->kernel[i])
       return ref_refuse(reason, reason_size, "Conv: weight dimension %u is %lld, expected the kernel's %lld", 2 + i,
                         (long long)w->dims[2 + i], (long long)p->params->kernel[i]);
+  if (ref_has_in(p, 2) && (p->in[2]->dtype != QE_DT_F32 || p->in[2]->count != y->dims[1]))
+    return ref_refuse(reason, reason_size, "Conv: bias has %lld elements of %s, expected %lld of float32", (long long)p->in[2]->count,
+                      ref_dtype_name(p->in[2]->dtype), (long long)y->dims[1]);
   return 1;
 }
 

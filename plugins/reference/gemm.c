@@ -32,6 +32,8 @@ int ref_gemm_supports(void *self, const qe_problem *p, char *reason, size_t reas
                       (long long)k, (long long)g.n, (long long)p->out[0]->dims[0], (long long)p->out[0]->dims[1]);
   if (ref_has_in(p, 2)) {
     const qe_operand *c = p->in[2];
+    if (c->dtype != QE_DT_F32)
+      return ref_refuse(reason, reason_size, "Gemm: c is %s, expected float32", ref_dtype_name(c->dtype));
     for (uint32_t i = 0; i < c->rank; ++i)
       if (c->rank > 2 || (c->dims[i] != 1 && c->dims[i] != p->out[0]->dims[2 - c->rank + i]))
         return ref_refuse(reason, reason_size, "Gemm: c of rank %d does not broadcast to the output", c->rank);

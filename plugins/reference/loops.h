@@ -17,8 +17,16 @@ typedef struct ref_loops {
   void (*panel_f32)(float *acc, int64_t n, const float *x, int64_t x_step, const float *w, int64_t w_step, int64_t k);
   /* acc[i] += x[i] */
   void (*add_f32)(float *acc, const float *x, int64_t n);
-  /* y[i] = act(acc[i] + bias[i]); bias NULL: act(acc[i]) */
+  /* acc[i] = the larger of acc[i] and x[i]; acc[i] when equal, NaN when one is NaN */
+  void (*max_f32)(float *acc, const float *x, int64_t n);
+  /* y[i] = act(acc[i] + bias[i]); bias NULL: act(acc[i]); y may be acc */
   void (*finish_f32)(float *y, const float *acc, const float *bias, float lo, float hi, int64_t n);
+  /* acc[i] += x[0] * w[i] + x[1] * w[w_step + i] + ... (k terms); i < n. Sums beyond int32 wrap. */
+  void (*panel_i16)(int32_t *acc, int64_t n, const int16_t *x, const int16_t *w, int64_t w_step, int64_t k);
+  /* acc[i] += x[i] * w[i] */
+  void (*products_i16)(int32_t *acc, const int16_t *x, const int16_t *w, int64_t n);
+  /* q[i] = low byte of clamp(rne((float)acc[i] * m[i]) + z); NaN -> z; z, lo and hi within -255..255 */
+  void (*requantize_i32)(uint8_t *q, const int32_t *acc, const float *m, int32_t z, int32_t lo, int32_t hi, int64_t n);
 } ref_loops;
 
 extern const ref_loops ref_loops_baseline;

@@ -42,7 +42,7 @@ int ref_matmul_supports(void *self, const qe_problem *p, char *reason, size_t re
   if (a->dims[a->rank - 1] != k)
     return ref_refuse(reason, reason_size, "MatMul: rows of a have %lld elements, columns of b %lld",
                       (long long)a->dims[a->rank - 1], (long long)k);
-  if (ref_has_in(p, 2) && (p->in[2]->rank != 1 || b->rank < 2 || p->in[2]->dims[0] != b->dims[b->rank - 1]))
+  if (ref_has_in(p, 2) && (p->in[2]->dtype != p->out[0]->dtype || p->in[2]->rank != 1 || b->rank < 2 || p->in[2]->dims[0] != b->dims[b->rank - 1]))
     return ref_refuse(reason, reason_size, "MatMul: bias of rank %d and %lld elements, expected one per column of b", p->in[2]->rank,
                       (long long)p->in[2]->count);
   return 1;

@@ -75,6 +75,8 @@ void ref_iter_start(ref_iter *it, uint32_t rank, const int64_t *dims, const int6
 void ref_iter_next(ref_iter *it);
 /* The offset in elements of logical row-major element `linear`. */
 int64_t ref_offset(uint32_t rank, const int64_t *dims, const int64_t *strides, int64_t linear);
+/* Joins dimensions that one stride can walk and drops those of size 1; the row-major order stays. Returns the new rank. */
+uint32_t ref_box_merge(uint32_t rank, const int64_t *dims, const int64_t *strides, int64_t *new_dims, int64_t *new_strides);
 /* Strides of `o` seen as a tensor of `rank` dimensions aligned at the last one; 0 where it broadcasts. */
 void ref_broadcast_strides(const qe_operand *o, uint32_t rank, int64_t *strides);
 

@@ -39,13 +39,16 @@ STRIDED_SUM(ref_sum_f32, NO_PARAM, v)
 STRIDED_SUM(ref_sum_squares_f32, NO_PARAM, v * v)
 STRIDED_SUM(ref_sum_centered_f32, MEAN_PARAM, (v - mean) * (v - mean))
 
-#define BOX_SUM(name, EXTRA_PARAM, term)                                                                          \
+#define BOX_SUM(name, strided, EXTRA_PARAM, EXTRA_ARG, term)                                                        \
   float name(const float *x, uint32_t rank, const int64_t *dims, const int64_t *strides EXTRA_PARAM) {            \
-    int64_t n = 1;                                                                                                \
-    for (uint32_t i = 0; i < rank; ++i)                                                                           \
-      n *= dims[i];                                                                                               \
+    int64_t d[QE_MAX_RANK], s[QE_MAX_RANK], n = 1;                                                                \
+    const uint32_t r = ref_box_merge(rank, dims, strides, d, s);                                                  \
+    if (r <= 1)                                                                                                   \
+      return strided(x, r ? d[0] : 1, r ? s[0] : 1 EXTRA_ARG);                                                    \
+    for (uint32_t i = 0; i < r; ++i)                                                                              \
+      n *= d[i];                                                                                                  \
     ref_iter it;                                                                                                  \
-    ref_iter_start(&it, rank, dims, strides, 0);                                                                  \
+    ref_iter_start(&it, r, d, s, 0);                                                                              \
     float total = 0.0f;                                                                                           \
     for (int64_t begin = 0; begin < n; begin += REF_SUM_CHUNK) {                                                  \
       const int64_t count = ref_min64(REF_SUM_CHUNK, n - begin);                                                  \
@@ -58,6 +61,8 @@ STRIDED_SUM(ref_sum_centered_f32, MEAN_PARAM, (v - mean) * (v - mean))
     }                                                                                                             \
     return total;                                                                                                 \
   }
-BOX_SUM(ref_sum_box_f32, NO_PARAM, v)
-BOX_SUM(ref_sum_squares_box_f32, NO_PARAM, v * v)
-BOX_SUM(ref_sum_centered_box_f32, MEAN_PARAM, (v - mean) * (v - mean))
+#define NO_ARG
+#define MEAN_ARG , mean
+BOX_SUM(ref_sum_box_f32, ref_sum_f32, NO_PARAM, NO_ARG, v)
+BOX_SUM(ref_sum_squares_box_f32, ref_sum_squares_f32, NO_PARAM, NO_ARG, v * v)
+BOX_SUM(ref_sum_centered_box_f32, ref_sum_centered_f32, MEAN_PARAM, MEAN_ARG, (v - mean) * (v - mean))

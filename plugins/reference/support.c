@@ -89,6 +89,22 @@ int64_t ref_offset(uint32_t rank, const int64_t *dims, const int64_t *strides, i
   return offset;
 }
 
+uint32_t ref_box_merge(uint32_t rank, const int64_t *dims, const int64_t *strides, int64_t *new_dims, int64_t *new_strides) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < rank; ++i) {
+    if (dims[i] == 1)
+      continue;
+    if (n > 0 && new_strides[n - 1] == dims[i] * strides[i]) {
+      new_dims[n - 1] *= dims[i];
+      new_strides[n - 1] = strides[i];
+    } else {
+      new_dims[n] = dims[i];
+      new_strides[n++] = strides[i];
+    }
+  }
+  return n;
+}
+
 void ref_broadcast_strides(const qe_operand *o, uint32_t rank, int64_t *strides) {
   const uint32_t lead = rank - o->rank;
   for (uint32_t i = 0; i < rank; ++i)
