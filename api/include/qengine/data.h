@@ -16,7 +16,8 @@ extern "C" {
 
 /*
  * Reads the first (or, for .npz, the named or only) array; the kind is told by content, not by the file's name.
- * `member` NULL: the only array. Fortran order and foreign byte order are converted; float64 stays float64.
+ * `member` NULL: the only array, or the one that a path of the form "file.npz:member" names. Fortran order and foreign
+ * byte order are converted; float64 stays float64.
  * Errors: IO, FORMAT (what, where in the file), UNSUPPORTED (object arrays, pickles).
  */
 QE_API qe_status_t qe_tensor_load(const char *path, const char *member, qe_tensor_t **out);
@@ -32,13 +33,22 @@ typedef struct qe_dataset_options {
   float mean, std;
 } qe_dataset_options_t;
 
-/* Several files of the same element type and sample shape follow one another. Options may be NULL. */
+/*
+ * Several files of the same element type and sample shape follow one another; "file.npz:member" names an array of an
+ * .npz. Options may be NULL. The elements are kept as they are in the file; batches convert.
+ */
 QE_API qe_status_t qe_dataset_open(uint32_t n_paths, const char *const *paths, const qe_dataset_options_t *options, qe_dataset_t **out);
 QE_API int64_t qe_dataset_count(const qe_dataset_t *dataset);
 QE_API qe_dtype_t qe_dataset_dtype(const qe_dataset_t *dataset);
 /* Rank and dims of one sample (without axis 0). */
 QE_API uint32_t qe_dataset_sample_rank(const qe_dataset_t *dataset);
 QE_API const int64_t *qe_dataset_sample_dims(const qe_dataset_t *dataset);
+/*
+ * Gives the samples the shape of a model's input (without axis 0; -1: any size) when only dimensions of 1 need to be
+ * inserted or removed, e.g. [28,28] -> [1,28,28]. Errors: SHAPE naming both, also when unknown dimensions leave more
+ * than one way. On error nothing changes. Not while other threads use the dataset.
+ */
+QE_API qe_status_t qe_dataset_fit(qe_dataset_t *dataset, uint32_t rank, const int64_t *dims);
 /* Samples [first, first + count) as one tensor [count, ...]. Errors: INVALID_ARGUMENT past the end. Thread-safe. */
 QE_API qe_status_t qe_dataset_batch(const qe_dataset_t *dataset, int64_t first, int64_t count, qe_tensor_t **out);
 QE_API void qe_dataset_destroy(qe_dataset_t **dataset);
