@@ -34,6 +34,14 @@ QE_API uint32_t qe_engine_list_count(const qe_engine_list_t *list);
 QE_API const qe_engine_info_t *qe_engine_list_at(const qe_engine_list_t *list, uint32_t index);
 QE_API void qe_engine_list_destroy(qe_engine_list_t **list);
 
+/* The files that the search path offers as engines, found without loading any of them (for probing in another process). */
+typedef struct qe_engine_paths qe_engine_paths_t;
+QE_API qe_status_t qe_engine_paths_create(qe_engine_paths_t **out);
+QE_API uint32_t qe_engine_paths_count(const qe_engine_paths_t *paths);
+/* *problem (may be NULL): why this entry of the search path cannot be used at all, or NULL. Valid while `paths` lives. */
+QE_API const char *qe_engine_paths_at(const qe_engine_paths_t *paths, uint32_t index, const char **problem);
+QE_API void qe_engine_paths_destroy(qe_engine_paths_t **paths);
+
 /* Chooses the engine for plans made from now on; NULL goes back to QUANTIZED_ENGINE / the best usable. Errors: ENGINE,
  * listing all candidates and why each was refused. */
 QE_API qe_status_t qe_set_engine(const char *name);

@@ -72,6 +72,9 @@ QE_API int64_t qe_model_parameter_bytes(const qe_model_t *model);
 /* ONNX metadata_props; NULL when absent. */
 QE_API const char *qe_model_metadata(const qe_model_t *model, const char *key);
 QE_API qe_status_t qe_model_set_metadata(qe_model_t *model, const char *key, const char *value);
+/* All of them, in the file's order; key and value are valid while the model lives unchanged. Errors: INVALID_ARGUMENT past the end. */
+QE_API uint32_t qe_model_metadata_count(const qe_model_t *model);
+QE_API qe_status_t qe_model_metadata_at(const qe_model_t *model, uint32_t index, const char **key, const char **value);
 /* Hex SHA-256 of the file the model was read from ("" when built); 65 bytes. */
 QE_API void qe_model_hash(const qe_model_t *model, char out[65]);
 

@@ -1,0 +1,120 @@
+/* `qengine calibrate`: observers' statistics as a file, to quantize with later or merge with others'. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "ptq.h"
+
+enum { KEY_CALIB = 0x100, KEY_NORMALIZE, KEY_BATCH, KEY_SAMPLES, KEY_QCONFIG, KEY_SHARD, KEY_FORCE };
+
+static const struct argp_option options[] = {
+  { "output", 'o', "STATS", 0, "the statistics file (required)", 0 },
+  { "calib", KEY_CALIB, "[NAME=]FILE", 0,
+    "calibration data: npy, npz, idx (.gz too) or TensorProto .pb; several files may follow (required)", 0 },
+  { "normalize", KEY_NORMALIZE, "MEAN,STD", 0, "integer images become (x/255 - MEAN)/STD", 0 },
+  { "batch", KEY_BATCH, "N", 0, "samples per run (default: 32, or the model's fixed batch)", 0 },
+  { "samples", KEY_SAMPLES, "N", 0, "the first N samples (default: all)", 0 },
+  { "qconfig", KEY_QCONFIG, "PRESET|FILE.json", 0, "what to quantize how (default: the preset 'default')", 0 },
+  { "shard", KEY_SHARD, "I/N", 0,
+    "every N-th batch, starting with batch I (1 to N); the shards' files merge to the whole", 0 },
+  { "force", KEY_FORCE, NULL, 0, "overwrite STATS", 0 },
+  { 0 },
+};
+
+typedef struct calibrate_args {
+  const char *model, *output, *qconfig;
+  cli_list calib;
+  cli_feed_options feed;
+  int64_t shard, shards;
+  bool force;
+} calibrate_args;
+
+static void parse_shard(const char *text, calibrate_args *a) {
+  const char *slash = strchr(text, '/');
+  if (!slash) exit(cli_usage("--shard: '%s' is not I/N, as in 1/4", text));
+  char *first = cli_format("%.*s", (int)(slash - text), text);
+  a->shards = cli_int_value("--shard, N", slash + 1, 1, 1 << 20);
+  a->shard = cli_int_value("--shard, I", first, 1, a->shards) - 1;
+  free(first);
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state) {
+  calibrate_args *a = state->input;
+  switch (key) {
+    case 'o': a->output = arg; return 0;
+    case KEY_CALIB: cli_list_add(&a->calib, arg); return 0;
+    case KEY_NORMALIZE:
+      a->feed.normalize = true;
+      cli_normalize_value(arg, &a->feed.mean, &a->feed.std);
+      return 0;
+    case KEY_BATCH: a->feed.batch = cli_int_value("--batch", arg, 1, 1 << 20); return 0;
+    case KEY_SAMPLES: a->feed.samples = cli_int_value("--samples", arg, 1, INT64_MAX); return 0;
+    case KEY_QCONFIG: a->qconfig = arg; return 0;
+    case KEY_SHARD: parse_shard(arg, a); return 0;
+    case KEY_FORCE: a->force = true; return 0;
+    default: return ARGP_ERR_UNKNOWN;
+  }
+}
+
+static int calibrate(const calibrate_args *a) {
+  cli_ptq ptq;
+  cli_feed feed;
+  int code = cli_ptq_open(a->model, a->qconfig, &ptq);
+  if (code) return code;
+  code = cli_feed_open(ptq.model, a->model, &a->calib, &a->feed, &feed);
+  if (!code) {
+    code = cli_ptq_calibrate(&ptq, &feed, a->shard, a->shards);
+    cli_feed_close(&feed);
+  }
+  if (!code) {
+    const qe_status_t status = qe_prepared_save_stats(ptq.prepared, a->output, a->force);
+    if (status != QE_OK) code = cli_fail(status, "%s", a->output);
+  }
+  if (!code && cli.json) {
+    json_t *object = cli_json_begin();
+    cli_json_set(object, "model", cli_json_text(a->model));
+    cli_json_set(object, "output", cli_json_text(a->output));
+    cli_json_set(object, "qconfig", cli_json_text(a->qconfig ? a->qconfig : "default"));
+    cli_json_set(object, "samples", cli_json_int(ptq.samples));
+    cli_json_set(object, "batches", cli_json_int(ptq.batches));
+    cli_json_set(object, "warnings", cli_json_warnings());
+    cli_json_print(object);
+  } else if (!code) {
+    printf("%lld samples in %lld batches; written: ", (long long)ptq.samples, (long long)ptq.batches);
+    cli_put_clean(stdout, a->output);
+    putchar('\n');
+  }
+  cli_ptq_close(&ptq);
+  return code;
+}
+
+static int run(const cli_command *self, int argc, char **argv) {
+  calibrate_args a = { .feed.option = "--calib", .shards = 1 };
+  size_t count;
+  const char **texts = cli_parse(self, parse, &a, argc, argv, 1, 1, &count);
+  a.model = texts[0];
+  int code = CLI_OK;
+  if (!a.output) code = cli_usage("-o STATS is missing");
+  else if (!a.calib.count) code = cli_usage("--calib FILE is missing");
+  if (!code) code = cli_output_check(a.output, a.force);
+  if (!code) code = cli_apply_engine();
+  if (!code) code = calibrate(&a);
+  free(a.calib.items);
+  free(texts);
+  return code;
+}
+
+const cli_command cli_command_calibrate = {
+  .name = "calibrate",
+  .args = "MODEL",
+  .summary = "collect calibration statistics into a file",
+  .description = "Runs calibration data through MODEL and writes the observers' state to STATS, a file keyed by the "
+                 "model's hash and the qconfig.\n\n"
+                 "Such files can be merged (`qengine stats merge`) and quantized with (`qengine quantize --stats`). "
+                 "When interrupted, nothing is "
+                 "written.",
+  .examples = "qengine calibrate model.onnx --calib images.npy -o model.stats\n"
+              "qengine calibrate model.onnx --calib images.npy --shard 1/2 -o half.stats",
+  .options = options,
+  .run = run,
+};
