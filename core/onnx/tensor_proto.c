@@ -140,8 +140,8 @@ static qe_status_t check(const Onnx__TensorProto *p, qe__external *external, qe_
 
 qe_status_t qe__tensor_from_proto(const Onnx__TensorProto *p, qe__external *external, qe_tensor_t **out) {
   *out = NULL;
-  qe_dtype_t dtype;
-  bool is_external;
+  qe_dtype_t dtype = QE_DTYPE_NONE;
+  bool is_external = false;
   qe_tensor_t *t = NULL;
   qe_status_t status;
   QE_TRY_GOTO(check(p, external, &dtype, &is_external), fail);
