@@ -23,7 +23,7 @@ static inline void scratch_open(scratch *s) {
 
 /* "<scratch>/name"; eight of them may be in use at a time. */
 static inline const char *scratch_file(const scratch *s, const char *name) {
-  static char paths[8][400];
+  static char paths[8][640];
   static unsigned next;
   char *path = paths[next++ % 8];
   snprintf(path, sizeof paths[0], "%s/%s", s->path, name);
