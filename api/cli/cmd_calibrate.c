@@ -1,4 +1,5 @@
 /* `qengine calibrate`: observers' statistics as a file, to quantize with later or merge with others'. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,12 +31,13 @@ typedef struct calibrate_args {
 } calibrate_args;
 
 static void parse_shard(const char *text, calibrate_args *a) {
-  const char *slash = strchr(text, '/');
-  if (!slash) exit(cli_usage("--shard: '%s' is not I/N, as in 1/4", text));
-  char *first = cli_format("%.*s", (int)(slash - text), text);
-  a->shards = cli_int_value("--shard, N", slash + 1, 1, 1 << 20);
-  a->shard = cli_int_value("--shard, I", first, 1, a->shards) - 1;
-  free(first);
+  int64_t shard = 0, shards = 0;
+  int length = 0;
+  if (sscanf(text, "%7" SCNd64 "/%7" SCNd64 "%n", &shard, &shards, &length) != 2 || text[length] || shard < 1 ||
+      shard > shards)
+    exit(cli_usage("--shard: '%s' is not I/N with I from 1 to N, as in 1/4", text));
+  a->shard = shard - 1;
+  a->shards = shards;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state) {

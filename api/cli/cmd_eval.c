@@ -257,8 +257,7 @@ const cli_command cli_command_eval = {
   .description = "Runs MODEL over the data in batches and compares its logits with the labels: top-1 accuracy (a "
                  "fraction in JSON), mean cross-entropy, "
                  "the latency of a run with a full batch (planning left out), and memory.",
-  .examples = "qengine eval int8.onnx --data t10k-images-idx3-ubyte.gz --labels t10k-labels-idx1-ubyte.gz --normalize "
-              "0.5,0.5 --json",
+  .examples = "qengine eval int8.onnx --data images.gz --labels labels.gz --normalize 0.5,0.5",
   .options = options,
   .run = run,
 };

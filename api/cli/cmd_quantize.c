@@ -271,9 +271,9 @@ const cli_command cli_command_quantize = {
       "The static flow runs calibration data through the model to learn the range of every activation. The layers, "
       "their weights' "
       "signal-to-quantization-noise ratio, what stayed float and why, the placement and the sizes are shown.",
-  .examples = "qengine quantize model.onnx -o int8.onnx --flow static --calib images.idx3-ubyte.gz --normalize 0.5,0.5 "
-              "--samples 512\n"
-              "qengine quantize model.onnx -o int8.onnx --stats model.stats --format qoperator",
+  .examples = "qengine quantize model.onnx -o int8.onnx --calib images.npy\n"
+              "qengine quantize model.onnx -o int8.onnx --calib images.gz --normalize 0.5,0.5\n"
+              "qengine quantize model.onnx -o int8.onnx --stats a.stats --format qoperator",
   .options = options,
   .run = run,
 };

@@ -257,7 +257,7 @@ const cli_command cli_command_run = {
                  "not suit a file name become '_').\n\n"
                  "Inputs are given by name, NAME=FILE, or without names in the model's order.",
   .examples = "qengine run model.onnx --input x.npy --output-dir out\n"
-              "qengine run lstm.onnx --input tokens=t.npy --input h0=h.npy --input c0=c.npy --output-dir out",
+              "qengine run lstm.onnx --input tokens=t.npy h0=h.npy c0=c.npy --output-dir out",
   .options = options,
   .run = run,
 };

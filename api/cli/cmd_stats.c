@@ -124,9 +124,10 @@ static int show(const char *path) {
 static int run(const cli_command *self, int argc, char **argv) {
   stats_args a = { 0 };
   size_t count;
-  const char **texts = cli_parse(self, parse, &a, argc, argv, 1, 64, &count);
+  const char **texts = cli_parse(self, parse, &a, argc, argv, 0, 64, &count);
   int code;
-  if (strcmp(texts[0], "merge") == 0) code = merge(&a, texts + 1, count - 1);
+  if (count == 0) code = cli_usage("say `stats merge A B -o C` or `stats show A`");
+  else if (strcmp(texts[0], "merge") == 0) code = merge(&a, texts + 1, count - 1);
   else if (strcmp(texts[0], "show") == 0) code = count == 2 ? show(texts[1]) : cli_usage("show takes one file");
   else code = cli_usage("stats: '%s' is neither merge nor show", texts[0]);
   free(texts);

@@ -14,7 +14,7 @@ const struct argp_option cli_common_options[] = {
     1 },
   { "threads", KEY_THREADS, "N", 0, "threads to compute with (default: QENGINE_THREADS, else all cores)", 1 },
   { "strict", KEY_STRICT, NULL, 0, "a quantized op that the engine does not provide is an error (exit code 4)", 1 },
-  { "json", KEY_JSON, NULL, 0, "one JSON object on standard output instead of text", 1 },
+  { "json", KEY_JSON, NULL, 0, "one JSON object on standard output", 1 },
   { "quiet", 'q', NULL, 0, "errors only", 1 },
   { "verbose", 'v', NULL, 0, "more detail; twice for debugging", 1 },
   { "color", KEY_COLOR, "WHEN", 0, "auto, always or never (default: auto, which heeds NO_COLOR)", 1 },
@@ -129,7 +129,8 @@ static void check_options(const cli_command *command, int argc, char **argv) {
       const size_t length = strcspn(word + 2, "=");
       const struct argp_option *o = find_long(command, word + 2, length);
       if (!o) {
-        char *name = cli_format("%.*s", (int)length, word + 2);
+        char name[64]; /* longer ones have no near match anyway */
+        snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name - 1), word + 2);
         const char *near = cli_nearest(name, option_count(command), option_name, command);
         if (near) exit(cli_usage("unknown option '--%s'; did you mean '--%s'?", name, near));
         exit(cli_usage("unknown option '--%s'", name));
@@ -235,12 +236,13 @@ int cli_choice_value(const char *option, const char *text, const char *const *na
   size_t n = 0;
   for (; names[n]; n++)
     if (strcmp(names[n], text) == 0) return (int)n;
-  char *all = cli_format("%s", names[0]);
-  for (size_t i = 1; i < n; i++) {
-    char *longer = cli_format("%s%s%s", all, i + 1 < n ? ", " : " or ", names[i]);
-    free(all);
-    all = longer;
-  }
+  char all[256] = "";
+  for (size_t i = 0, used = 0; i < n && used < sizeof all; i++)
+    used += (size_t)snprintf(all + used, sizeof all - used, "%s%s",
+                             i == 0      ? ""
+                             : i + 1 < n ? ", "
+                                         : " or ",
+                             name_at(names, i));
   const char *near = cli_nearest(text, n, name_at, names);
   if (near) exit(cli_usage("%s: '%s' is none of %s; did you mean '%s'?", option, text, all, near));
   exit(cli_usage("%s: '%s' is none of %s", option, text, all));
