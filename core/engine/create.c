@@ -1,0 +1,20 @@
+/* Step "create": the plugin gets its host and makes its state. */
+#include <fenv.h>
+#include <stdlib.h>
+
+#include "engine/host.h"
+#include "engine/load.h"
+
+qe_status_t qe__engine_create(qe__loaded *engine) {
+  fenv_t fp;
+  QE_TRY(qe__host_options(engine, secure_getenv("QENGINE_OPTIONS")));
+  qe__host_fill(engine, &engine->host);
+  qe__host_clear_error();
+  engine->created = true;
+  const bool saved = fegetenv(&fp) == 0; /* see map.c */
+  const int result = engine->engine.table.create(&engine->host, &engine->engine.self);
+  if (saved) fesetenv(&fp);
+  if (result == 0) return QE_OK;
+  const char *said = qe__host_error();
+  return qe__fail(QE_ERROR_ENGINE, "could not start (code %d): %s", result, said[0] != '\0' ? said : "it gave no reason");
+}
