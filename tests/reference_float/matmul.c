@@ -4,12 +4,12 @@
 
 static void check_gemm(int64_t m, int64_t n, int64_t k, bool ta, bool tb, int c_shape, float alpha, float beta, bool constant, uint64_t seed) {
   float *a = malloc(sizeof(float) * (size_t)(m * k + 1)), *b = malloc(sizeof(float) * (size_t)(k * n + 1));
-  float *c = malloc(sizeof(float) * (size_t)(m * n + 1)), *y = malloc(sizeof(float) * (size_t)(m * n + 1));
+  float *c = malloc(sizeof(float) * (size_t)(m * n + m + n + 1)), *y = malloc(sizeof(float) * (size_t)(m * n + 1));
   float *expected = malloc(sizeof(float) * (size_t)(m * n + 1));
   cr_assert(a && b && c && y && expected);
   kh_fill_f32(&seed, a, m * k, -1.0f, 1.0f);
   kh_fill_f32(&seed, b, n * k, -1.0f, 1.0f);
-  kh_fill_f32(&seed, c, m * n, -1.0f, 1.0f);
+  kh_fill_f32(&seed, c, m * n + m + n + 1, -1.0f, 1.0f);
   kh_case t = kh_new("Gemm");
   kh_in(&t, ta ? KH_F32(a, k, m) : KH_F32(a, m, k));
   kh_in(&t, tb ? KH_F32(b, n, k) : KH_F32(b, k, n));
