@@ -34,14 +34,16 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 typedef struct listing {
   json_t *engines;
   cli_table *table;
+  bool any_selected;
 } listing;
 
 static listing begin(void) {
   return (listing){ json_array(),
-                    cli_table_new("engine|usable|>kernels|>observers|isa|version|vendor|path or reason") };
+                    cli_table_new("engine|usable|>kernels|>observers|isa|version|vendor|path or reason"), false };
 }
 
 static void add(listing *l, const qe_engine_info_t *e) {
+  l->any_selected = l->any_selected || e->selected;
   json_t *row = json_object();
   cli_json_set(row, "name", cli_json_text(e->name));
   cli_json_set(row, "path", cli_json_text(e->path));
@@ -75,7 +77,7 @@ static void finish(listing *l) {
     puts("no engine was found; QENGINE_PLUGIN_PATH says where to look");
   } else {
     cli_table_print(l->table);
-    puts("\n* is the engine that quantized ops use now");
+    if (l->any_selected) puts("\n* is the engine that quantized ops use now");
   }
   json_decref(l->engines);
   cli_table_free(l->table);

@@ -86,9 +86,9 @@ static int misfit(const char *model_path, const qe_value_info_t *info, const cha
 
 static int check_fit(const char *model_path, const qe_value_info_t *info, const char *file, qe_dataset_t *data) {
   if (info->rank > 0) {
-    const qe_status_t status = qe_dataset_fit(data, (uint32_t)info->rank, info->dims);
+    const qe_status_t status = qe_dataset_fit(data, (uint32_t)info->rank - 1, info->dims + 1);
     if (status == QE_ERROR_SHAPE)
-      return misfit(model_path, info, file, data, " (the first dimension counts the samples)");
+      return misfit(model_path, info, file, data, " (its first dimension counts the samples)");
     if (status != QE_OK) return cli_fail(status, "%s for the input '%s' of %s", file, info->name, model_path);
   }
   if (info->dtype != QE_DTYPE_NONE && qe_dataset_dtype(data) != info->dtype) {

@@ -79,7 +79,8 @@ int cli_fail(qe_status_t status, const char *format, ...) {
   va_end(args);
   const char *detail = qe_last_error();
   if (!detail[0]) detail = qe_status_text(status);
-  char *whole = text[0] ? cli_format("%s: %s", text, detail) : cli_format("%s", detail);
+  const bool told = strncmp(detail, text, strlen(text)) == 0; /* the library often begins with the file's name, too */
+  char *whole = told ? cli_format("%s", detail) : cli_format("%s: %s", text, detail);
   put_error(whole, qe_status_text(status));
   free(text);
   free(whole);
@@ -91,10 +92,14 @@ int cli_error(int exit_code, const char *format, ...) {
   va_start(args, format);
   char *text = format_list(format, args);
   va_end(args);
-  const char *name = exit_code == CLI_USAGE         ? "usage"
-                     : exit_code == CLI_UNSUPPORTED ? "unsupported"
-                     : exit_code == CLI_ENGINE      ? "engine"
-                                                    : "failed";
+  const char *name = "failed";
+  switch (exit_code) {
+    case CLI_USAGE: name = "usage"; break;
+    case CLI_UNSUPPORTED: name = qe_status_text(QE_ERROR_UNSUPPORTED); break;
+    case CLI_ENGINE: name = qe_status_text(QE_ERROR_ENGINE); break;
+    case CLI_INTERRUPTED: name = qe_status_text(QE_ERROR_INTERRUPTED); break;
+    default: break;
+  }
   put_error(text, name);
   free(text);
   return exit_code;
