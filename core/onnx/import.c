@@ -36,13 +36,27 @@ static qe_status_t check_model(const Onnx__ModelProto *m, int64_t *opset) {
     if (domain == NULL || domain[0] == '\0' || strcmp(domain, "ai.onnx") == 0) *opset = m->opset_import[i]->version;
   }
   if (*opset == 0) return qe__fail(QE_ERROR_FORMAT, "it does not say which opset of ONNX it uses (opset_import)");
-  if (*opset < QE__ONNX_MIN_OPSET || *opset > QE__ONNX_MAX_OPSET) {
+  if (*opset < 1 || *opset > QE__ONNX_MAX_OPSET) {
     return qe__fail(QE_ERROR_UNSUPPORTED, "it uses ONNX opset %lld; opsets %d to %d are supported; convert it with onnx.version_converter",
                     (long long)*opset, QE__ONNX_MIN_OPSET, QE__ONNX_MAX_OPSET);
   }
   if (m->graph->n_sparse_initializer > 0) return qe__fail(QE_ERROR_UNSUPPORTED, "sparse initializers are not supported; make them dense");
   if (m->graph->n_node > (size_t)1 << 22) return qe__fail(QE_ERROR_UNSUPPORTED, "it has %zu nodes; at most 4194304 are supported", m->graph->n_node);
   return QE_OK;
+}
+
+/* Ops that have not changed since before opset 7, with the opset of their present form. */
+static bool older_form_is_same(const char *op, int64_t opset) {
+  static const struct { const char *op; int64_t since; } same[] = {
+    {"Abs", 6}, {"Ceil", 6}, {"Concat", 4}, {"Constant", 1}, {"Conv", 1}, {"ConvTranspose", 1}, {"Elu", 6}, {"Exp", 6}, {"Flatten", 1},
+    {"Floor", 6}, {"Gather", 1}, {"GlobalAveragePool", 1}, {"GlobalMaxPool", 1}, {"HardSigmoid", 6}, {"Identity", 1},
+    {"InstanceNormalization", 6}, {"LeakyRelu", 6}, {"Log", 6}, {"MatMul", 1}, {"Neg", 6}, {"Not", 1}, {"Reciprocal", 6}, {"Relu", 6},
+    {"Reshape", 5}, {"Selu", 6}, {"Shape", 1}, {"Sigmoid", 6}, {"Softplus", 1}, {"Softsign", 1}, {"Sqrt", 6}, {"Tanh", 6}, {"Transpose", 1},
+  };
+  for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
+    if (strcmp(same[i].op, op) == 0) return opset >= same[i].since;
+  }
+  return false;
 }
 
 static bool is_function(const Onnx__ModelProto *m, const char *domain, const char *op) {
@@ -63,6 +77,11 @@ static qe_status_t check_ops(const Onnx__ModelProto *m, int64_t opset) {
     const Onnx__NodeProto *n = m->graph->node[i];
     if (n->op_type == NULL || n->op_type[0] == '\0') return qe__fail(QE_ERROR_FORMAT, "node %zu ('%s') has no op", i, n->name != NULL ? n->name : "");
     const char *domain = qe__import_domain(n);
+    if (opset < QE__ONNX_MIN_OPSET && !older_form_is_same(n->op_type, opset)) {
+      return qe__fail(QE_ERROR_UNSUPPORTED, "it uses ONNX opset %lld, and %s (node '%s') had another form then; opsets %d to %d are supported; "
+                      "convert it with onnx.version_converter", (long long)opset, n->op_type, n->name != NULL ? n->name : "", QE__ONNX_MIN_OPSET,
+                      QE__ONNX_MAX_OPSET);
+    }
     if (is_plain_op(domain, n->op_type) || qe__import_conversion(domain, n->op_type) != NULL) continue;
     bool known = false;
     for (size_t k = 0; k < bad && k < SHOWN; k++) known = known || (strcmp(seen[k]->op_type, n->op_type) == 0 && strcmp(qe__import_domain(seen[k]), domain) == 0);
@@ -295,6 +314,8 @@ static qe_status_t fill(qe__import *im, const Onnx__ModelProto *m) {
   QE_TRY_GOTO(qe__qdq_fuse(im->g), done);
   QE_TRY_GOTO(qe__graph_sweep(im->g), done);
   QE_TRY_GOTO(qe__graph_verify(im->g), done);
+  qe__import_infer(im->g);
+  status = qe__graph_verify(im->g);
 done:
   qe__free(done);
   return status;

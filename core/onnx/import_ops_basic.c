@@ -32,6 +32,22 @@ static qe_status_t batch_normalization(qe__import *im) {
   return qe__import_copy_attributes(im, node);
 }
 
+/* Nothing is dropped at inference: the mask is true everywhere. */
+static qe_status_t dropout_mask(qe__import *im, qe__value_id x) {
+  qe__value_id shape, mask;
+  qe__node *node;
+  qe_tensor_t *t = NULL;
+  const uint8_t yes = 1;
+  QE_TRY(qe__import_out(im, 1, &mask));
+  if (im->opset < 10) return QE_OK; /* the mask's type was not fixed yet; reading it is refused as reading an unknown value */
+  QE_TRY(qe__import_unary(im, "Shape", "mask_shape", x, QE_INT64, &shape));
+  QE_TRY(qe__import_node(im, "ConstantOfShape", "mask", 1, &shape, 1, &mask, &node));
+  QE_TRY(qe_tensor_from_data(QE_BOOL, 1, &(int64_t){1}, &yes, &t));
+  const qe_status_t status = qe__node_set_tensor(node, "value", t);
+  qe_tensor_release(&t);
+  return status;
+}
+
 /* Ratio and training mode became inputs in opset 12. */
 static qe_status_t dropout(qe__import *im) {
   qe__value_id x, y, ratio, training;
@@ -47,6 +63,7 @@ static qe_status_t dropout(qe__import *im) {
     }
   }
   (void)qe__import_attr(im, "seed");
+  if (qe__import_has_out(im, 1)) QE_TRY(dropout_mask(im, x));
   QE_TRY(qe__import_node(im, "Dropout", NULL, 1, &x, 1, &y, &node));
   const qe_tensor_t *r = qe__import_data(im, ratio);
   if (r != NULL && r->count == 1) QE_TRY(qe__node_set_float(node, "ratio", (float)qe__tensor_float_at(r, 0)));
@@ -149,6 +166,20 @@ static qe_status_t cast(qe__import *im) {
   return qe__import_as_is(im, "Cast", NULL);
 }
 
+static qe_status_t cast_like(qe__import *im) {
+  qe__value_id x, like, y;
+  qe__node *node;
+  QE_TRY(qe__import_in(im, 0, &x));
+  QE_TRY(qe__import_in(im, 1, &like));
+  QE_TRY(qe__import_out(im, 0, &y));
+  (void)qe__import_attr(im, "saturate");
+  if (like == QE__NO_VALUE || im->g->values[like].dtype == QE_DTYPE_NONE) {
+    return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "the type of its second input cannot be found out");
+  }
+  QE_TRY(qe__import_node(im, "Cast", NULL, 1, &x, 1, &y, &node));
+  return qe__node_set_int(node, "to", im->g->values[like].dtype);
+}
+
 const qe__conversion qe__import_basic[] = {
   {"", "Constant",              constant},
   {"", "MatMul",                matmul},
@@ -161,5 +192,6 @@ const qe__conversion qe__import_basic[] = {
   {"", "LayerNormalization",    layer_normalization},
   {"", "GroupNormalization",    group_normalization},
   {"", "Cast",                  cast},
+  {"", "CastLike",              cast_like},
   {NULL, NULL, NULL},
 };
