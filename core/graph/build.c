@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "onnx/onnx.h"
 
 bool qe__build_ok(const qe_model_t *m) { return m != NULL && m->build_status == QE_OK; }
 
@@ -104,8 +105,15 @@ void qe_output(qe_model_t *m, const char *name, qe_value_t v) {
 qe_status_t qe_model_finish(qe_model_t *m) {
   QE_CHECK_ARG(m != NULL, "model is NULL");
   if (m->build_status != QE_OK) return qe__fail(m->build_status, "%s", m->build_error != NULL ? m->build_error : "building failed");
-  QE_TRY(qe__graph_sort(m->graph));
-  return qe__graph_verify(m->graph);
+  qe__graph *g = m->graph;
+  QE_TRY(qe__graph_sort(g));
+  QE_TRY(qe__graph_verify(g));
+  bool quantizes = false;
+  for (uint32_t i = 0; i < g->n_nodes; i++) quantizes = quantizes || g->nodes[i]->op->id == QE__OP_DequantizeLinear;
+  if (!quantizes) return QE_OK;
+  QE_TRY(qe__qdq_fuse(g));
+  QE_TRY(qe__graph_sweep(g));
+  return qe__graph_verify(g);
 }
 
 qe_status_t qe__build_begin(qe_model_t *m, const char *op, const char *name, qe__build *b) {

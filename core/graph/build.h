@@ -41,6 +41,9 @@ void qe__build_close(qe__build *b);
 /* Types and ranks (shapes, when every input's is fully known) of a node's outputs; only certain errors are errors. */
 qe_status_t qe__build_infer(qe__graph *g, qe__node *n);
 
+/* Constant parameters of QuantizeLinear and DequantizeLinear move from the node's inputs into the quantized value. */
+qe_status_t qe__build_quantization(qe__graph *g, qe__node *n);
+
 /* Attributes from JSON text (NULL: none) into the node. */
 qe_status_t qe__build_attributes(qe__node *n, const char *json);
 

@@ -110,7 +110,10 @@ qe_status_t qe__build_infer(qe__graph *g, qe__node *n) {
       unknown_outputs(g, n);
       goto done;
     }
-    for (uint32_t i = 0; i < n->n_out; i++) ctx.out[i].present = n->out[i] != QE__NO_VALUE;
+    for (uint32_t i = 0; i < n->n_out; i++) {
+      ctx.out[i].present = n->out[i] != QE__NO_VALUE;
+      if (ctx.out[i].present) ctx.out[i].dtype = g->values[n->out[i]].dtype;
+    }
     status = qe__op_infer(&ctx);
     if ((status == QE_ERROR_UNSUPPORTED && waits_for_data(&ctx)) || (status == QE_ERROR_SHAPE && dynamic)) {
       /* needs a value computed at run time, or fails for the stand-in only: the plan, which knows all sizes, decides */

@@ -15,6 +15,7 @@ static qe_status_t simple(qe_model_t *m, const char *op, const char *name, uint3
   }
   QE_TRY_GOTO(qe__build_node(&b, op, count, xs, 1, out), done);
   QE_TRY_GOTO(qe__build_attributes(b.node, json), done);
+  QE_TRY_GOTO(qe__build_quantization(m->graph, b.node), done);
   status = qe__build_end(&b);
 done:
   qe__build_close(&b);

@@ -350,3 +350,45 @@ Test(graph_build, every_allocation_may_fail) {
   qe_tensor_release(&wi);
   qe_tensor_release(&wh);
 }
+
+/* A quantize - dequantize pattern written by hand runs as an integer op, as one that was read from a file. */
+Test(graph_build, quantized_patterns_are_fused) {
+  qe_model_t *m = new_model();
+  const float scale = 0.5f, weight_scales[2] = {0.25f, 0.5f};
+  const int8_t weight[6] = {1, 2, 3, 4, 5, 6}, weight_zeros[2] = {0, 0};
+  const uint8_t zero = 7;
+  qe_tensor_t *s, *z, *w, *ws, *wz;
+  cr_assert_eq(qe_tensor_from_data(QE_FLOAT32, 0, NULL, &scale, &s), QE_OK);
+  cr_assert_eq(qe_tensor_from_data(QE_UINT8, 0, NULL, &zero, &z), QE_OK);
+  cr_assert_eq(qe_tensor_from_data(QE_INT8, DIMS(2, 3), weight, &w), QE_OK);
+  cr_assert_eq(qe_tensor_from_data(QE_FLOAT32, DIMS(2), weight_scales, &ws), QE_OK);
+  cr_assert_eq(qe_tensor_from_data(QE_INT8, DIMS(2), weight_zeros, &wz), QE_OK);
+  const qe_value_t x = qe_input(m, "x", QE_FLOAT32, DIMS(4, 3));
+  const qe_value_t sv = qe_constant(m, "s", s), zv = qe_constant(m, "z", z);
+  const qe_value_t q = qe_op(m, "QuantizeLinear", "q", 3, (const qe_value_t[]){x, sv, zv}, NULL);
+  const qe_value_t dq = qe_op(m, "DequantizeLinear", "dq", 3, (const qe_value_t[]){q, sv, zv}, NULL);
+  const qe_value_t wd = qe_op(m, "DequantizeLinear", "wd", 3,
+                              (const qe_value_t[]){qe_constant(m, "w", w), qe_constant(m, "ws", ws), qe_constant(m, "wz", wz)}, "{\"axis\": 0}");
+  const qe_value_t y = qe_op(m, "Gemm", "fc", 2, (const qe_value_t[]){dq, wd}, "{\"transB\": 1}");
+  const qe_value_t yq = qe_op(m, "QuantizeLinear", "yq", 3, (const qe_value_t[]){y, sv, zv}, NULL);
+  qe_output(m, "out", qe_op(m, "DequantizeLinear", "ydq", 3, (const qe_value_t[]){yq, sv, zv}, NULL));
+  cr_assert_eq(qe_model_finish(m), QE_OK, "%s", qe_last_error());
+  bool quantized = false;
+  for (uint32_t i = 0; i < qe_model_node_count(m); i++) {
+    qe_node_info_t n;
+    cr_assert_eq(qe_model_node(m, i, &n), QE_OK);
+    if (strcmp(n.op, "Gemm") == 0) quantized = n.quantized;
+  }
+  cr_assert(quantized);
+  qe_value_info_t info;
+  cr_assert_eq(qe_model_value(m, (uint32_t)qe__graph_find_value(m->graph, "w"), &info), QE_OK);
+  cr_assert_not_null(info.qparams);
+  cr_assert_eq(info.qparams->axis, 0);
+  cr_assert_eq(info.qparams->scales[1], 0.5f);
+  qe_tensor_release(&s);
+  qe_tensor_release(&z);
+  qe_tensor_release(&w);
+  qe_tensor_release(&ws);
+  qe_tensor_release(&wz);
+  qe_model_destroy(&m);
+}
