@@ -1,0 +1,40 @@
+/* Where: y = condition ? x1 : x2, elements of any byte-sized type, with broadcasting, any strides. */
+#include "nest.h"
+
+int ref_where_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
+  (void)self;
+  const uint8_t type = p->out[0]->dtype;
+  if (p->in[1]->dtype != type || p->in[2]->dtype != type || ref_dtype_size(type) == 0)
+    return ref_refuse(reason, reason_size, "Where: %s and %s -> %s, expected one type of whole bytes", ref_dtype_name(p->in[1]->dtype),
+                      ref_dtype_name(p->in[2]->dtype), ref_dtype_name(type));
+  return ref_broadcast_check(p, reason, reason_size);
+}
+
+#define SELECT(type)                                                                            \
+  for (int64_t i = 0; i < w.n; ++i)                                                             \
+    ((type *)y)[i * w.step[0]] = condition[i * w.step[1]] ? ((const type *)a)[i * w.step[2]]    \
+                                                          : ((const type *)b)[i * w.step[3]];   \
+  break
+
+int ref_where_run(void *self, const qe_call *call, int64_t tile_begin, int64_t tile_end) {
+  (void)self;
+  const qe_problem *p = call->problem;
+  const size_t size = ref_dtype_size(p->out[0]->dtype);
+  ref_nest nest;
+  ref_nest_of_problem(&nest, p);
+  int64_t begin, end;
+  ref_flat_range(p, tile_begin, tile_end, &begin, &end);
+  ref_walk w;
+  for (ref_walk_start(&w, &nest, begin, end); w.n > 0; ref_walk_next(&w)) {
+    void *y = ref_at(call->out[0], size, w.offset[0]);
+    const uint8_t *condition = (const uint8_t *)call->in[0] + w.offset[1];
+    const void *a = ref_at_const(call->in[1], size, w.offset[2]), *b = ref_at_const(call->in[2], size, w.offset[3]);
+    switch (size) {
+    case 1: SELECT(uint8_t);
+    case 2: SELECT(uint16_t);
+    case 4: SELECT(uint32_t);
+    default: SELECT(uint64_t);
+    }
+  }
+  return 0;
+}
