@@ -14,7 +14,15 @@
 #include "engine/engine.h"
 #include "qengine/engine.h"
 
-#if QE_PLUGIN_SANITIZER == QE_SANITIZER_THREAD
+#if defined(__SANITIZE_THREAD__)
+#define TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define TSAN 1
+#endif
+#endif
+
+#ifdef TSAN
 /* pthreadpool is not built with ThreadSanitizer, which therefore does not see that it hands work over in order. */
 void __tsan_acquire(void *address);
 void __tsan_release(void *address);
@@ -30,6 +38,7 @@ enum { THREADS_MAX = 1024, PIECES_PER_THREAD = 4 };
 struct qe__pool {
   pthreadpool_t threads; /* NULL: the caller alone */
   uint32_t count;
+  uint32_t flags; /* of pthreadpool */
 };
 
 static _Atomic uint32_t default_threads;
@@ -60,6 +69,8 @@ qe_status_t qe__pool_create(uint32_t threads, qe__pool **out) {
   qe__pool *pool = qe__calloc(1, sizeof *pool);
   if (pool == NULL) return QE_ERROR_OUT_OF_MEMORY;
   pool->count = count;
+  /* Waiting threads spin, which is quick while each has a core and very slow once they take it from one another. */
+  if (count > qe__cpu()->cores) pool->flags = PTHREADPOOL_FLAG_YIELD_WORKERS;
   if (count > 1) {
     pool->threads = pthreadpool_create(count);
     if (pool->threads == NULL) {
@@ -119,7 +130,7 @@ int qe__pool_run(qe__pool *pool, int64_t n, int (*fn)(void *arg, uint32_t thread
   job j = {.fn = fn, .arg = arg, .n = n, .piece = n > wanted ? n / wanted : 1, .failed = NONE_FAILED};
   const size_t tasks = (int64_t)pool->count < n ? pool->count : (size_t)n;
   RELEASE(&j);
-  pthreadpool_parallelize_1d(pool->threads, run_task, &j, tasks, 0);
+  pthreadpool_parallelize_1d(pool->threads, run_task, &j, tasks, pool->flags);
   ACQUIRE(&j);
   const uint64_t failed = atomic_load(&j.failed);
   return failed == NONE_FAILED ? 0 : (int)(uint32_t)failed;

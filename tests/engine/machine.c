@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "engine/load.h"
 #include "engine/places.h"
@@ -38,18 +39,23 @@ Test(machine, mask) {
   cr_assert(strstr(warning, "fma avx2 avxvnni avx512bw avx512vnni amx_int8 neon dotprod i8mm baseline none"), "%s", warning);
 }
 
+/* In a child, which has one thread: the cores of a process are those of all its threads. */
 Test(machine, cores_respect_affinity) {
   cpu_set_t all, one;
   cr_assert_eq(sched_getaffinity(0, sizeof all, &all), 0);
   CPU_ZERO(&one);
-  for (int i = 0; i < CPU_SETSIZE; i++) {
+  for (size_t i = 0; i < CPU_SETSIZE; i++) {
     if (CPU_ISSET(i, &all)) {
       CPU_SET(i, &one);
       break;
     }
   }
-  cr_assert_eq(sched_setaffinity(0, sizeof one, &one), 0);
-  cr_assert_eq(qe__cpu()->cores, 1, "%u cores", qe__cpu()->cores);
+  const pid_t child = fork();
+  if (child == 0) _exit(sched_setaffinity(0, sizeof one, &one) != 0 ? 99 : (int)qe__cpu()->cores);
+  int result;
+  cr_assert_eq(waitpid(child, &result, 0), child);
+  cr_assert(WIFEXITED(result));
+  cr_assert_eq(WEXITSTATUS(result), 1, "%d cores", WEXITSTATUS(result));
 }
 
 Test(machine, values_make_sense) {
