@@ -69,20 +69,27 @@ static bool taken(const results *r, uint32_t count, const char *path) {
   return false;
 }
 
-static int make_folder(const char *path) {
+/* Can DIR be used, or be made? */
+static int check_folder(const char *path, bool *exists) {
   struct stat info;
-  if (stat(path, &info) == 0)
+  *exists = stat(path, &info) == 0;
+  if (*exists)
     return S_ISDIR(info.st_mode) ? CLI_OK
                                  : cli_error(CLI_FAILED, "--output-dir %s: there is a file of that name", path);
-  if (mkdir(path, 0777) == 0) return CLI_OK;
-  return cli_error(CLI_FAILED, "--output-dir %s cannot be made: %s", path, strerror(errno));
+  size_t length = strlen(path);
+  while (length > 1 && path[length - 1] == '/') length--;
+  char *bare = cli_format("%.*s", (int)length, path);
+  const int code = cli_output_check(bare, false);
+  free(bare);
+  return code;
 }
 
 static int choose_results(const run_args *a, const qe_model_t *model, results *r) {
   r->n = a->outputs.count ? (uint32_t)a->outputs.count : qe_model_output_count(model);
   r->tensors = cli_calloc(r->n, sizeof *r->tensors);
   r->paths = cli_calloc(r->n, sizeof *r->paths);
-  int code = make_folder(a->output_dir);
+  bool exists = false;
+  int code = check_folder(a->output_dir, &exists);
   for (uint32_t i = 0; i < r->n && !code; i++) {
     qe_value_info_t info;
     if (a->outputs.count) r->tensors[i].name = a->outputs.items[i];
@@ -94,7 +101,7 @@ static int choose_results(const run_args *a, const qe_model_t *model, results *r
       r->paths[i] = cli_format("%s/%s_%u.npy", a->output_dir, safe, again);
     }
     free(safe);
-    code = cli_output_check(r->paths[i], a->force);
+    if (exists) code = cli_output_check(r->paths[i], a->force);
   }
   return code;
 }
@@ -109,6 +116,8 @@ static void free_results(results *r) {
 }
 
 static int save_results(const run_args *a, const results *r) {
+  if (mkdir(a->output_dir, 0777) != 0 && errno != EEXIST)
+    return cli_error(CLI_FAILED, "--output-dir %s cannot be made: %s", a->output_dir, strerror(errno));
   for (uint32_t i = 0; i < r->n; i++) {
     const qe_status_t status = qe_tensor_save_npy(r->tensors[i].tensor, r->paths[i], a->force);
     if (status != QE_OK) return cli_fail(status, "%s", r->paths[i]);
