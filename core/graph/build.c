@@ -34,15 +34,16 @@ qe_status_t qe_model_create(const char *name, qe_model_t **out) {
   return qe__model_wrap(g, out);
 }
 
-static qe_status_t add_input(qe_model_t *m, const char *name, qe_dtype_t dtype, uint32_t rank, const int64_t *dims, qe_value_t *out) {
+static qe_status_t add_input(qe_model_t *m, const char *name, qe_dtype_t dtype, uint32_t rank, const int64_t *dims,
+                             qe_value_t *out) {
   *out = -1;
   QE_CHECK_ARG(rank <= QE_MAX_RANK, "an input has more than 8 dimensions");
   QE_CHECK_ARG(rank == 0 || dims != NULL, "an input's dims are NULL");
   QE_CHECK_ARG(qe__dtype_valid(dtype), "an input's type is unknown");
   for (uint32_t d = 0; d < rank; d++) {
     if (dims[d] < -1) {
-      return qe__fail(QE_ERROR_SHAPE, "input '%s': dimension %u is %lld; a size, or -1 for a dynamic one, was expected", name != NULL ? name : "",
-                      (unsigned)d, (long long)dims[d]);
+      return qe__fail(QE_ERROR_SHAPE, "input '%s': dimension %u is %lld; a size, or -1 for a dynamic one, was expected",
+                      name != NULL ? name : "", (unsigned)d, (long long)dims[d]);
     }
   }
   QE_TRY(qe__graph_add_value(m->graph, name, dtype, out));
@@ -62,8 +63,9 @@ qe_value_t qe_input(qe_model_t *m, const char *name, qe_dtype_t dtype, uint32_t 
 qe_value_t qe_constant(qe_model_t *m, const char *name, qe_tensor_t *data) {
   qe_value_t v = -1;
   if (!qe__build_ok(m)) return -1;
-  const qe_status_t status = data == NULL ? qe__fail(QE_ERROR_INVALID_ARGUMENT, "constant '%s': data is NULL", name != NULL ? name : "")
-                                          : qe__graph_add_constant(m->graph, name, data, &v);
+  const qe_status_t status =
+      data == NULL ? qe__fail(QE_ERROR_INVALID_ARGUMENT, "constant '%s': data is NULL", name != NULL ? name : "")
+                   : qe__graph_add_constant(m->graph, name, data, &v);
   return qe__build_result(m, status, v);
 }
 
@@ -81,7 +83,8 @@ static bool produced_by_node(const qe__graph *g, qe_value_t v) {
 static qe_status_t add_output(qe_model_t *m, const char *name, qe_value_t v) {
   qe__graph *g = m->graph;
   if (v < 0 || (uint32_t)v >= g->n_values) {
-    return qe__fail(QE_ERROR_INVALID_ARGUMENT, "output '%s': its operand is no value of this model", name != NULL ? name : "");
+    return qe__fail(QE_ERROR_INVALID_ARGUMENT, "output '%s': its operand is no value of this model",
+                    name != NULL ? name : "");
   }
   if (name == NULL || strcmp(name, g->values[v].name) == 0) return qe__graph_add_output(g, v);
   if (produced_by_node(g, v)) {
@@ -104,7 +107,8 @@ void qe_output(qe_model_t *m, const char *name, qe_value_t v) {
 
 qe_status_t qe_model_finish(qe_model_t *m) {
   QE_CHECK_ARG(m != NULL, "model is NULL");
-  if (m->build_status != QE_OK) return qe__fail(m->build_status, "%s", m->build_error != NULL ? m->build_error : "building failed");
+  if (m->build_status != QE_OK)
+    return qe__fail(m->build_status, "%s", m->build_error != NULL ? m->build_error : "building failed");
   qe__graph *g = m->graph;
   QE_TRY(qe__graph_sort(g));
   QE_TRY(qe__graph_verify(g));
@@ -141,8 +145,8 @@ qe_status_t qe__build_constant(const qe__build *b, const char *suffix, qe_tensor
   return status;
 }
 
-static qe_status_t add_new_constant(const qe__build *b, const char *suffix, qe_dtype_t dtype, uint32_t rank, const int64_t *dims,
-                                    const void *data, qe__value_id *out) {
+static qe_status_t add_new_constant(const qe__build *b, const char *suffix, qe_dtype_t dtype, uint32_t rank,
+                                    const int64_t *dims, const void *data, qe__value_id *out) {
   qe_tensor_t *t;
   *out = QE__NO_VALUE;
   QE_TRY(qe_tensor_from_data(dtype, rank, dims, data, &t));
@@ -151,7 +155,8 @@ static qe_status_t add_new_constant(const qe__build *b, const char *suffix, qe_d
   return status;
 }
 
-qe_status_t qe__build_ints(const qe__build *b, const char *suffix, size_t count, const int64_t *values, qe__value_id *out) {
+qe_status_t qe__build_ints(const qe__build *b, const char *suffix, size_t count, const int64_t *values,
+                           qe__value_id *out) {
   const int64_t dims[1] = {(int64_t)count};
   return add_new_constant(b, suffix, QE_INT64, 1, dims, values, out);
 }
@@ -163,10 +168,12 @@ qe_status_t qe__build_scalar(const qe__build *b, const char *suffix, float value
 qe_status_t qe__build_weight(const qe__build *b, const char *suffix, const qe_tensor_t *data, uint32_t rank) {
   if (data == NULL) return qe__fail(QE_ERROR_INVALID_ARGUMENT, "module '%s': %s is NULL", b->name, suffix);
   if (data->dtype != QE_FLOAT32) {
-    return qe__fail(QE_ERROR_DTYPE, "module '%s': %s is %s; float32 was expected", b->name, suffix, qe_dtype_name(data->dtype));
+    return qe__fail(QE_ERROR_DTYPE, "module '%s': %s is %s; float32 was expected", b->name, suffix,
+                    qe_dtype_name(data->dtype));
   }
   if (rank != 0 && data->rank != rank) {
-    return qe__fail(QE_ERROR_SHAPE, "module '%s': %s has rank %u; %u was expected", b->name, suffix, (unsigned)data->rank, (unsigned)rank);
+    return qe__fail(QE_ERROR_SHAPE, "module '%s': %s has rank %u; %u was expected", b->name, suffix,
+                    (unsigned)data->rank, (unsigned)rank);
   }
   return QE_OK;
 }
@@ -188,7 +195,8 @@ static qe_status_t add_result(const qe__build *b, const char *suffix, qe__value_
   return status;
 }
 
-qe_status_t qe__build_node(qe__build *b, const char *op, uint32_t n_in, const qe__value_id *in, uint32_t n_out, qe__value_id *out) {
+qe_status_t qe__build_node(qe__build *b, const char *op, uint32_t n_in, const qe__value_id *in, uint32_t n_out,
+                           qe__value_id *out) {
   static const char *const suffixes[] = {"", "output_1", "output_2"};
   for (uint32_t i = 0; i < n_out; i++) QE_TRY(add_result(b, suffixes[i < 3 ? i : 2], &out[i]));
   char *name = b->node == NULL ? qe__strdup(b->name) : qe__graph_fresh_name(b->m->graph, b->name);

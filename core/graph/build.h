@@ -19,9 +19,9 @@ typedef struct qe__build {
 } qe__build;
 
 /*
- * Starts a module: `name` or a fresh one made from `op`. Constants of the module are added with qe__build_constant, then
- * the node with qe__build_node, then its attributes with qe__node_set_*, then qe__build_end infers types and shapes.
- * qe__build_close frees what the helper holds, in every case.
+ * Starts a module: `name` or a fresh one made from `op`. Constants of the module are added with qe__build_constant,
+ * then the node with qe__build_node, then its attributes with qe__node_set_*, then qe__build_end infers types and
+ * shapes. qe__build_close frees what the helper holds, in every case.
  */
 qe_status_t qe__build_begin(qe_model_t *m, const char *op, const char *name, qe__build *b);
 /* Operand `v` is a value of the model. */
@@ -29,12 +29,14 @@ qe_status_t qe__build_operand(const qe__build *b, qe_value_t v);
 /* A constant named "<module>.<suffix>"; data is retained. */
 qe_status_t qe__build_constant(const qe__build *b, const char *suffix, qe_tensor_t *data, qe__value_id *out);
 /* The same from numbers. */
-qe_status_t qe__build_ints(const qe__build *b, const char *suffix, size_t count, const int64_t *values, qe__value_id *out);
+qe_status_t qe__build_ints(const qe__build *b, const char *suffix, size_t count, const int64_t *values,
+                           qe__value_id *out);
 qe_status_t qe__build_scalar(const qe__build *b, const char *suffix, float value, qe__value_id *out);
 /* A float32 weight; `rank` 0: any. NULL is an error. */
 qe_status_t qe__build_weight(const qe__build *b, const char *suffix, const qe_tensor_t *data, uint32_t rank);
 /* The node with its output values (the first is named like the module). */
-qe_status_t qe__build_node(qe__build *b, const char *op, uint32_t n_in, const qe__value_id *in, uint32_t n_out, qe__value_id *out);
+qe_status_t qe__build_node(qe__build *b, const char *op, uint32_t n_in, const qe__value_id *in, uint32_t n_out,
+                           qe__value_id *out);
 qe_status_t qe__build_end(qe__build *b);
 void qe__build_close(qe__build *b);
 

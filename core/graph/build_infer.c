@@ -4,8 +4,8 @@
 #include "graph/build.h"
 
 /*
- * Dynamic dimensions are tried with two stand-ins, large enough for kernels and divisible by the usual strides and group
- * counts; what comes out the same both times does not depend on them.
+ * Dynamic dimensions are tried with two stand-ins, large enough for kernels and divisible by the usual strides and
+ * group counts; what comes out the same both times does not depend on them.
  */
 static const int64_t stand_ins[2] = {64, 1024};
 
@@ -22,14 +22,17 @@ static int32_t rank_by_rule(const qe__graph *g, const qe__node *n) {
   if (n->n_in == 0 || n->in[0] == QE__NO_VALUE) return -1;
   const int32_t first = g->values[n->in[0]].rank;
   const qe__infer_fn f = n->op->infer;
-  static const qe__infer_fn keep_rank[] = {qe__infer_conv, qe__infer_conv_transpose, qe__infer_pool, qe__infer_concat, qe__infer_split,
-                                           qe__infer_batch_norm, qe__infer_instance_norm, qe__infer_group_norm, qe__infer_layer_norm, qe__infer_same};
+  static const qe__infer_fn keep_rank[] = {
+      qe__infer_conv,       qe__infer_conv_transpose, qe__infer_pool,       qe__infer_concat,     qe__infer_split,
+      qe__infer_batch_norm, qe__infer_instance_norm,  qe__infer_group_norm, qe__infer_layer_norm, qe__infer_same};
   for (size_t i = 0; i < sizeof keep_rank / sizeof keep_rank[0]; i++) {
     if (f == keep_rank[i]) return first;
   }
-  if (f == qe__infer_binary || f == qe__infer_compare || f == qe__infer_logical || f == qe__infer_where) return (int32_t)widest(g, n);
+  if (f == qe__infer_binary || f == qe__infer_compare || f == qe__infer_logical || f == qe__infer_where)
+    return (int32_t)widest(g, n);
   if (f == qe__infer_gemm) return 2;
-  if (f == qe__infer_reshape && n->n_in > 1 && n->in[1] != QE__NO_VALUE && g->values[n->in[1]].data != NULL) return (int32_t)g->values[n->in[1]].data->count;
+  if (f == qe__infer_reshape && n->n_in > 1 && n->in[1] != QE__NO_VALUE && g->values[n->in[1]].data != NULL)
+    return (int32_t)g->values[n->in[1]].data->count;
   return -1;
 }
 
@@ -44,7 +47,8 @@ static void unknown_outputs(qe__graph *g, const qe__node *n) {
 }
 
 /* Fills `in`; false when an input's type or rank is unknown. *dynamic: some dimension is. */
-static bool describe_inputs(const qe__graph *g, const qe__node *n, int64_t stand_in, qe__operand_info *in, bool *dynamic) {
+static bool describe_inputs(const qe__graph *g, const qe__node *n, int64_t stand_in, qe__operand_info *in,
+                            bool *dynamic) {
   *dynamic = false;
   for (uint32_t i = 0; i < n->n_in; i++) {
     if (n->in[i] == QE__NO_VALUE) continue;

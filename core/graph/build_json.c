@@ -6,7 +6,8 @@
 #include "onnx/attributes.h"
 
 static qe_status_t wrong_kind(const qe__node *n, const char *key, const char *expected) {
-  return qe__fail(QE_ERROR_INVALID_ARGUMENT, "node '%s' (%s): attribute '%s' must be %s", n->name, n->op->name, key, expected);
+  return qe__fail(QE_ERROR_INVALID_ARGUMENT, "node '%s' (%s): attribute '%s' must be %s", n->name, n->op->name, key,
+                  expected);
 }
 
 static qe_status_t set_numbers(qe__node *n, const char *key, const json_t *list, bool floats) {
@@ -69,7 +70,8 @@ static qe_status_t set_tensor(qe__node *n, const char *key, const json_t *value)
 static qe_status_t set_attribute(qe__node *n, const char *key, const json_t *value) {
   qe__attr_kind kind;
   if (!qe__onnx_attribute(n->op->id, key, strlen(key), &kind)) {
-    return qe__fail(QE_ERROR_NOT_FOUND, "node '%s' (%s): there is no attribute '%s'; docs/ops.md lists those there are", n->name, n->op->name, key);
+    return qe__fail(QE_ERROR_NOT_FOUND, "node '%s' (%s): there is no attribute '%s'; docs/ops.md lists those there are",
+                    n->name, n->op->name, key);
   }
   switch (kind) {
     case QE__ATTR_INT:
@@ -102,12 +104,13 @@ qe_status_t qe__build_attributes(qe__node *n, const char *json) {
   json_error_t error;
   json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &error);
   if (root == NULL) {
-    return qe__fail(QE_ERROR_FORMAT, "node '%s' (%s): attributes are no JSON: %s at line %d, column %d", n->name, n->op->name, error.text,
-                    error.line, error.column);
+    return qe__fail(QE_ERROR_FORMAT, "node '%s' (%s): attributes are no JSON: %s at line %d, column %d", n->name,
+                    n->op->name, error.text, error.line, error.column);
   }
   qe_status_t status = QE_OK;
   if (!json_is_object(root)) {
-    status = qe__fail(QE_ERROR_FORMAT, "node '%s' (%s): attributes must be a JSON object, like {\"axis\": 1}", n->name, n->op->name);
+    status = qe__fail(QE_ERROR_FORMAT, "node '%s' (%s): attributes must be a JSON object, like {\"axis\": 1}", n->name,
+                      n->op->name);
   }
   const char *key;
   json_t *value;

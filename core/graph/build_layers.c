@@ -51,8 +51,8 @@ static qe_status_t zeros(const qe__build *b, const char *suffix, int64_t count, 
   return status;
 }
 
-qe_value_t qe_batch_norm(qe_model_t *m, const char *name, qe_value_t x, qe_tensor_t *weight, qe_tensor_t *bias, qe_tensor_t *running_mean,
-                         qe_tensor_t *running_var, float eps) {
+qe_value_t qe_batch_norm(qe_model_t *m, const char *name, qe_value_t x, qe_tensor_t *weight, qe_tensor_t *bias,
+                         qe_tensor_t *running_mean, qe_tensor_t *running_var, float eps) {
   static const char *const names[] = {"weight", "bias", "running_mean", "running_var"};
   qe_tensor_t *tensors[4] = {weight, bias, running_mean, running_var};
   qe__build b;
@@ -78,7 +78,8 @@ done:
   return qe__build_result(m, status, v);
 }
 
-qe_value_t qe_layer_norm(qe_model_t *m, const char *name, qe_value_t x, qe_tensor_t *weight, qe_tensor_t *bias, float eps) {
+qe_value_t qe_layer_norm(qe_model_t *m, const char *name, qe_value_t x, qe_tensor_t *weight, qe_tensor_t *bias,
+                         float eps) {
   qe__build b;
   qe_value_t v = -1;
   qe__value_id in[3] = {x, QE__NO_VALUE, QE__NO_VALUE};
@@ -88,7 +89,8 @@ qe_value_t qe_layer_norm(qe_model_t *m, const char *name, qe_value_t x, qe_tenso
   QE_TRY_GOTO(qe__build_operand(&b, x), done);
   QE_TRY_GOTO(qe__build_weight(&b, "weight", weight, 0), done);
   if (weight->rank == 0) {
-    status = qe__fail(QE_ERROR_SHAPE, "module '%s': weight is a scalar; the normalized dimensions were expected", b.name);
+    status =
+        qe__fail(QE_ERROR_SHAPE, "module '%s': weight is a scalar; the normalized dimensions were expected", b.name);
     goto done;
   }
   QE_TRY_GOTO(qe__build_constant(&b, "weight", weight, &in[1]), done);

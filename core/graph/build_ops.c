@@ -4,8 +4,8 @@
 #include "graph/build.h"
 
 /* One node over `count` operands, with attributes from JSON; the operands of `optional` may be missing. */
-static qe_status_t simple(qe_model_t *m, const char *op, const char *name, uint32_t count, const qe_value_t *xs, bool optional,
-                          const char *json, qe_value_t *out) {
+static qe_status_t simple(qe_model_t *m, const char *op, const char *name, uint32_t count, const qe_value_t *xs,
+                          bool optional, const char *json, qe_value_t *out) {
   qe__build b;
   *out = -1;
   qe_status_t status = qe__build_begin(m, op, name, &b);
@@ -37,14 +37,19 @@ static qe_value_t binary(qe_model_t *m, const char *op, const char *name, qe_val
 }
 
 qe_value_t qe_relu(qe_model_t *m, const char *name, qe_value_t x) { return unary(m, "Relu", name, x); }
-qe_value_t qe_global_avg_pool(qe_model_t *m, const char *name, qe_value_t x) { return unary(m, "GlobalAveragePool", name, x); }
+qe_value_t qe_global_avg_pool(qe_model_t *m, const char *name, qe_value_t x) {
+  return unary(m, "GlobalAveragePool", name, x);
+}
 qe_value_t qe_quant_stub(qe_model_t *m, const char *name, qe_value_t x) { return unary(m, "Identity", name, x); }
 qe_value_t qe_dequant_stub(qe_model_t *m, const char *name, qe_value_t x) { return unary(m, "Identity", name, x); }
 qe_value_t qe_add(qe_model_t *m, const char *name, qe_value_t a, qe_value_t b) { return binary(m, "Add", name, a, b); }
 qe_value_t qe_mul(qe_model_t *m, const char *name, qe_value_t a, qe_value_t b) { return binary(m, "Mul", name, a, b); }
-qe_value_t qe_matmul(qe_model_t *m, const char *name, qe_value_t a, qe_value_t b) { return binary(m, "MatMul", name, a, b); }
+qe_value_t qe_matmul(qe_model_t *m, const char *name, qe_value_t a, qe_value_t b) {
+  return binary(m, "MatMul", name, a, b);
+}
 
-qe_value_t qe_op(qe_model_t *m, const char *op, const char *name, uint32_t count, const qe_value_t *inputs, const char *attributes_json) {
+qe_value_t qe_op(qe_model_t *m, const char *op, const char *name, uint32_t count, const qe_value_t *inputs,
+                 const char *attributes_json) {
   qe_value_t v = -1;
   qe_status_t status;
   if (!qe__build_ok(m)) return -1;
@@ -57,7 +62,8 @@ qe_value_t qe_op(qe_model_t *m, const char *op, const char *name, uint32_t count
 }
 
 /* One node whose attribute `key` is an axis. */
-static qe_value_t with_axis(qe_model_t *m, const char *op, const char *name, uint32_t count, const qe_value_t *xs, int64_t axis) {
+static qe_value_t with_axis(qe_model_t *m, const char *op, const char *name, uint32_t count, const qe_value_t *xs,
+                            int64_t axis) {
   qe__build b;
   qe_value_t v = -1;
   qe_status_t status;
@@ -72,13 +78,18 @@ done:
   return qe__build_result(m, status, v);
 }
 
-qe_value_t qe_flatten(qe_model_t *m, const char *name, qe_value_t x, int64_t axis) { return with_axis(m, "Flatten", name, 1, &x, axis); }
-qe_value_t qe_softmax(qe_model_t *m, const char *name, qe_value_t x, int64_t axis) { return with_axis(m, "Softmax", name, 1, &x, axis); }
+qe_value_t qe_flatten(qe_model_t *m, const char *name, qe_value_t x, int64_t axis) {
+  return with_axis(m, "Flatten", name, 1, &x, axis);
+}
+qe_value_t qe_softmax(qe_model_t *m, const char *name, qe_value_t x, int64_t axis) {
+  return with_axis(m, "Softmax", name, 1, &x, axis);
+}
 
 qe_value_t qe_concat(qe_model_t *m, const char *name, uint32_t count, const qe_value_t *xs, int64_t axis) {
   if (!qe__build_ok(m)) return -1;
   if (count == 0 || xs == NULL) {
-    return qe__build_fail(m, qe__fail(QE_ERROR_INVALID_ARGUMENT, "module '%s': nothing to concatenate", name != NULL ? name : "Concat"));
+    return qe__build_fail(
+        m, qe__fail(QE_ERROR_INVALID_ARGUMENT, "module '%s': nothing to concatenate", name != NULL ? name : "Concat"));
   }
   return with_axis(m, "Concat", name, count, xs, axis);
 }
@@ -131,7 +142,8 @@ qe_value_t qe_clip(qe_model_t *m, const char *name, qe_value_t x, float lo, floa
   QE_TRY_GOTO(qe__build_begin(m, "Clip", name, &b), done);
   QE_TRY_GOTO(qe__build_operand(&b, x), done);
   if (!(lo <= hi)) {
-    status = qe__fail(QE_ERROR_INVALID_ARGUMENT, "module '%s': the bounds %g and %g are empty", b.name, (double)lo, (double)hi);
+    status = qe__fail(QE_ERROR_INVALID_ARGUMENT, "module '%s': the bounds %g and %g are empty", b.name, (double)lo,
+                      (double)hi);
     goto done;
   }
   if (lo > -INFINITY) QE_TRY_GOTO(qe__build_scalar(&b, "min", lo, &in[1]), done);

@@ -1,11 +1,13 @@
 /*
- * QuantizeLinear and DequantizeLinear in built models: constant scale and zero point move from the node's inputs into the
- * quantized value, the form that fusion and kernels expect (graph.h). Anything else keeps its three inputs.
+ * QuantizeLinear and DequantizeLinear in built models: constant scale and zero point move from the node's inputs into
+ * the quantized value, the form that fusion and kernels expect (graph.h). Anything else keeps its three inputs.
  */
 #include "graph/build.h"
 
-/* The parameters that inputs 1 and 2 of n hold; *zeros is allocated. view->count 0: they are not constant or not regular. */
-static qe_status_t constant_parameters(const qe__graph *g, const qe__node *n, int32_t rank, qe_qparams_t *view, int32_t **zeros) {
+/* The parameters that inputs 1 and 2 of n hold; *zeros is allocated. view->count 0: they are not constant or not
+ * regular. */
+static qe_status_t constant_parameters(const qe__graph *g, const qe__node *n, int32_t rank, qe_qparams_t *view,
+                                       int32_t **zeros) {
   *view = (qe_qparams_t){.axis = -1};
   *zeros = NULL;
   const qe_tensor_t *s = n->in[1] != QE__NO_VALUE ? g->values[n->in[1]].data : NULL;

@@ -7,7 +7,8 @@
 static bool valid_id(const qe__graph *g, qe__value_id v) { return v >= 0 && (uint32_t)v < g->n_values; }
 
 static qe_status_t bad_id(const qe__node *n, qe__value_id v) {
-  return qe__fail(QE_ERROR_INTERNAL, "node '%s' (%s) refers to value %d, which its graph does not have", n->name, n->op->name, (int)v);
+  return qe__fail(QE_ERROR_INTERNAL, "node '%s' (%s) refers to value %d, which its graph does not have", n->name,
+                  n->op->name, (int)v);
 }
 
 /* producer[] and is_output[], and the number of reads of value v in start[v + 1]. */
@@ -26,8 +27,9 @@ static qe_status_t count_uses(const qe__graph *g, qe__uses *uses) {
       if (v == QE__NO_VALUE) continue;
       if (!valid_id(g, v)) return bad_id(n, v);
       if (uses->producer[v] >= 0) {
-        return qe__fail(QE_ERROR_FORMAT, "value '%s' is written by node '%s' and by node '%s'; a value has one producer", g->values[v].name,
-                        g->nodes[uses->producer[v]]->name, n->name);
+        return qe__fail(QE_ERROR_FORMAT,
+                        "value '%s' is written by node '%s' and by node '%s'; a value has one producer",
+                        g->values[v].name, g->nodes[uses->producer[v]]->name, n->name);
       }
       uses->producer[v] = (int32_t)i;
     }

@@ -77,7 +77,8 @@ qe_status_t qe_model_value(const qe_model_t *model, uint32_t index, qe_value_inf
   memset(out, 0, sizeof *out);
   QE_CHECK_ARG(model != NULL, "model is NULL");
   if (index >= model->graph->n_values) {
-    return qe__fail(QE_ERROR_NOT_FOUND, "value %u was asked for; the model has %u", (unsigned)index, (unsigned)model->graph->n_values);
+    return qe__fail(QE_ERROR_NOT_FOUND, "value %u was asked for; the model has %u", (unsigned)index,
+                    (unsigned)model->graph->n_values);
   }
   describe(&model->graph->values[index], out);
   return QE_OK;
@@ -88,7 +89,8 @@ qe_status_t qe_model_input(const qe_model_t *model, uint32_t index, qe_value_inf
   memset(out, 0, sizeof *out);
   QE_CHECK_ARG(model != NULL, "model is NULL");
   if (index >= model->graph->n_inputs) {
-    return qe__fail(QE_ERROR_NOT_FOUND, "input %u was asked for; the model has %u", (unsigned)index, (unsigned)model->graph->n_inputs);
+    return qe__fail(QE_ERROR_NOT_FOUND, "input %u was asked for; the model has %u", (unsigned)index,
+                    (unsigned)model->graph->n_inputs);
   }
   describe(&model->graph->values[model->graph->inputs[index]], out);
   return QE_OK;
@@ -99,7 +101,8 @@ qe_status_t qe_model_output(const qe_model_t *model, uint32_t index, qe_value_in
   memset(out, 0, sizeof *out);
   QE_CHECK_ARG(model != NULL, "model is NULL");
   if (index >= model->graph->n_outputs) {
-    return qe__fail(QE_ERROR_NOT_FOUND, "output %u was asked for; the model has %u", (unsigned)index, (unsigned)model->graph->n_outputs);
+    return qe__fail(QE_ERROR_NOT_FOUND, "output %u was asked for; the model has %u", (unsigned)index,
+                    (unsigned)model->graph->n_outputs);
   }
   describe(&model->graph->values[model->graph->outputs[index]], out);
   return QE_OK;
@@ -110,11 +113,17 @@ qe_status_t qe_model_node(const qe_model_t *model, uint32_t index, qe_node_info_
   memset(out, 0, sizeof *out);
   QE_CHECK_ARG(model != NULL, "model is NULL");
   if (index >= model->graph->n_nodes) {
-    return qe__fail(QE_ERROR_NOT_FOUND, "node %u was asked for; the model has %u", (unsigned)index, (unsigned)model->graph->n_nodes);
+    return qe__fail(QE_ERROR_NOT_FOUND, "node %u was asked for; the model has %u", (unsigned)index,
+                    (unsigned)model->graph->n_nodes);
   }
   const qe__node *n = model->graph->nodes[index];
-  *out = (qe_node_info_t){.name = n->name, .op = n->op->name, .domain = n->op->domain, .origin = n->origin, .n_in = n->n_in,
-                          .n_out = n->n_out, .quantized = n->quantized};
+  *out = (qe_node_info_t){.name = n->name,
+                          .op = n->op->name,
+                          .domain = n->op->domain,
+                          .origin = n->origin,
+                          .n_in = n->n_in,
+                          .n_out = n->n_out,
+                          .quantized = n->quantized};
   return QE_OK;
 }
 

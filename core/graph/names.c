@@ -42,7 +42,8 @@ void qe__names_destroy(qe__names **names) {
 /* The slot that holds key, or the free one where it belongs. */
 static qe__name *slot_of(qe__name *slots, size_t capacity, const char *key, uint64_t hash) {
   size_t at = (size_t)hash & (capacity - 1);
-  while (slots[at].key != NULL && (slots[at].hash != hash || strcmp(slots[at].key, key) != 0)) at = (at + 1) & (capacity - 1);
+  while (slots[at].key != NULL && (slots[at].hash != hash || strcmp(slots[at].key, key) != 0))
+    at = (at + 1) & (capacity - 1);
   return &slots[at];
 }
 
@@ -53,7 +54,8 @@ qe__name *qe__names_find(const qe__names *names, const char *key) {
 
 static qe_status_t grow(qe__names *names) {
   size_t capacity;
-  if (!qe__mul_size(names->capacity, 2, &capacity)) return qe__fail(QE_ERROR_OUT_OF_MEMORY, "too many names in a graph");
+  if (!qe__mul_size(names->capacity, 2, &capacity))
+    return qe__fail(QE_ERROR_OUT_OF_MEMORY, "too many names in a graph");
   qe__name *slots = qe__calloc(capacity, sizeof *slots);
   if (slots == NULL) return QE_ERROR_OUT_OF_MEMORY;
   for (size_t i = 0; i < names->capacity; i++) {

@@ -17,7 +17,8 @@ qe_status_t qe__graph_add_node(qe__graph *g, const char *op, const char *name, u
   if (node != NULL) *node = NULL;
   const qe__op_schema *schema = qe__op_find(op);
   if (schema == NULL) {
-    return qe__fail(QE_ERROR_NOT_FOUND, "node '%s': no op is named '%s'; docs/ops.md lists those there are", name != NULL ? name : "?", op);
+    return qe__fail(QE_ERROR_NOT_FOUND, "node '%s': no op is named '%s'; docs/ops.md lists those there are",
+                    name != NULL ? name : "?", op);
   }
   qe_status_t status = QE_ERROR_OUT_OF_MEMORY;
   qe__node *n = qe__calloc(1, sizeof *n);
@@ -33,7 +34,8 @@ qe_status_t qe__graph_add_node(qe__graph *g, const char *op, const char *name, u
   qe__name *entry = qe__names_add(g->names, n->name);
   if (entry == NULL) goto fail;
   if (entry->node) {
-    status = qe__fail(QE_ERROR_EXISTS, "graph '%s' has two nodes named '%s'; every node needs a name of its own", g->name, n->name);
+    status = qe__fail(QE_ERROR_EXISTS, "graph '%s' has two nodes named '%s'; every node needs a name of its own",
+                      g->name, n->name);
     goto fail;
   }
   void *array = g->nodes;
@@ -142,8 +144,8 @@ fail:
   return status;
 }
 
-/* The setters describe the attribute with the caller's pointers; qe__node_copy_attr makes the copies, so nothing is written
- * through the casts below. */
+/* The setters describe the attribute with the caller's pointers; qe__node_copy_attr makes the copies, so nothing is
+ * written through the casts below. */
 qe_status_t qe__node_set_int(qe__node *n, const char *name, int64_t value) {
   return qe__node_copy_attr(n, &(qe__attr){.name = (char *)(uintptr_t)name, .kind = QE__ATTR_INT, .i = value});
 }

@@ -27,8 +27,9 @@ static qe_status_t report_cycle(const qe__graph *g, const frame *stack, uint32_t
     memcpy(text + used + n, " -> ", 5);
     used += n + 4;
   }
-  return qe__fail(QE_ERROR_FORMAT, "graph '%s' has a cycle of %u nodes: %s%s%.48s; a model's nodes must not depend on themselves", g->name,
-                  (unsigned)length, text, length > SHOWN ? "... -> " : "", g->nodes[stack[depth - 1].node]->name);
+  return qe__fail(
+      QE_ERROR_FORMAT, "graph '%s' has a cycle of %u nodes: %s%s%.48s; a model's nodes must not depend on themselves",
+      g->name, (unsigned)length, text, length > SHOWN ? "... -> " : "", g->nodes[stack[depth - 1].node]->name);
 }
 
 /* Depth first over producers, roots in the present order: an order that is right already stays as it is. */

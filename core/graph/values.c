@@ -21,7 +21,8 @@ static bool valid_id(const qe__graph *g, qe__value_id v) { return v >= 0 && (uin
 qe_status_t qe__graph_add_value(qe__graph *g, const char *name, qe_dtype_t dtype, qe__value_id *out) {
   *out = QE__NO_VALUE;
   if (g->n_values >= (uint32_t)INT32_MAX) {
-    return qe__fail(QE_ERROR_UNSUPPORTED, "graph '%s' has %u values, more than can be numbered", g->name, (unsigned)g->n_values);
+    return qe__fail(QE_ERROR_UNSUPPORTED, "graph '%s' has %u values, more than can be numbered", g->name,
+                    (unsigned)g->n_values);
   }
   char *copy = name != NULL ? qe__strdup(name) : qe__graph_fresh_name(g, "value");
   if (copy == NULL) return QE_ERROR_OUT_OF_MEMORY;
@@ -29,7 +30,8 @@ qe_status_t qe__graph_add_value(qe__graph *g, const char *name, qe_dtype_t dtype
   qe__name *entry = qe__names_add(g->names, copy);
   if (entry == NULL) goto fail;
   if (entry->value >= 0) {
-    status = qe__fail(QE_ERROR_EXISTS, "graph '%s' has two values named '%s'; every value needs a name of its own", g->name, copy);
+    status = qe__fail(QE_ERROR_EXISTS, "graph '%s' has two values named '%s'; every value needs a name of its own",
+                      g->name, copy);
     goto fail;
   }
   void *array = g->values;
@@ -74,9 +76,11 @@ qe_status_t qe__graph_rename_value(qe__graph *g, qe__value_id v, const char *nam
   if (copy == NULL) return QE_ERROR_OUT_OF_MEMORY;
   qe__name *entry = qe__names_add(g->names, copy);
   if (entry == NULL || entry->value >= 0) {
-    const qe_status_t status = entry == NULL ? QE_ERROR_OUT_OF_MEMORY
-        : qe__fail(QE_ERROR_EXISTS, "graph '%s': value '%s' cannot be renamed to '%s', another value has that name", g->name,
-                   g->values[v].name, name);
+    const qe_status_t status =
+        entry == NULL
+            ? QE_ERROR_OUT_OF_MEMORY
+            : qe__fail(QE_ERROR_EXISTS, "graph '%s': value '%s' cannot be renamed to '%s', another value has that name",
+                       g->name, g->values[v].name, name);
     qe__free(copy);
     return status;
   }

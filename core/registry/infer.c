@@ -25,50 +25,55 @@ qe_status_t qe__need_type(const qe__infer_ctx *c, uint32_t i, qe__dtypes allowed
   if (c->node->quantized) allowed |= QE__T_CODE | QE__T(FLOAT32);
   if (type < 32 && (allowed >> type & 1u) != 0) return QE_OK;
   char text[200];
-  return qe__fail(QE_ERROR_DTYPE, "input %u is %s; %s takes %s there", (unsigned)i, qe_dtype_name(c->in[i].dtype), c->node->op->name,
-                  types_text(allowed, text, sizeof text));
+  return qe__fail(QE_ERROR_DTYPE, "input %u is %s; %s takes %s there", (unsigned)i, qe_dtype_name(c->in[i].dtype),
+                  c->node->op->name, types_text(allowed, text, sizeof text));
 }
 
 qe_status_t qe__need_same_type(const qe__infer_ctx *c, uint32_t i) {
   if (c->in[i].dtype == c->in[0].dtype) return QE_OK;
   if (c->node->quantized) return qe__need_type(c, i, 0);
-  return qe__fail(QE_ERROR_DTYPE, "input %u is %s but input 0 is %s; they must have one type (insert a Cast)", (unsigned)i,
-                  qe_dtype_name(c->in[i].dtype), qe_dtype_name(c->in[0].dtype));
+  return qe__fail(QE_ERROR_DTYPE, "input %u is %s but input 0 is %s; they must have one type (insert a Cast)",
+                  (unsigned)i, qe_dtype_name(c->in[i].dtype), qe_dtype_name(c->in[0].dtype));
 }
 
 qe_status_t qe__need_rank(const qe__infer_ctx *c, uint32_t i, uint32_t lo, uint32_t hi) {
   if (c->in[i].rank >= lo && c->in[i].rank <= hi) return QE_OK;
   char text[200];
   if (lo == hi) {
-    return qe__fail(QE_ERROR_SHAPE, "input %u has shape %s; rank %u was expected", (unsigned)i, qe__in_text(c, i, text, sizeof text), (unsigned)lo);
+    return qe__fail(QE_ERROR_SHAPE, "input %u has shape %s; rank %u was expected", (unsigned)i,
+                    qe__in_text(c, i, text, sizeof text), (unsigned)lo);
   }
-  return qe__fail(QE_ERROR_SHAPE, "input %u has shape %s; rank %u to %u was expected", (unsigned)i, qe__in_text(c, i, text, sizeof text),
-                  (unsigned)lo, (unsigned)hi);
+  return qe__fail(QE_ERROR_SHAPE, "input %u has shape %s; rank %u to %u was expected", (unsigned)i,
+                  qe__in_text(c, i, text, sizeof text), (unsigned)lo, (unsigned)hi);
 }
 
 qe_status_t qe__need_vector(const qe__infer_ctx *c, uint32_t i, int64_t n, const char *what) {
   if (c->in[i].rank == 1 && c->in[i].dims[0] == n) return QE_OK;
   char text[200];
-  return qe__fail(QE_ERROR_SHAPE, "input %u (%s) has shape %s; [%lld] was expected", (unsigned)i, what, qe__in_text(c, i, text, sizeof text),
-                  (long long)n);
+  return qe__fail(QE_ERROR_SHAPE, "input %u (%s) has shape %s; [%lld] was expected", (unsigned)i, what,
+                  qe__in_text(c, i, text, sizeof text), (long long)n);
 }
 
 static qe_status_t not_known(uint32_t i, const char *what) {
-  return qe__fail(QE_ERROR_UNSUPPORTED, "depends on data: the value of input %u (%s) is needed when planning, but it is computed from the "
-                  "model's inputs; make it a constant or derive it from shapes only", (unsigned)i, what);
+  return qe__fail(QE_ERROR_UNSUPPORTED,
+                  "depends on data: the value of input %u (%s) is needed when planning, but it is computed from the "
+                  "model's inputs; make it a constant or derive it from shapes only",
+                  (unsigned)i, what);
 }
 
-qe_status_t qe__read_ints(const qe__infer_ctx *c, uint32_t i, const char *what, size_t capacity, int64_t *out, size_t *count) {
+qe_status_t qe__read_ints(const qe__infer_ctx *c, uint32_t i, const char *what, size_t capacity, int64_t *out,
+                          size_t *count) {
   *count = 0;
   const qe__operand_info *in = &c->in[i];
   if (in->dtype != QE_INT64 && in->dtype != QE_INT32) {
-    return qe__fail(QE_ERROR_DTYPE, "input %u (%s) is %s; int64 was expected", (unsigned)i, what, qe_dtype_name(in->dtype));
+    return qe__fail(QE_ERROR_DTYPE, "input %u (%s) is %s; int64 was expected", (unsigned)i, what,
+                    qe_dtype_name(in->dtype));
   }
   QE_TRY(qe__need_rank(c, i, 0, 1));
   if (in->data == NULL) return not_known(i, what);
   if ((uint64_t)in->data->count > capacity) {
-    return qe__fail(QE_ERROR_SHAPE, "input %u (%s) has %lld elements; at most %llu make sense", (unsigned)i, what, (long long)in->data->count,
-                    (unsigned long long)capacity);
+    return qe__fail(QE_ERROR_SHAPE, "input %u (%s) has %lld elements; at most %llu make sense", (unsigned)i, what,
+                    (long long)in->data->count, (unsigned long long)capacity);
   }
   *count = (size_t)in->data->count;
   for (size_t k = 0; k < *count; k++) out[k] = qe__tensor_int_at(in->data, (int64_t)k);
@@ -79,7 +84,8 @@ qe_status_t qe__need_scalar_value(const qe__infer_ctx *c, uint32_t i, const char
   char text[200];
   const qe__operand_info *in = &c->in[i];
   if (in->rank > 1 || (in->rank == 1 && in->dims[0] != 1)) {
-    return qe__fail(QE_ERROR_SHAPE, "input %u (%s) has shape %s; a scalar was expected", (unsigned)i, what, qe__in_text(c, i, text, sizeof text));
+    return qe__fail(QE_ERROR_SHAPE, "input %u (%s) has shape %s; a scalar was expected", (unsigned)i, what,
+                    qe__in_text(c, i, text, sizeof text));
   }
   return in->data != NULL ? QE_OK : not_known(i, what);
 }
@@ -121,22 +127,24 @@ qe_status_t qe__attr_string(const qe__infer_ctx *c, const char *name, const char
   return QE_OK;
 }
 
-qe_status_t qe__attr_ints(const qe__infer_ctx *c, const char *name, size_t want, const int64_t **values, size_t *count) {
+qe_status_t qe__attr_ints(const qe__infer_ctx *c, const char *name, size_t want, const int64_t **values,
+                          size_t *count) {
   const qe__attr *a;
   *values = NULL;
   *count = 0;
   QE_TRY(find_attr(c, name, QE__ATTR_INTS, &a));
   if (a == NULL) return QE_OK;
   if (want != SIZE_MAX && a->count != want) {
-    return qe__fail(QE_ERROR_SHAPE, "attribute '%s' has %llu entries; %llu were expected", name, (unsigned long long)a->count,
-                    (unsigned long long)want);
+    return qe__fail(QE_ERROR_SHAPE, "attribute '%s' has %llu entries; %llu were expected", name,
+                    (unsigned long long)a->count, (unsigned long long)want);
   }
   *values = a->ints;
   *count = a->count;
   return QE_OK;
 }
 
-qe_status_t qe__attr_choice(const qe__infer_ctx *c, const char *name, const char *const *names, uint32_t fallback, uint32_t *out) {
+qe_status_t qe__attr_choice(const qe__infer_ctx *c, const char *name, const char *const *names, uint32_t fallback,
+                            uint32_t *out) {
   const char *text;
   *out = fallback;
   QE_TRY(qe__attr_string(c, name, names[fallback], &text));
@@ -157,7 +165,8 @@ qe_status_t qe__attr_choice(const qe__infer_ctx *c, const char *name, const char
 qe_status_t qe__positive_axis(const char *what, int64_t axis, uint32_t rank, uint32_t *out) {
   *out = 0;
   if (axis < -(int64_t)rank || axis >= (int64_t)rank) {
-    return qe__fail(QE_ERROR_SHAPE, "%s is %lld; rank %u allows %d to %d", what, (long long)axis, (unsigned)rank, -(int)rank, (int)rank - 1);
+    return qe__fail(QE_ERROR_SHAPE, "%s is %lld; rank %u allows %d to %d", what, (long long)axis, (unsigned)rank,
+                    -(int)rank, (int)rank - 1);
   }
   *out = (uint32_t)(axis < 0 ? axis + (int64_t)rank : axis);
   return QE_OK;
@@ -175,7 +184,8 @@ qe_status_t qe__axis_set(const char *what, const int64_t *axes, size_t count, ui
   for (size_t i = 0; i < count; i++) {
     uint32_t axis;
     QE_TRY(qe__positive_axis(what, axes[i], rank, &axis));
-    if ((*out >> axis & 1u) != 0) return qe__fail(QE_ERROR_SHAPE, "%s: dimension %u is named twice", what, (unsigned)axis);
+    if ((*out >> axis & 1u) != 0)
+      return qe__fail(QE_ERROR_SHAPE, "%s: dimension %u is named twice", what, (unsigned)axis);
     *out |= 1u << axis;
   }
   return QE_OK;
@@ -208,8 +218,9 @@ qe_status_t qe__broadcast(uint32_t *rank, int64_t *dims, uint32_t b_rank, const 
     const int64_t b = i < r - b_rank ? 1 : b_dims[i - (r - b_rank)];
     if (a != b && a != 1 && b != 1) {
       char ta[200], tb[200];
-      return qe__fail(QE_ERROR_SHAPE, "shapes %s and %s do not broadcast: dimension %u is %lld and %lld", qe__dims_text(*rank, dims, ta, sizeof ta),
-                      qe__dims_text(b_rank, b_dims, tb, sizeof tb), (unsigned)i, (long long)a, (long long)b);
+      return qe__fail(QE_ERROR_SHAPE, "shapes %s and %s do not broadcast: dimension %u is %lld and %lld",
+                      qe__dims_text(*rank, dims, ta, sizeof ta), qe__dims_text(b_rank, b_dims, tb, sizeof tb),
+                      (unsigned)i, (long long)a, (long long)b);
     }
     wide[i] = a == 1 ? b : a;
   }

@@ -1,4 +1,5 @@
-/* What the inference functions share: reading attributes and inputs with clear errors, checked arithmetic, broadcasting. */
+/* What the inference functions share: reading attributes and inputs with clear errors, checked arithmetic,
+ * broadcasting. */
 #ifndef QE_CORE_INFER_H
 #define QE_CORE_INFER_H
 
@@ -30,8 +31,10 @@ qe_status_t qe__need_same_type(const qe__infer_ctx *c, uint32_t i);
 qe_status_t qe__need_rank(const qe__infer_ctx *c, uint32_t i, uint32_t lo, uint32_t hi);
 /* Input i is a vector of n elements. */
 qe_status_t qe__need_vector(const qe__infer_ctx *c, uint32_t i, int64_t n, const char *what);
-/* The elements of a constant int32 / int64 input of rank 0 or 1; UNSUPPORTED when the value is not known while planning. */
-qe_status_t qe__read_ints(const qe__infer_ctx *c, uint32_t i, const char *what, size_t capacity, int64_t *out, size_t *count);
+/* The elements of a constant int32 / int64 input of rank 0 or 1; UNSUPPORTED when the value is not known while
+ * planning. */
+qe_status_t qe__read_ints(const qe__infer_ctx *c, uint32_t i, const char *what, size_t capacity, int64_t *out,
+                          size_t *count);
 /* The value must be known while planning, one element. */
 qe_status_t qe__need_scalar_value(const qe__infer_ctx *c, uint32_t i, const char *what);
 
@@ -44,7 +47,8 @@ qe_status_t qe__attr_string(const qe__infer_ctx *c, const char *name, const char
 /* *values NULL when absent; otherwise `want` of them (any number when want is SIZE_MAX). */
 qe_status_t qe__attr_ints(const qe__infer_ctx *c, const char *name, size_t want, const int64_t **values, size_t *count);
 /* Index of the attribute's text in `names` (NULL at the end). */
-qe_status_t qe__attr_choice(const qe__infer_ctx *c, const char *name, const char *const *names, uint32_t fallback, uint32_t *out);
+qe_status_t qe__attr_choice(const qe__infer_ctx *c, const char *name, const char *const *names, uint32_t fallback,
+                            uint32_t *out);
 
 /* ---- dimensions ---- */
 

@@ -49,8 +49,8 @@ qe_status_t qe__infer_where(qe__infer_ctx *c) {
     return qe__fail(QE_ERROR_DTYPE, "input 0 (condition) is %s; bool was expected", qe_dtype_name(c->in[0].dtype));
   }
   if (c->in[1].dtype != c->in[2].dtype && !c->node->quantized) {
-    return qe__fail(QE_ERROR_DTYPE, "inputs 1 and 2 are %s and %s; they must have one type (insert a Cast)", qe_dtype_name(c->in[1].dtype),
-                    qe_dtype_name(c->in[2].dtype));
+    return qe__fail(QE_ERROR_DTYPE, "inputs 1 and 2 are %s and %s; they must have one type (insert a Cast)",
+                    qe_dtype_name(c->in[1].dtype), qe_dtype_name(c->in[2].dtype));
   }
   return broadcast_out(c, c->in[1].dtype);
 }

@@ -8,7 +8,9 @@ qe_status_t qe__infer_cast(qe__infer_ctx *c) {
   QE_TRY(qe__need_type(c, 0, QE__T_ANY));
   QE_TRY(qe__attr_int(c, "to", 0, &to));
   if (!qe__dtype_valid(to)) {
-    return qe__fail(QE_ERROR_UNSUPPORTED, "attribute 'to' is %lld, no element type that is supported (ONNX numbers; float32 is 1)", (long long)to);
+    return qe__fail(QE_ERROR_UNSUPPORTED,
+                    "attribute 'to' is %lld, no element type that is supported (ONNX numbers; float32 is 1)",
+                    (long long)to);
   }
   qe__set_out(c, 0, (qe_dtype_t)to, c->in[0].rank, c->in[0].dims);
   return QE_OK;
@@ -49,7 +51,8 @@ qe_status_t qe__infer_constant_of_shape(qe__infer_ctx *c) {
     if ((1u << (unsigned)dtype & QE__T_FLOAT) == 0) c->params->fill_int = qe__tensor_int_at(value->tensor, 0);
   }
   for (size_t d = 0; d < n; d++) {
-    if (dims[d] < 0) return qe__fail(QE_ERROR_SHAPE, "input 0 (shape) holds %lld; at least 0 was expected", (long long)dims[d]);
+    if (dims[d] < 0)
+      return qe__fail(QE_ERROR_SHAPE, "input 0 (shape) holds %lld; at least 0 was expected", (long long)dims[d]);
   }
   qe__set_out(c, 0, dtype, (uint32_t)n, dims);
   return QE_OK;

@@ -20,16 +20,16 @@ qe_status_t qe__infer_gemm(qe__infer_ctx *c) {
   const int64_t dims[2] = {a[trans_a ? 1 : 0], b[trans_b ? 0 : 1]};
   if (a[trans_a ? 0 : 1] != b[trans_b ? 1 : 0]) {
     char ta[200], tb[200];
-    return qe__fail(QE_ERROR_SHAPE, "inputs %s%s and %s%s do not fit: %lld and %lld elements would be multiplied", qe__in_text(c, 0, ta, sizeof ta),
-                    trans_a ? " (transposed)" : "", qe__in_text(c, 1, tb, sizeof tb), trans_b ? " (transposed)" : "",
-                    (long long)a[trans_a ? 0 : 1], (long long)b[trans_b ? 1 : 0]);
+    return qe__fail(QE_ERROR_SHAPE, "inputs %s%s and %s%s do not fit: %lld and %lld elements would be multiplied",
+                    qe__in_text(c, 0, ta, sizeof ta), trans_a ? " (transposed)" : "", qe__in_text(c, 1, tb, sizeof tb),
+                    trans_b ? " (transposed)" : "", (long long)a[trans_a ? 0 : 1], (long long)b[trans_b ? 1 : 0]);
   }
   if (qe__has(c, 2)) {
     QE_TRY(qe__need_same_type(c, 2));
     if (!qe__broadcasts_to(c->in[2].rank, c->in[2].dims, 2, dims)) {
       char tc[200];
-      return qe__fail(QE_ERROR_SHAPE, "input 2 (bias) has shape %s, which does not broadcast to [%lld,%lld]", qe__in_text(c, 2, tc, sizeof tc),
-                      (long long)dims[0], (long long)dims[1]);
+      return qe__fail(QE_ERROR_SHAPE, "input 2 (bias) has shape %s, which does not broadcast to [%lld,%lld]",
+                      qe__in_text(c, 2, tc, sizeof tc), (long long)dims[0], (long long)dims[1]);
     }
   }
   qe__set_out(c, 0, c->in[0].dtype, 2, dims);
@@ -45,8 +45,8 @@ static qe_status_t matmul_out(qe__infer_ctx *c, qe_dtype_t dtype, int64_t *m, in
   const bool vector_a = a->rank == 1, vector_b = b->rank == 1;
   const int64_t ka = a->dims[a->rank - 1], kb = b->dims[vector_b ? 0 : b->rank - 2];
   if (ka != kb) {
-    return qe__fail(QE_ERROR_SHAPE, "inputs %s and %s do not fit: %lld and %lld elements would be multiplied", qe__in_text(c, 0, ta, sizeof ta),
-                    qe__in_text(c, 1, tb, sizeof tb), (long long)ka, (long long)kb);
+    return qe__fail(QE_ERROR_SHAPE, "inputs %s and %s do not fit: %lld and %lld elements would be multiplied",
+                    qe__in_text(c, 0, ta, sizeof ta), qe__in_text(c, 1, tb, sizeof tb), (long long)ka, (long long)kb);
   }
   *m = vector_a ? 1 : a->dims[a->rank - 2];
   *n = vector_b ? 1 : b->dims[b->rank - 1];
@@ -78,11 +78,12 @@ qe_status_t qe__infer_matmul_integer(qe__infer_ctx *c) {
   for (uint32_t i = 2; i < 4; i++) {
     if (!qe__has(c, i)) continue;
     if (c->in[i].dtype != c->in[i - 2].dtype) {
-      return qe__fail(QE_ERROR_DTYPE, "input %u (zero point) is %s; the tensor it belongs to is %s", (unsigned)i, qe_dtype_name(c->in[i].dtype),
-                      qe_dtype_name(c->in[i - 2].dtype));
+      return qe__fail(QE_ERROR_DTYPE, "input %u (zero point) is %s; the tensor it belongs to is %s", (unsigned)i,
+                      qe_dtype_name(c->in[i].dtype), qe_dtype_name(c->in[i - 2].dtype));
     }
     const bool scalar = c->in[i].rank == 0 || (c->in[i].rank == 1 && c->in[i].dims[0] == 1);
-    if (!scalar) QE_TRY(qe__need_vector(c, i, i == 2 ? m : n, i == 2 ? "zero points of the rows" : "zero points of the columns"));
+    if (!scalar)
+      QE_TRY(qe__need_vector(c, i, i == 2 ? m : n, i == 2 ? "zero points of the rows" : "zero points of the columns"));
   }
   return QE_OK;
 }

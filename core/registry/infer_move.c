@@ -19,8 +19,8 @@ qe_status_t qe__infer_concat(qe__infer_ctx *c) {
     bool fits = c->in[i].rank == rank;
     for (uint32_t d = 0; fits && d < rank; d++) fits = d == axis || c->in[i].dims[d] == dims[d];
     if (!fits) {
-      return qe__fail(QE_ERROR_SHAPE, "input %u %s does not fit input 0 %s: all dimensions but %u must be equal", (unsigned)i,
-                      qe__in_text(c, i, tb, sizeof tb), qe__in_text(c, 0, ta, sizeof ta), (unsigned)axis);
+      return qe__fail(QE_ERROR_SHAPE, "input %u %s does not fit input 0 %s: all dimensions but %u must be equal",
+                      (unsigned)i, qe__in_text(c, i, tb, sizeof tb), qe__in_text(c, 0, ta, sizeof ta), (unsigned)axis);
     }
     QE_TRY(qe__dim_add(dims[axis], c->in[i].dims[axis], &dims[axis]));
   }
@@ -35,12 +35,13 @@ static qe_status_t even_parts(const qe__infer_ctx *c, int64_t size, int64_t *par
   const bool given = qe__node_attr(c->node, "num_outputs") != NULL;
   QE_TRY(qe__attr_int(c, "num_outputs", c->n_out, &count));
   if (count != (int64_t)c->n_out) {
-    return qe__fail(QE_ERROR_FORMAT, "attribute 'num_outputs' is %lld but the node has %u outputs", (long long)count, (unsigned)c->n_out);
+    return qe__fail(QE_ERROR_FORMAT, "attribute 'num_outputs' is %lld but the node has %u outputs", (long long)count,
+                    (unsigned)c->n_out);
   }
   const int64_t each = qe__ceil_div(size, count), last = size - each * (count - 1);
   if (last < 0 || (!given && last != each)) {
-    return qe__fail(QE_ERROR_SHAPE, "dimension of %lld elements cannot be split into %lld %sparts", (long long)size, (long long)count,
-                    given ? "" : "equal ");
+    return qe__fail(QE_ERROR_SHAPE, "dimension of %lld elements cannot be split into %lld %sparts", (long long)size,
+                    (long long)count, given ? "" : "equal ");
   }
   for (int64_t i = 0; i < count; i++) parts[i] = i + 1 < count ? each : last;
   return QE_OK;
@@ -58,11 +59,13 @@ qe_status_t qe__infer_split(qe__infer_ctx *c) {
     int64_t sum = 0;
     QE_TRY(qe__read_ints(c, 1, "split", QE__MAX_OUTPUTS, parts, &n));
     for (size_t i = 0; i < n; i++) {
-      if (parts[i] < 0) return qe__fail(QE_ERROR_SHAPE, "input 1 (split) holds %lld; at least 0 was expected", (long long)parts[i]);
+      if (parts[i] < 0)
+        return qe__fail(QE_ERROR_SHAPE, "input 1 (split) holds %lld; at least 0 was expected", (long long)parts[i]);
       QE_TRY(qe__dim_add(sum, parts[i], &sum));
     }
     if (n != c->n_out || sum != size) {
-      return qe__fail(QE_ERROR_SHAPE, "input 1 (split) has %llu parts of %lld elements in all; %u parts of %lld were expected",
+      return qe__fail(QE_ERROR_SHAPE,
+                      "input 1 (split) has %llu parts of %lld elements in all; %u parts of %lld were expected",
                       (unsigned long long)n, (long long)sum, (unsigned)c->n_out, (long long)size);
     }
   } else {
@@ -105,18 +108,21 @@ qe_status_t qe__infer_slice(qe__infer_ctx *c) {
   QE_TRY(qe__need_type(c, 0, QE__T_ANY));
   QE_TRY(qe__read_ints(c, 1, "starts", QE_MAX_RANK, starts, &n));
   QE_TRY(qe__read_ints(c, 2, "ends", QE_MAX_RANK, ends, &m));
-  if (m != n) return qe__fail(QE_ERROR_SHAPE, "%llu starts but %llu ends", (unsigned long long)n, (unsigned long long)m);
+  if (m != n)
+    return qe__fail(QE_ERROR_SHAPE, "%llu starts but %llu ends", (unsigned long long)n, (unsigned long long)m);
   for (size_t i = 0; i < n; i++) {
     axes[i] = (int64_t)i;
     steps[i] = 1;
   }
   if (qe__has(c, 3)) {
     QE_TRY(qe__read_ints(c, 3, "axes", QE_MAX_RANK, axes, &m));
-    if (m != n) return qe__fail(QE_ERROR_SHAPE, "%llu starts but %llu axes", (unsigned long long)n, (unsigned long long)m);
+    if (m != n)
+      return qe__fail(QE_ERROR_SHAPE, "%llu starts but %llu axes", (unsigned long long)n, (unsigned long long)m);
   }
   if (qe__has(c, 4)) {
     QE_TRY(qe__read_ints(c, 4, "steps", QE_MAX_RANK, steps, &m));
-    if (m != n) return qe__fail(QE_ERROR_SHAPE, "%llu starts but %llu steps", (unsigned long long)n, (unsigned long long)m);
+    if (m != n)
+      return qe__fail(QE_ERROR_SHAPE, "%llu starts but %llu steps", (unsigned long long)n, (unsigned long long)m);
   }
   QE_TRY(qe__axis_set("axes", axes, n, rank, &set));
   for (uint32_t d = 0; d < rank; d++) {
@@ -138,17 +144,18 @@ qe_status_t qe__infer_slice(qe__infer_ctx *c) {
 static qe_status_t check_pad(uint32_t mode, uint32_t d, int64_t size, int64_t begin, int64_t end) {
   if (mode == QE_PAD_CONSTANT || (begin <= 0 && end <= 0)) return QE_OK;
   if (mode == QE_PAD_WRAP && (begin < 0 || end < 0)) {
-    return qe__fail(QE_ERROR_UNSUPPORTED, "pads %lld and %lld of dimension %u: mode wrap cannot cut and pad at once", (long long)begin,
-                    (long long)end, (unsigned)d);
+    return qe__fail(QE_ERROR_UNSUPPORTED, "pads %lld and %lld of dimension %u: mode wrap cannot cut and pad at once",
+                    (long long)begin, (long long)end, (unsigned)d);
   }
   const int64_t kept = size + (begin < 0 ? begin : 0) + (end < 0 ? end : 0);
   const int64_t most = mode == QE_PAD_REFLECT ? kept - 1 : kept > 0 ? INT64_MAX : 0;
   if (begin <= most && end <= most) return QE_OK;
-  return qe__fail(QE_ERROR_SHAPE, "pads %lld and %lld are too long for dimension %u of %lld elements in this mode", (long long)begin,
-                  (long long)end, (unsigned)d, (long long)size);
+  return qe__fail(QE_ERROR_SHAPE, "pads %lld and %lld are too long for dimension %u of %lld elements in this mode",
+                  (long long)begin, (long long)end, (unsigned)d, (long long)size);
 }
 
-/* The filling value. On a quantized node a float stands for a real number, whose code the planner writes to fill_int. */
+/* The filling value. On a quantized node a float stands for a real number, whose code the planner writes to fill_int.
+ */
 static qe_status_t read_fill(qe__infer_ctx *c) {
   if (!qe__has(c, 2)) return QE_OK;
   QE_TRY(qe__need_same_type(c, 2));
@@ -177,8 +184,8 @@ qe_status_t qe__infer_pad(qe__infer_ctx *c) {
   if (qe__has(c, 3)) QE_TRY(qe__read_ints(c, 3, "axes", QE_MAX_RANK, axes, &n));
   QE_TRY(qe__axis_set("axes", axes, n, rank, &set));
   if (n_pads != 2 * n) {
-    return qe__fail(QE_ERROR_SHAPE, "input 1 (pads) has %llu entries; two for each of %llu dimensions were expected", (unsigned long long)n_pads,
-                    (unsigned long long)n);
+    return qe__fail(QE_ERROR_SHAPE, "input 1 (pads) has %llu entries; two for each of %llu dimensions were expected",
+                    (unsigned long long)n_pads, (unsigned long long)n);
   }
   for (size_t i = 0; i < n; i++) {
     const uint32_t d = (uint32_t)(axes[i] < 0 ? axes[i] + (int64_t)rank : axes[i]);
@@ -186,8 +193,8 @@ qe_status_t qe__infer_pad(qe__infer_ctx *c) {
     QE_TRY(qe__dim_add(dims[d], pads[i], &dims[d]));
     QE_TRY(qe__dim_add(dims[d], pads[n + i], &dims[d]));
     if (dims[d] < 0) {
-      return qe__fail(QE_ERROR_SHAPE, "pads %lld and %lld cut more than the %lld elements of dimension %u", (long long)pads[i],
-                      (long long)pads[n + i], (long long)c->in[0].dims[d], (unsigned)d);
+      return qe__fail(QE_ERROR_SHAPE, "pads %lld and %lld cut more than the %lld elements of dimension %u",
+                      (long long)pads[i], (long long)pads[n + i], (long long)c->in[0].dims[d], (unsigned)d);
     }
     QE_TRY(check_pad(p->mode, d, c->in[0].dims[d], pads[i], pads[n + i]));
   }
@@ -201,7 +208,8 @@ qe_status_t qe__infer_gather(qe__infer_ctx *c) {
   QE_TRY(qe__need_type(c, 0, QE__T_ANY));
   QE_TRY(qe__need_rank(c, 0, 1, QE_MAX_RANK));
   if (c->in[1].dtype != QE_INT64 && c->in[1].dtype != QE_INT32) {
-    return qe__fail(QE_ERROR_DTYPE, "input 1 (indices) is %s; int32 or int64 was expected", qe_dtype_name(c->in[1].dtype));
+    return qe__fail(QE_ERROR_DTYPE, "input 1 (indices) is %s; int32 or int64 was expected",
+                    qe_dtype_name(c->in[1].dtype));
   }
   QE_TRY(qe__attr_axis(c, 0, c->in[0].rank, &axis));
   for (uint32_t d = 0; d < axis; d++) dims[rank++] = c->in[0].dims[d];
@@ -218,7 +226,8 @@ qe_status_t qe__infer_gather_elements(qe__infer_ctx *c) {
   QE_TRY(qe__need_rank(c, 0, 1, QE_MAX_RANK));
   QE_TRY(qe__need_rank(c, 1, c->in[0].rank, c->in[0].rank));
   if (c->in[1].dtype != QE_INT64 && c->in[1].dtype != QE_INT32) {
-    return qe__fail(QE_ERROR_DTYPE, "input 1 (indices) is %s; int32 or int64 was expected", qe_dtype_name(c->in[1].dtype));
+    return qe__fail(QE_ERROR_DTYPE, "input 1 (indices) is %s; int32 or int64 was expected",
+                    qe_dtype_name(c->in[1].dtype));
   }
   QE_TRY(qe__attr_axis(c, 0, c->in[0].rank, &axis));
   for (uint32_t d = 0; d < c->in[0].rank; d++) {

@@ -28,7 +28,8 @@ qe_status_t qe__infer_batch_norm(qe__infer_ctx *c) {
   QE_TRY(epsilon_of(c));
   QE_TRY(channel_vectors(c, 1, 4));
   QE_TRY(qe__attr_flag(c, "training_mode", false, &training));
-  if (training) return qe__fail(QE_ERROR_UNSUPPORTED, "attribute 'training_mode' is 1; export the model in inference mode");
+  if (training)
+    return qe__fail(QE_ERROR_UNSUPPORTED, "attribute 'training_mode' is 1; export the model in inference mode");
   qe__set_out(c, 0, c->in[0].dtype, c->in[0].rank, c->in[0].dims);
   return QE_OK;
 }
@@ -48,7 +49,8 @@ qe_status_t qe__infer_group_norm(qe__infer_ctx *c) {
   int64_t groups;
   QE_TRY(qe__attr_int(c, "num_groups", 0, &groups));
   if (groups < 1 || c->in[0].dims[1] % groups != 0) {
-    return qe__fail(QE_ERROR_SHAPE, "attribute 'num_groups' is %lld; it must divide the %lld channels", (long long)groups, (long long)c->in[0].dims[1]);
+    return qe__fail(QE_ERROR_SHAPE, "attribute 'num_groups' is %lld; it must divide the %lld channels",
+                    (long long)groups, (long long)c->in[0].dims[1]);
   }
   c->params->groups = groups;
   qe__set_out(c, 0, c->in[0].dtype, c->in[0].rank, c->in[0].dims);
@@ -65,8 +67,9 @@ static qe_status_t normalized_shape(const qe__infer_ctx *c, uint32_t i, const ch
   }
   if (fits) return QE_OK;
   char tx[200], tw[200];
-  return qe__fail(QE_ERROR_SHAPE, "input %u (%s) has shape %s; the dimensions of %s from %u on were expected", (unsigned)i, what,
-                  qe__in_text(c, i, tw, sizeof tw), qe__in_text(c, 0, tx, sizeof tx), (unsigned)axis);
+  return qe__fail(QE_ERROR_SHAPE, "input %u (%s) has shape %s; the dimensions of %s from %u on were expected",
+                  (unsigned)i, what, qe__in_text(c, i, tw, sizeof tw), qe__in_text(c, 0, tx, sizeof tx),
+                  (unsigned)axis);
 }
 
 qe_status_t qe__infer_layer_norm(qe__infer_ctx *c) {

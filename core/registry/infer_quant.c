@@ -7,7 +7,9 @@ static qe_status_t computed_parameters(qe__infer_ctx *c) {
   uint32_t axis;
   QE_TRY(qe__need_type(c, 1, QE__T(FLOAT32)));
   QE_TRY(qe__attr_int(c, "block_size", 0, &block));
-  if (block != 0) return qe__fail(QE_ERROR_UNSUPPORTED, "attribute 'block_size' is %lld; blocked quantization is not supported", (long long)block);
+  if (block != 0)
+    return qe__fail(QE_ERROR_UNSUPPORTED, "attribute 'block_size' is %lld; blocked quantization is not supported",
+                    (long long)block);
   const bool scalar = c->in[1].rank == 0 || (c->in[1].rank == 1 && c->in[1].dims[0] == 1);
   if (!scalar) {
     QE_TRY(qe__attr_axis(c, 1, c->in[0].rank, &axis));
@@ -41,7 +43,8 @@ qe_status_t qe__infer_quantize(qe__infer_ctx *c) {
     else dtype = QE_UINT8;
   } else {
     QE_TRY(constant_parameters(c));
-    if (dtype == QE_DTYPE_NONE) return qe__fail(QE_ERROR_FORMAT, "it has no parameters: neither inputs nor a quantized output value");
+    if (dtype == QE_DTYPE_NONE)
+      return qe__fail(QE_ERROR_FORMAT, "it has no parameters: neither inputs nor a quantized output value");
   }
   if ((unsigned)dtype >= 32 || (1u << (unsigned)dtype & codes) == 0) {
     return qe__fail(QE_ERROR_DTYPE, "the output would be %s, which is no type to quantize to", qe_dtype_name(dtype));
@@ -59,7 +62,8 @@ qe_status_t qe__infer_dequantize(qe__infer_ctx *c) {
   if (qe__has(c, 1)) QE_TRY(computed_parameters(c));
   else QE_TRY(constant_parameters(c));
   if (qe__has(c, 2) && c->in[2].dtype != c->in[0].dtype) {
-    return qe__fail(QE_ERROR_DTYPE, "input 2 (zero point) is %s; input 0 is %s", qe_dtype_name(c->in[2].dtype), qe_dtype_name(c->in[0].dtype));
+    return qe__fail(QE_ERROR_DTYPE, "input 2 (zero point) is %s; input 0 is %s", qe_dtype_name(c->in[2].dtype),
+                    qe_dtype_name(c->in[0].dtype));
   }
   qe__set_out(c, 0, QE_FLOAT32, c->in[0].rank, c->in[0].dims);
   c->out[0].dtype = QE_FLOAT32;
@@ -67,7 +71,8 @@ qe_status_t qe__infer_dequantize(qe__infer_ctx *c) {
 }
 
 qe_status_t qe__infer_dynamic_quantize(qe__infer_ctx *c) {
-  if (c->in[0].dtype != QE_FLOAT32) return qe__fail(QE_ERROR_DTYPE, "input 0 is %s; float32 was expected", qe_dtype_name(c->in[0].dtype));
+  if (c->in[0].dtype != QE_FLOAT32)
+    return qe__fail(QE_ERROR_DTYPE, "input 0 is %s; float32 was expected", qe_dtype_name(c->in[0].dtype));
   qe__set_out(c, 0, QE_UINT8, c->in[0].rank, c->in[0].dims);
   qe__set_out(c, 1, QE_FLOAT32, 0, NULL);
   qe__set_out(c, 2, QE_UINT8, 0, NULL);

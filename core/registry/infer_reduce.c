@@ -50,7 +50,8 @@ qe_status_t qe__infer_arg(qe__infer_ctx *c) {
   QE_TRY(qe__attr_axis(c, 0, c->in[0].rank, &axis));
   QE_TRY(qe__attr_flag(c, "keepdims", true, &keep));
   QE_TRY(qe__attr_flag(c, "select_last_index", false, &last));
-  if (c->in[0].dims[axis] == 0) return qe__fail(QE_ERROR_SHAPE, "dimension %u is 0: there is no element to point at", (unsigned)axis);
+  if (c->in[0].dims[axis] == 0)
+    return qe__fail(QE_ERROR_SHAPE, "dimension %u is 0: there is no element to point at", (unsigned)axis);
   c->params->axis = axis;
   c->params->keepdims = keep;
   c->params->select_last_index = last;

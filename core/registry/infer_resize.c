@@ -7,8 +7,9 @@ enum { STRETCH = 0, NOT_LARGER = 1, NOT_SMALLER = 2 };
 
 static qe_status_t read_modes(qe__infer_ctx *c) {
   static const char *const modes[] = {"nearest", "linear", NULL};
-  static const char *const coords[] = {"half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel", "half_pixel_symmetric",
-                                       "tf_crop_and_resize", NULL};
+  static const char *const coords[] = {
+      "half_pixel",         "asymmetric", "align_corners", "pytorch_half_pixel", "half_pixel_symmetric",
+      "tf_crop_and_resize", NULL};
   static const char *const nearest[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil", NULL};
   qe_op_params *p = c->params;
   bool antialias, outside;
@@ -51,8 +52,10 @@ static qe_status_t read_floats(const qe__infer_ctx *c, uint32_t i, const char *w
   QE_TRY(qe__need_type(c, i, QE__T_FLOAT));
   QE_TRY(qe__need_vector(c, i, n, what));
   if (c->in[i].data == NULL) {
-    return qe__fail(QE_ERROR_UNSUPPORTED, "depends on data: the value of input %u (%s) is needed when planning, but it is computed from the "
-                    "model's inputs; make it a constant or derive it from shapes only", (unsigned)i, what);
+    return qe__fail(QE_ERROR_UNSUPPORTED,
+                    "depends on data: the value of input %u (%s) is needed when planning, but it is computed from the "
+                    "model's inputs; make it a constant or derive it from shapes only",
+                    (unsigned)i, what);
   }
   for (uint32_t k = 0; k < n; k++) out[k] = (float)qe__tensor_float_at(c->in[i].data, k);
   return QE_OK;
@@ -64,7 +67,8 @@ static qe_status_t from_scales(qe__infer_ctx *c, uint32_t n, const uint32_t *axe
   for (uint32_t i = 0; i < n; i++) {
     const uint32_t d = axes[i];
     if (!isfinite(scales[i]) || scales[i] <= 0.0f) {
-      return qe__fail(QE_ERROR_NUMERIC, "input 2 (scales) holds %g; finite and positive numbers were expected", (double)scales[i]);
+      return qe__fail(QE_ERROR_NUMERIC, "input 2 (scales) holds %g; finite and positive numbers were expected",
+                      (double)scales[i]);
     }
     float size = (float)c->in[0].dims[d] * scales[i];
     if (c->params->coord == QE_COORD_TF_CROP_AND_RESIZE) {
@@ -87,14 +91,16 @@ static qe_status_t from_sizes(qe__infer_ctx *c, uint32_t n, const uint32_t *axes
   QE_TRY(qe__attr_choice(c, "keep_aspect_ratio_policy", policies, STRETCH, &policy));
   QE_TRY(qe__read_ints(c, 3, "sizes", QE_MAX_RANK, sizes, &count));
   if (count != n) {
-    return qe__fail(QE_ERROR_SHAPE, "input 3 (sizes) has %llu entries; %u were expected", (unsigned long long)count, (unsigned)n);
+    return qe__fail(QE_ERROR_SHAPE, "input 3 (sizes) has %llu entries; %u were expected", (unsigned long long)count,
+                    (unsigned)n);
   }
   float common = 0.0f;
   for (uint32_t i = 0; i < n; i++) {
     const uint32_t d = axes[i];
     const int64_t in = c->in[0].dims[d];
     if (sizes[i] < 0 || (in == 0 && sizes[i] != 0)) {
-      return qe__fail(QE_ERROR_SHAPE, "input 3 (sizes) asks for %lld elements where the input has %lld", (long long)sizes[i], (long long)in);
+      return qe__fail(QE_ERROR_SHAPE, "input 3 (sizes) asks for %lld elements where the input has %lld",
+                      (long long)sizes[i], (long long)in);
     }
     const float scale = in == 0 ? 1.0f : (float)sizes[i] / (float)in;
     if (i == 0 || (policy == NOT_LARGER ? scale < common : scale > common)) common = scale;
@@ -138,7 +144,8 @@ qe_status_t qe__infer_resize(qe__infer_ctx *c) {
   }
   QE_TRY(given(c, 2) ? from_scales(c, n, axes, dims) : from_sizes(c, n, axes, dims));
   for (uint32_t d = 0; d < c->in[0].rank; d++) {
-    if (c->in[0].dims[d] == 0 && dims[d] != 0) return qe__fail(QE_ERROR_SHAPE, "dimension %u is 0 and cannot grow", (unsigned)d);
+    if (c->in[0].dims[d] == 0 && dims[d] != 0)
+      return qe__fail(QE_ERROR_SHAPE, "dimension %u is 0 and cannot grow", (unsigned)d);
   }
   qe__set_out(c, 0, c->in[0].dtype, c->in[0].rank, dims);
   return QE_OK;

@@ -16,7 +16,8 @@ static qe_status_t read_activations(qe__infer_ctx *c, const sizes *s) {
   const qe__attr *a = qe__node_attr(c->node, "activations");
   if (a == NULL) return QE_OK;
   if (a->kind != QE__ATTR_STRINGS || a->count != per_direction * (size_t)s->directions) {
-    return qe__fail(QE_ERROR_FORMAT, "attribute 'activations' does not hold %llu names per direction", (unsigned long long)per_direction);
+    return qe__fail(QE_ERROR_FORMAT, "attribute 'activations' does not hold %llu names per direction",
+                    (unsigned long long)per_direction);
   }
   for (size_t i = 0; i < a->count; i++) {
     int64_t *slot = &c->params->perm[3 * (i / per_direction) + i % per_direction];
@@ -24,7 +25,8 @@ static qe_status_t read_activations(qe__infer_ctx *c, const sizes *s) {
       if (strcmp(a->strings[i], names[k]) == 0) *slot = k;
     }
     if (*slot == QE_RNN_DEFAULT) {
-      return qe__fail(QE_ERROR_UNSUPPORTED, "activation '%.40s' is not supported; Tanh, Sigmoid and Relu are", a->strings[i]);
+      return qe__fail(QE_ERROR_UNSUPPORTED, "activation '%.40s' is not supported; Tanh, Sigmoid and Relu are",
+                      a->strings[i]);
     }
   }
   return QE_OK;
@@ -39,7 +41,8 @@ static qe_status_t read_attributes(qe__infer_ctx *c, sizes *s) {
   QE_TRY(qe__attr_flag(c, c->node->op->id == QE__OP_GRU ? "linear_before_reset" : "input_forget", false, &variant));
   QE_TRY(qe__attr_float(c, "clip", c->params->clip_hi, &c->params->clip_hi));
   if (!(c->params->clip_hi > 0.0f)) {
-    return qe__fail(QE_ERROR_NUMERIC, "attribute 'clip' is %g; a positive number was expected", (double)c->params->clip_hi);
+    return qe__fail(QE_ERROR_NUMERIC, "attribute 'clip' is %g; a positive number was expected",
+                    (double)c->params->clip_hi);
   }
   c->params->axis = s->batch_first;
   c->params->select_last_index = variant;
@@ -47,15 +50,16 @@ static qe_status_t read_attributes(qe__infer_ctx *c, sizes *s) {
 }
 
 /* Input i, when given, has this shape. */
-static qe_status_t need_shape(const qe__infer_ctx *c, uint32_t i, const char *what, uint32_t rank, int64_t d0, int64_t d1, int64_t d2) {
+static qe_status_t need_shape(const qe__infer_ctx *c, uint32_t i, const char *what, uint32_t rank, int64_t d0,
+                              int64_t d1, int64_t d2) {
   if (!qe__has(c, i)) return QE_OK;
   const int64_t want[3] = {d0, d1, d2};
   bool same = c->in[i].rank == rank;
   for (uint32_t d = 0; same && d < rank; d++) same = c->in[i].dims[d] == want[d];
   if (same) return QE_OK;
   char found[200], expected[200];
-  return qe__fail(QE_ERROR_SHAPE, "input %u (%s) has shape %s; %s was expected", (unsigned)i, what, qe__in_text(c, i, found, sizeof found),
-                  qe__dims_text(rank, want, expected, sizeof expected));
+  return qe__fail(QE_ERROR_SHAPE, "input %u (%s) has shape %s; %s was expected", (unsigned)i, what,
+                  qe__in_text(c, i, found, sizeof found), qe__dims_text(rank, want, expected, sizeof expected));
 }
 
 static qe_status_t check_inputs(qe__infer_ctx *c, const sizes *s) {
@@ -69,7 +73,8 @@ static qe_status_t check_inputs(qe__infer_ctx *c, const sizes *s) {
   QE_TRY(need_shape(c, 4, "sequence_lens", 1, s->batch, 0, 0));
   for (uint32_t i = 5; i < 7; i++) {
     const char *what = i == 5 ? "initial_h" : "initial_c";
-    QE_TRY(s->batch_first ? need_shape(c, i, what, 3, s->batch, s->directions, s->hidden) : need_shape(c, i, what, 3, s->directions, s->batch, s->hidden));
+    QE_TRY(s->batch_first ? need_shape(c, i, what, 3, s->batch, s->directions, s->hidden)
+                          : need_shape(c, i, what, 3, s->directions, s->batch, s->hidden));
   }
   QE_TRY(need_shape(c, 7, "P", 2, s->directions, peepholes, 0));
   QE_TRY(qe__need_type(c, 0, QE__T_FLOAT));
@@ -96,10 +101,12 @@ qe_status_t qe__infer_rnn(qe__infer_ctx *c) {
   s.hidden = c->in[2].dims[2];
   QE_TRY(qe__attr_int(c, "hidden_size", s.hidden, &hidden));
   if (hidden != s.hidden || hidden < 1) {
-    return qe__fail(QE_ERROR_SHAPE, "attribute 'hidden_size' is %lld but R has %lld columns", (long long)hidden, (long long)s.hidden);
+    return qe__fail(QE_ERROR_SHAPE, "attribute 'hidden_size' is %lld but R has %lld columns", (long long)hidden,
+                    (long long)s.hidden);
   }
   QE_TRY(check_inputs(c, &s));
-  const int64_t y[4] = {s.batch_first ? s.batch : s.steps, s.batch_first ? s.steps : s.directions, s.batch_first ? s.directions : s.batch, s.hidden};
+  const int64_t y[4] = {s.batch_first ? s.batch : s.steps, s.batch_first ? s.steps : s.directions,
+                        s.batch_first ? s.directions : s.batch, s.hidden};
   const int64_t last[3] = {s.batch_first ? s.batch : s.directions, s.batch_first ? s.directions : s.batch, s.hidden};
   qe__set_out(c, 0, c->in[0].dtype, 4, y);
   qe__set_out(c, 1, c->in[0].dtype, 3, last);

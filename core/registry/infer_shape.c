@@ -3,8 +3,9 @@
 
 #include "registry/infer.h"
 
-/* The -1 of a Reshape: what is left of `count` elements; dimensions that were copied cancel out, also when they are 0. */
-static qe_status_t reshape_missing(const qe__infer_ctx *c, const int64_t *wanted, size_t n, size_t missing, uint32_t copied, int64_t *out) {
+/* The -1 of a Reshape: what is left of the elements; dimensions that were copied cancel out, also when they are 0. */
+static qe_status_t reshape_missing(const qe__infer_ctx *c, const int64_t *wanted, size_t n, size_t missing,
+                                   uint32_t copied, int64_t *out) {
   int64_t have = 1, given = 1;
   for (uint32_t d = 0; d < c->in[0].rank; d++) {
     if ((copied >> d & 1u) == 0) QE_TRY(qe__dim_mul(have, c->in[0].dims[d], &have));
@@ -17,8 +18,8 @@ static qe_status_t reshape_missing(const qe__infer_ctx *c, const int64_t *wanted
     return QE_OK;
   }
   char from[200], to[200];
-  return qe__fail(QE_ERROR_SHAPE, "%s cannot take shape %s: the dimension -1 has no solution", qe__in_text(c, 0, from, sizeof from),
-                  qe__dims_text((uint32_t)n, wanted, to, sizeof to));
+  return qe__fail(QE_ERROR_SHAPE, "%s cannot take shape %s: the dimension -1 has no solution",
+                  qe__in_text(c, 0, from, sizeof from), qe__dims_text((uint32_t)n, wanted, to, sizeof to));
 }
 
 qe_status_t qe__infer_reshape(qe__infer_ctx *c) {
@@ -34,8 +35,9 @@ qe_status_t qe__infer_reshape(qe__infer_ctx *c) {
     dims[d] = wanted[d];
     if (wanted[d] == 0 && !allow_zero) {
       if (d >= c->in[0].rank) {
-        return qe__fail(QE_ERROR_SHAPE, "shape %s copies dimension %u of input %s, which has none", qe__dims_text((uint32_t)n, wanted, to, sizeof to),
-                        (unsigned)d, qe__in_text(c, 0, from, sizeof from));
+        return qe__fail(QE_ERROR_SHAPE, "shape %s copies dimension %u of input %s, which has none",
+                        qe__dims_text((uint32_t)n, wanted, to, sizeof to), (unsigned)d,
+                        qe__in_text(c, 0, from, sizeof from));
       }
       dims[d] = c->in[0].dims[d];
       copied |= 1u << d;
@@ -48,9 +50,10 @@ qe_status_t qe__infer_reshape(qe__infer_ctx *c) {
   }
   if (missing != SIZE_MAX) QE_TRY(reshape_missing(c, dims, n, missing, copied, &dims[missing]));
   int64_t before, after;
-  if (!qe__dims_count(c->in[0].rank, c->in[0].dims, &before) || !qe__dims_count((uint32_t)n, dims, &after) || before != after) {
-    return qe__fail(QE_ERROR_SHAPE, "%s cannot take shape %s: the number of elements differs", qe__in_text(c, 0, from, sizeof from),
-                    qe__dims_text((uint32_t)n, dims, to, sizeof to));
+  if (!qe__dims_count(c->in[0].rank, c->in[0].dims, &before) || !qe__dims_count((uint32_t)n, dims, &after) ||
+      before != after) {
+    return qe__fail(QE_ERROR_SHAPE, "%s cannot take shape %s: the number of elements differs",
+                    qe__in_text(c, 0, from, sizeof from), qe__dims_text((uint32_t)n, dims, to, sizeof to));
   }
   qe__set_out(c, 0, c->in[0].dtype, (uint32_t)n, dims);
   return QE_OK;
@@ -62,11 +65,12 @@ qe_status_t qe__infer_flatten(qe__infer_ctx *c) {
   QE_TRY(qe__need_type(c, 0, QE__T_ANY));
   QE_TRY(qe__attr_int(c, "axis", 1, &axis));
   if (axis < -rank || axis > rank) {
-    return qe__fail(QE_ERROR_SHAPE, "attribute 'axis' is %lld; rank %lld allows %lld to %lld", (long long)axis, (long long)rank, (long long)-rank,
-                    (long long)rank);
+    return qe__fail(QE_ERROR_SHAPE, "attribute 'axis' is %lld; rank %lld allows %lld to %lld", (long long)axis,
+                    (long long)rank, (long long)-rank, (long long)rank);
   }
   if (axis < 0) axis += rank;
-  for (int64_t d = 0; d < rank; d++) QE_TRY(qe__dim_mul(dims[d < axis ? 0 : 1], c->in[0].dims[d], &dims[d < axis ? 0 : 1]));
+  for (int64_t d = 0; d < rank; d++)
+    QE_TRY(qe__dim_mul(dims[d < axis ? 0 : 1], c->in[0].dims[d], &dims[d < axis ? 0 : 1]));
   c->params->axis = axis;
   qe__set_out(c, 0, c->in[0].dtype, 2, dims);
   return QE_OK;
@@ -88,7 +92,8 @@ qe_status_t qe__infer_squeeze(qe__infer_ctx *c) {
       dims[rank++] = size;
     } else if (size != 1) {
       char from[200];
-      return qe__fail(QE_ERROR_SHAPE, "dimension %u of %s is not 1 and cannot be dropped", (unsigned)d, qe__in_text(c, 0, from, sizeof from));
+      return qe__fail(QE_ERROR_SHAPE, "dimension %u of %s is not 1 and cannot be dropped", (unsigned)d,
+                      qe__in_text(c, 0, from, sizeof from));
     }
   }
   qe__set_out(c, 0, c->in[0].dtype, rank, dims);
@@ -102,7 +107,9 @@ qe_status_t qe__infer_unsqueeze(qe__infer_ctx *c) {
   QE_TRY(qe__need_type(c, 0, QE__T_ANY));
   QE_TRY(qe__read_ints(c, 1, "axes", QE_MAX_RANK, list, &count));
   const uint32_t rank = c->in[0].rank + (uint32_t)count;
-  if (rank > QE_MAX_RANK) return qe__fail(QE_ERROR_SHAPE, "the result would have rank %u; at most %d is supported", (unsigned)rank, QE_MAX_RANK);
+  if (rank > QE_MAX_RANK)
+    return qe__fail(QE_ERROR_SHAPE, "the result would have rank %u; at most %d is supported", (unsigned)rank,
+                    QE_MAX_RANK);
   QE_TRY(qe__axis_set("axes", list, count, rank, &axes));
   for (uint32_t d = 0; d < rank; d++) dims[d] = (axes >> d & 1u) != 0 ? 1 : c->in[0].dims[next++];
   qe__set_out(c, 0, c->in[0].dtype, rank, dims);
@@ -118,13 +125,14 @@ qe_status_t qe__infer_transpose(qe__infer_ctx *c) {
   QE_TRY(qe__need_type(c, 0, QE__T_ANY));
   QE_TRY(qe__attr_ints(c, "perm", SIZE_MAX, &perm, &count));
   if (perm != NULL && count != rank) {
-    return qe__fail(QE_ERROR_SHAPE, "attribute 'perm' has %llu entries; the input has rank %u", (unsigned long long)count, (unsigned)rank);
+    return qe__fail(QE_ERROR_SHAPE, "attribute 'perm' has %llu entries; the input has rank %u",
+                    (unsigned long long)count, (unsigned)rank);
   }
   for (uint32_t d = 0; d < rank; d++) {
     const int64_t from = perm != NULL ? perm[d] : (int64_t)(rank - 1 - d);
     if (from < 0 || from >= (int64_t)rank || (seen >> from & 1u) != 0) {
-      return qe__fail(QE_ERROR_SHAPE, "attribute 'perm' is no permutation of %u dimensions: entry %u is %lld", (unsigned)rank, (unsigned)d,
-                      (long long)from);
+      return qe__fail(QE_ERROR_SHAPE, "attribute 'perm' is no permutation of %u dimensions: entry %u is %lld",
+                      (unsigned)rank, (unsigned)d, (long long)from);
     }
     seen |= 1u << from;
     c->params->perm[d] = from;
@@ -140,7 +148,8 @@ qe_status_t qe__infer_expand(qe__infer_ctx *c) {
   QE_TRY(qe__need_type(c, 0, QE__T_ANY));
   QE_TRY(qe__read_ints(c, 1, "shape", QE_MAX_RANK, wanted, &n));
   for (size_t d = 0; d < n; d++) {
-    if (wanted[d] < 0) return qe__fail(QE_ERROR_SHAPE, "input 1 (shape) holds %lld; at least 0 was expected", (long long)wanted[d]);
+    if (wanted[d] < 0)
+      return qe__fail(QE_ERROR_SHAPE, "input 1 (shape) holds %lld; at least 0 was expected", (long long)wanted[d]);
   }
   uint32_t rank = c->in[0].rank;
   memcpy(dims, c->in[0].dims, sizeof dims);
@@ -155,10 +164,12 @@ qe_status_t qe__infer_tile(qe__infer_ctx *c) {
   QE_TRY(qe__need_type(c, 0, QE__T_ANY));
   QE_TRY(qe__read_ints(c, 1, "repeats", QE_MAX_RANK, repeats, &n));
   if (n != c->in[0].rank) {
-    return qe__fail(QE_ERROR_SHAPE, "input 1 (repeats) has %llu entries; the input has rank %u", (unsigned long long)n, (unsigned)c->in[0].rank);
+    return qe__fail(QE_ERROR_SHAPE, "input 1 (repeats) has %llu entries; the input has rank %u", (unsigned long long)n,
+                    (unsigned)c->in[0].rank);
   }
   for (size_t d = 0; d < n; d++) {
-    if (repeats[d] < 0) return qe__fail(QE_ERROR_SHAPE, "input 1 (repeats) holds %lld; at least 0 was expected", (long long)repeats[d]);
+    if (repeats[d] < 0)
+      return qe__fail(QE_ERROR_SHAPE, "input 1 (repeats) holds %lld; at least 0 was expected", (long long)repeats[d]);
     QE_TRY(qe__dim_mul(c->in[0].dims[d], repeats[d], &dims[d]));
   }
   qe__set_out(c, 0, c->in[0].dtype, (uint32_t)n, dims);
@@ -175,7 +186,8 @@ qe_status_t qe__infer_depth_to_space(qe__infer_ctx *c) {
   QE_TRY(qe__dim_mul(block, block, &square));
   const int64_t *in = c->in[0].dims;
   if (block < 1 || in[1] % square != 0) {
-    return qe__fail(QE_ERROR_SHAPE, "attribute 'blocksize' is %lld; its square must divide the %lld channels", (long long)block, (long long)in[1]);
+    return qe__fail(QE_ERROR_SHAPE, "attribute 'blocksize' is %lld; its square must divide the %lld channels",
+                    (long long)block, (long long)in[1]);
   }
   int64_t dims[4] = {in[0], in[1] / square};
   QE_TRY(qe__dim_mul(in[2], block, &dims[2]));
@@ -193,8 +205,8 @@ qe_status_t qe__infer_space_to_depth(qe__infer_ctx *c) {
   QE_TRY(qe__dim_mul(block, block, &square));
   const int64_t *in = c->in[0].dims;
   if (block < 1 || in[2] % block != 0 || in[3] % block != 0) {
-    return qe__fail(QE_ERROR_SHAPE, "attribute 'blocksize' is %lld; it must divide height %lld and width %lld", (long long)block, (long long)in[2],
-                    (long long)in[3]);
+    return qe__fail(QE_ERROR_SHAPE, "attribute 'blocksize' is %lld; it must divide height %lld and width %lld",
+                    (long long)block, (long long)in[2], (long long)in[3]);
   }
   int64_t dims[4] = {in[0], 0, in[2] / block, in[3] / block};
   QE_TRY(qe__dim_mul(in[1], square, &dims[1]));

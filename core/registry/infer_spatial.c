@@ -11,7 +11,8 @@ static qe_status_t positive_ints(const qe__infer_ctx *c, const char *name, uint3
   QE_TRY(qe__attr_ints(c, name, count, &values, &n));
   for (uint32_t i = 0; i < count; i++) {
     out[i] = values != NULL ? values[i] : 1;
-    if (out[i] < 1) return qe__fail(QE_ERROR_SHAPE, "attribute '%s' holds %lld; at least 1 was expected", name, (long long)out[i]);
+    if (out[i] < 1)
+      return qe__fail(QE_ERROR_SHAPE, "attribute '%s' holds %lld; at least 1 was expected", name, (long long)out[i]);
   }
   return QE_OK;
 }
@@ -31,8 +32,8 @@ static qe_status_t read_window(qe__infer_ctx *c, uint32_t spatial, uint32_t *mod
     p->pad_begin[i] = pads[i];
     p->pad_end[i] = pads[spatial + i];
     if (pads[i] < 0 || pads[spatial + i] < 0) {
-      return qe__fail(QE_ERROR_UNSUPPORTED, "attribute 'pads' is negative (%lld, %lld); use a Slice before it", (long long)pads[i],
-                      (long long)pads[spatial + i]);
+      return qe__fail(QE_ERROR_UNSUPPORTED, "attribute 'pads' is negative (%lld, %lld); use a Slice before it",
+                      (long long)pads[i], (long long)pads[spatial + i]);
     }
   }
   return QE_OK;
@@ -70,8 +71,9 @@ static qe_status_t window_out(qe_op_params *p, uint32_t i, int64_t in, uint32_t 
     *out = qe__floor_div(room, p->stride[i]) + 1;
   }
   if (*out > 0) return QE_OK;
-  return qe__fail(QE_ERROR_SHAPE, "spatial dimension %u is %lld, padded %lld; the kernel covers %lld, so nothing would be left", (unsigned)i,
-                  (long long)in, (long long)(in + p->pad_begin[i] + p->pad_end[i]), (long long)size);
+  return qe__fail(QE_ERROR_SHAPE,
+                  "spatial dimension %u is %lld, padded %lld; the kernel covers %lld, so nothing would be left",
+                  (unsigned)i, (long long)in, (long long)(in + p->pad_begin[i] + p->pad_end[i]), (long long)size);
 }
 
 /* x [N, C, spatial...], w of the same rank; kernel from w, compared with kernel_shape; groups; channel counts. */
@@ -88,27 +90,34 @@ static qe_status_t read_conv(qe__infer_ctx *c, bool transposed, uint32_t *mode, 
   for (uint32_t i = 0; i < spatial; i++) {
     p->kernel[i] = c->in[1].dims[2 + i];
     if (p->kernel[i] < 1 || (shape != NULL && shape[i] != p->kernel[i])) {
-      return qe__fail(QE_ERROR_SHAPE, "weight %s has kernel size %lld in spatial dimension %u; %lld was expected", qe__in_text(c, 1, w, sizeof w),
-                      (long long)p->kernel[i], (unsigned)i, (long long)(shape != NULL ? shape[i] : 1));
+      return qe__fail(QE_ERROR_SHAPE, "weight %s has kernel size %lld in spatial dimension %u; %lld was expected",
+                      qe__in_text(c, 1, w, sizeof w), (long long)p->kernel[i], (unsigned)i,
+                      (long long)(shape != NULL ? shape[i] : 1));
     }
   }
   QE_TRY(qe__attr_int(c, "group", 1, &p->groups));
   const int64_t in_channels = c->in[0].dims[1], w0 = c->in[1].dims[0], w1 = c->in[1].dims[1];
-  if (p->groups < 1) return qe__fail(QE_ERROR_SHAPE, "attribute 'group' is %lld; at least 1 was expected", (long long)p->groups);
+  if (p->groups < 1)
+    return qe__fail(QE_ERROR_SHAPE, "attribute 'group' is %lld; at least 1 was expected", (long long)p->groups);
   int64_t wanted;
   QE_TRY(qe__dim_mul(w1, p->groups, &wanted));
   if (transposed) {
     *channels = wanted;
     if (in_channels != w0 || w0 % p->groups != 0) {
-      return qe__fail(QE_ERROR_SHAPE, "input %s has %lld channels; weight %s with group %lld takes %lld, a multiple of the groups",
-                      qe__in_text(c, 0, x, sizeof x), (long long)in_channels, qe__in_text(c, 1, w, sizeof w), (long long)p->groups, (long long)w0);
+      return qe__fail(QE_ERROR_SHAPE,
+                      "input %s has %lld channels; weight %s with group %lld takes %lld, a multiple of the groups",
+                      qe__in_text(c, 0, x, sizeof x), (long long)in_channels, qe__in_text(c, 1, w, sizeof w),
+                      (long long)p->groups, (long long)w0);
     }
   } else {
     *channels = w0;
     if (in_channels != wanted || w0 % p->groups != 0) {
-      return qe__fail(QE_ERROR_SHAPE, "input %s has %lld channels; weight %s with group %lld takes %lld and its first dimension must be a "
-                      "multiple of the groups", qe__in_text(c, 0, x, sizeof x), (long long)in_channels, qe__in_text(c, 1, w, sizeof w),
-                      (long long)p->groups, (long long)wanted);
+      return qe__fail(
+          QE_ERROR_SHAPE,
+          "input %s has %lld channels; weight %s with group %lld takes %lld and its first dimension must be a "
+          "multiple of the groups",
+          qe__in_text(c, 0, x, sizeof x), (long long)in_channels, qe__in_text(c, 1, w, sizeof w), (long long)p->groups,
+          (long long)wanted);
     }
   }
   return QE_OK;
@@ -147,10 +156,12 @@ qe_status_t qe__infer_conv_integer(qe__infer_ctx *c) {
     if (!qe__has(c, i)) continue;
     const bool scalar = c->in[i].rank == 0 || (c->in[i].rank == 1 && c->in[i].dims[0] == 1);
     if (c->in[i].dtype != c->in[i - 2].dtype) {
-      return qe__fail(QE_ERROR_DTYPE, "input %u (zero point) is %s; the tensor it belongs to is %s", (unsigned)i, qe_dtype_name(c->in[i].dtype),
-                      qe_dtype_name(c->in[i - 2].dtype));
+      return qe__fail(QE_ERROR_DTYPE, "input %u (zero point) is %s; the tensor it belongs to is %s", (unsigned)i,
+                      qe_dtype_name(c->in[i].dtype), qe_dtype_name(c->in[i - 2].dtype));
     }
-    if (!scalar) QE_TRY(i == 3 ? qe__need_vector(c, i, c->in[1].dims[0], "zero point of the weight") : qe__need_vector(c, i, 1, "zero point of x"));
+    if (!scalar)
+      QE_TRY(i == 3 ? qe__need_vector(c, i, c->in[1].dims[0], "zero point of the weight")
+                    : qe__need_vector(c, i, 1, "zero point of x"));
   }
   return QE_OK;
 }
@@ -167,12 +178,15 @@ qe_status_t qe__infer_conv_transpose(qe__infer_ctx *c) {
   QE_TRY(qe__attr_ints(c, "output_shape", SIZE_MAX, &shape, &n_shape));
   if (n_shape == 0) shape = NULL;
   if (shape != NULL && n_shape != spatial && n_shape != c->in[0].rank) {
-    return qe__fail(QE_ERROR_SHAPE, "attribute 'output_shape' has %llu entries; %u were expected", (unsigned long long)n_shape, (unsigned)spatial);
+    return qe__fail(QE_ERROR_SHAPE, "attribute 'output_shape' has %llu entries; %u were expected",
+                    (unsigned long long)n_shape, (unsigned)spatial);
   }
   for (uint32_t i = 0; i < spatial; i++) {
     int64_t full, size;
     const int64_t in = c->in[0].dims[2 + i], pad_out = extra != NULL ? extra[i] : 0;
-    if (pad_out < 0) return qe__fail(QE_ERROR_SHAPE, "attribute 'output_padding' holds %lld; at least 0 was expected", (long long)pad_out);
+    if (pad_out < 0)
+      return qe__fail(QE_ERROR_SHAPE, "attribute 'output_padding' holds %lld; at least 0 was expected",
+                      (long long)pad_out);
     QE_TRY(extent(p->kernel[i], p->dilation[i], &size));
     QE_TRY(qe__dim_mul(p->stride[i], in - 1, &full));
     QE_TRY(qe__dim_add(full, size, &full));
@@ -190,7 +204,8 @@ qe_status_t qe__infer_conv_transpose(qe__infer_ctx *c) {
       QE_TRY(qe__dim_add(*out, -p->pad_end[i], out));
     }
     if (*out < 1) {
-      return qe__fail(QE_ERROR_SHAPE, "spatial dimension %u would be %lld after removing the pads %lld and %lld from %lld", (unsigned)i,
+      return qe__fail(QE_ERROR_SHAPE,
+                      "spatial dimension %u would be %lld after removing the pads %lld and %lld from %lld", (unsigned)i,
                       (long long)*out, (long long)p->pad_begin[i], (long long)p->pad_end[i], (long long)full);
     }
   }
@@ -207,7 +222,8 @@ qe_status_t qe__infer_pool(qe__infer_ctx *c) {
   QE_TRY(qe__need_rank(c, 0, 3, 2 + QE_MAX_SPATIAL));
   const uint32_t spatial = c->in[0].rank - 2;
   QE_TRY(read_window(c, spatial, &mode));
-  if (qe__node_attr(c->node, "kernel_shape") == NULL) return qe__fail(QE_ERROR_FORMAT, "attribute 'kernel_shape' is missing");
+  if (qe__node_attr(c->node, "kernel_shape") == NULL)
+    return qe__fail(QE_ERROR_FORMAT, "attribute 'kernel_shape' is missing");
   QE_TRY(positive_ints(c, "kernel_shape", spatial, p->kernel));
   QE_TRY(qe__attr_flag(c, "ceil_mode", false, &ceil_mode));
   QE_TRY(qe__attr_flag(c, "count_include_pad", false, &include_pad));
@@ -217,8 +233,10 @@ qe_status_t qe__infer_pool(qe__infer_ctx *c) {
     int64_t size;
     QE_TRY(extent(p->kernel[i], p->dilation[i], &size));
     if (p->pad_begin[i] >= size || p->pad_end[i] >= size) {
-      return qe__fail(QE_ERROR_SHAPE, "pads %lld and %lld of spatial dimension %u reach the kernel's %lld: a window would see padding only",
-                      (long long)p->pad_begin[i], (long long)p->pad_end[i], (unsigned)i, (long long)size);
+      return qe__fail(
+          QE_ERROR_SHAPE,
+          "pads %lld and %lld of spatial dimension %u reach the kernel's %lld: a window would see padding only",
+          (long long)p->pad_begin[i], (long long)p->pad_end[i], (unsigned)i, (long long)size);
     }
     QE_TRY(window_out(p, i, c->in[0].dims[2 + i], mode, ceil_mode, &dims[2 + i]));
   }
@@ -232,7 +250,8 @@ qe_status_t qe__infer_global_pool(qe__infer_ctx *c) {
   QE_TRY(qe__need_rank(c, 0, 3, QE_MAX_RANK));
   int64_t dims[QE_MAX_RANK] = {c->in[0].dims[0], c->in[0].dims[1]};
   for (uint32_t d = 2; d < c->in[0].rank; d++) {
-    if (c->in[0].dims[d] == 0) return qe__fail(QE_ERROR_SHAPE, "dimension %u is 0: there is nothing to pool", (unsigned)d);
+    if (c->in[0].dims[d] == 0)
+      return qe__fail(QE_ERROR_SHAPE, "dimension %u is 0: there is nothing to pool", (unsigned)d);
     dims[d] = 1;
   }
   qe__set_out(c, 0, c->in[0].dtype, c->in[0].rank, dims);

@@ -84,7 +84,8 @@ qe_status_t qe__infer_prelu(qe__infer_ctx *c) {
   QE_TRY(qe__need_same_type(c, 1));
   if (!qe__broadcasts_to(c->in[1].rank, c->in[1].dims, c->in[0].rank, c->in[0].dims)) {
     char x[200], slope[200];
-    return qe__fail(QE_ERROR_SHAPE, "slope %s does not broadcast to input %s; one slope per channel of an image is [C,1,1]",
+    return qe__fail(QE_ERROR_SHAPE,
+                    "slope %s does not broadcast to input %s; one slope per channel of an image is [C,1,1]",
                     qe__in_text(c, 1, slope, sizeof slope), qe__in_text(c, 0, x, sizeof x));
   }
   qe__set_out(c, 0, c->in[0].dtype, c->in[0].rank, c->in[0].dims);

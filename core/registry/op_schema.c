@@ -7,8 +7,9 @@
 #include "graph/graph.h"
 
 static const qe__op_schema ops[QE__OP_COUNT] = {
-#define QE_OP(id_, domain_, min_in_, max_in_, min_out_, max_out_, kernel_in_, view_, qrule_, qexec_, infer_)                    \
-  {QE__OP_##id_, #id_, domain_, min_in_, max_in_, min_out_, max_out_, kernel_in_, view_, qrule_, qexec_, qe__infer_##infer_},
+#define QE_OP(id_, domain_, min_in_, max_in_, min_out_, max_out_, kernel_in_, view_, qrule_, qexec_, infer_)           \
+  {QE__OP_##id_, #id_,       domain_, min_in_, max_in_, min_out_,                                                      \
+   max_out_,     kernel_in_, view_,   qrule_,  qexec_,  qe__infer_##infer_},
 #include "registry/ops.def"
 #undef QE_OP
 };
@@ -27,7 +28,8 @@ const qe__op_schema *qe__op_at(uint32_t id) { return id < QE__OP_COUNT ? &ops[id
 static qe_status_t check_arity(const qe__infer_ctx *c) {
   const qe__op_schema *op = c->node->op;
   if (c->n_in < op->min_in || (op->max_in != 255 && c->n_in > op->max_in)) {
-    return qe__fail(QE_ERROR_FORMAT, "it has %u inputs; %u to %u were expected", (unsigned)c->n_in, op->min_in, op->max_in);
+    return qe__fail(QE_ERROR_FORMAT, "it has %u inputs; %u to %u were expected", (unsigned)c->n_in, op->min_in,
+                    op->max_in);
   }
   const uint32_t most = op->max_out != 255 ? op->max_out : QE__MAX_OUTPUTS;
   if (c->n_out < 1 || c->n_out > most) {
@@ -39,7 +41,8 @@ static qe_status_t check_arity(const qe__infer_ctx *c) {
       continue;
     }
     if (c->in[i].rank > QE_MAX_RANK) {
-      return qe__fail(QE_ERROR_SHAPE, "input %u has rank %u; at most %d is supported", (unsigned)i, (unsigned)c->in[i].rank, QE_MAX_RANK);
+      return qe__fail(QE_ERROR_SHAPE, "input %u has rank %u; at most %d is supported", (unsigned)i,
+                      (unsigned)c->in[i].rank, QE_MAX_RANK);
     }
     int64_t count;
     if (!qe__dims_count(c->in[i].rank, c->in[i].dims, &count)) {
@@ -54,7 +57,8 @@ static qe_status_t check_output(const qe__operand_info *out, uint32_t i) {
   size_t bytes;
   char text[200];
   if (out->rank > QE_MAX_RANK) {
-    return qe__fail(QE_ERROR_SHAPE, "output %u would have rank %u; at most %d is supported", (unsigned)i, (unsigned)out->rank, QE_MAX_RANK);
+    return qe__fail(QE_ERROR_SHAPE, "output %u would have rank %u; at most %d is supported", (unsigned)i,
+                    (unsigned)out->rank, QE_MAX_RANK);
   }
   if (!qe__dtype_valid(out->dtype)) return qe__fail(QE_ERROR_INTERNAL, "output %u has no type", (unsigned)i);
   if (!qe__dims_count(out->rank, out->dims, &count) || !qe__dtype_bytes(out->dtype, count, &bytes)) {

@@ -21,14 +21,16 @@ static void check_value(const qe_model_t *m, qe_value_t v, const char *name, int
   cr_assert_str_eq(info.name, name);
   cr_assert_eq(info.rank, rank, "%s: rank %d, expected %d", name, (int)info.rank, (int)rank);
   for (int32_t d = 0; d < rank; d++) {
-    cr_assert_eq(info.dims[d], dims[d], "%s: dimension %d is %lld, expected %lld", name, (int)d, (long long)info.dims[d], (long long)dims[d]);
+    cr_assert_eq(info.dims[d], dims[d], "%s: dimension %d is %lld, expected %lld", name, (int)d,
+                 (long long)info.dims[d], (long long)dims[d]);
   }
 }
 
 /* A small image classifier; every weight is released right after it was handed over. */
 static qe_model_t *classifier(int64_t batch) {
   qe_model_t *m = new_model();
-  qe_tensor_t *w1 = RAMP(0.01f, 8, 3, 3, 3), *b1 = RAMP(0.1f, 8), *g = RAMP(1.0f, 8), *mean = RAMP(1.0f, 8), *var = RAMP(1.0f, 8);
+  qe_tensor_t *w1 = RAMP(0.01f, 8, 3, 3, 3), *b1 = RAMP(0.1f, 8), *g = RAMP(1.0f, 8), *mean = RAMP(1.0f, 8),
+              *var = RAMP(1.0f, 8);
   qe_tensor_t *w2 = RAMP(0.01f, 10, 8), *b2 = RAMP(0.1f, 10);
   const qe_conv_options_t conv = {.stride = {2, 2}, .padding = {1, 1}};
   const qe_pool_options_t pool = {.kernel = {2, 2}};
@@ -61,8 +63,9 @@ Test(graph_build, classifier) {
   cr_assert_str_eq(info.name, "logits");
   cr_assert_eq(info.rank, 2);
   cr_assert_eq(info.dims[1], 10);
-  static const char *const expected[] = {"conv1 Conv", "bn1 BatchNormalization", "relu1 Relu", "pool1 MaxPool", "gap GlobalAveragePool",
-                                         "flat Flatten", "fc Gemm"};
+  static const char *const expected[] = {"conv1 Conv",    "bn1 BatchNormalization", "relu1 Relu",
+                                         "pool1 MaxPool", "gap GlobalAveragePool",  "flat Flatten",
+                                         "fc Gemm"};
   cr_assert_eq(qe_model_node_count(m), 7);
   for (uint32_t i = 0; i < 7; i++) {
     qe_node_info_t n;
@@ -172,10 +175,12 @@ Test(graph_build, lstm_reorders_gates) {
 
 Test(graph_build, every_module) {
   qe_model_t *m = new_model();
-  qe_tensor_t *w1 = RAMP(1.0f, 4, 3, 3), *w3 = RAMP(1.0f, 2, 1, 1, 1, 1), *wt = RAMP(1.0f, 3, 2, 2, 2), *ln = RAMP(1.0f, 8), *e = RAMP(1.0f, 10, 8);
+  qe_tensor_t *w1 = RAMP(1.0f, 4, 3, 3), *w3 = RAMP(1.0f, 2, 1, 1, 1, 1), *wt = RAMP(1.0f, 3, 2, 2, 2),
+              *ln = RAMP(1.0f, 8), *e = RAMP(1.0f, 10, 8);
   const qe_conv_options_t pad = {.padding = {1}}, up = {.stride = {2, 2}, .output_padding = {1, 1}};
   const qe_pool_options_t avg = {.kernel = {3, 3}, .stride = {1, 1}, .padding = {1, 1}, .count_exclude_pad = 1};
-  const qe_value_t s = qe_input(m, "s", QE_FLOAT32, DIMS(1, 3, 8)), v = qe_input(m, "v", QE_FLOAT32, DIMS(1, 1, 2, 2, 2));
+  const qe_value_t s = qe_input(m, "s", QE_FLOAT32, DIMS(1, 3, 8)),
+                   v = qe_input(m, "v", QE_FLOAT32, DIMS(1, 1, 2, 2, 2));
   const qe_value_t im = qe_input(m, "im", QE_FLOAT32, DIMS(1, 3, 4, 4)), ids = qe_input(m, "ids", QE_INT64, DIMS(2, 5));
   check_value(m, qe_conv1d(m, "c1", s, w1, NULL, &pad), "c1", 3, (const int64_t[]){1, 4, 8});
   check_value(m, qe_conv3d(m, "c3", v, w3, NULL, NULL), "c3", 5, (const int64_t[]){1, 2, 2, 2, 2});
@@ -211,7 +216,8 @@ Test(graph_build, any_op) {
   qe_model_t *m = new_model();
   const qe_value_t x = qe_input(m, "x", QE_FLOAT32, DIMS(2, 3));
   check_value(m, qe_op(m, "LeakyRelu", "lr", 1, &x, "{\"alpha\": 1}"), "lr", 2, (const int64_t[]){2, 3});
-  cr_assert_eq(m->graph->nodes[0]->attr[0].kind, QE__ATTR_FLOAT, "the attribute's own kind decides, not the number's form");
+  cr_assert_eq(m->graph->nodes[0]->attr[0].kind, QE__ATTR_FLOAT,
+               "the attribute's own kind decides, not the number's form");
   check_value(m, qe_op(m, "Transpose", "tr", 1, &x, "{\"perm\": [1, 0]}"), "tr", 2, (const int64_t[]){3, 2});
   check_value(m, qe_op(m, "Softmax", "sm", 1, &x, NULL), "sm", 2, (const int64_t[]){2, 3});
   check_value(m, qe_op(m, "Gelu", "ge", 1, &x, "{\"approximate\": \"tanh\"}"), "ge", 2, (const int64_t[]){2, 3});
@@ -247,7 +253,8 @@ Test(graph_build, first_error_is_reported) {
     cr_assert_lt(y, 0, "a failed operand is passed on");
     qe_output(m, "y", y);
     cr_assert_neq(qe_model_finish(m), QE_OK);
-    cr_assert_not_null(strstr(qe_last_error(), rows[i].message), "'%s' is not in '%s'", rows[i].message, qe_last_error());
+    cr_assert_not_null(strstr(qe_last_error(), rows[i].message), "'%s' is not in '%s'", rows[i].message,
+                       qe_last_error());
     qe_model_t *copy;
     cr_assert_eq(qe_model_clone(m, &copy), QE_OK);
     cr_assert_neq(qe_model_finish(copy), QE_OK, "the copy remembers the error too");
@@ -258,9 +265,20 @@ Test(graph_build, first_error_is_reported) {
 
 Test(graph_build, bad_arguments) {
   qe_tensor_t *w = RAMP(1.0f, 2, 3), *b = RAMP(1.0f, 5);
-  static const char *const messages[] = {"weight is NULL", "bias has rank", "[2] was expected", "rank 5; 4 was expected", "(-7)", "unknown",
-                                         "dimension 1 is -2", "data is NULL", "kernel size", "empty", "nothing to concatenate",
-                                         "[4H,in] and [4H,H]", "no value of this model", "value 'x'"};
+  static const char *const messages[] = {"weight is NULL",
+                                         "bias has rank",
+                                         "[2] was expected",
+                                         "rank 5; 4 was expected",
+                                         "(-7)",
+                                         "unknown",
+                                         "dimension 1 is -2",
+                                         "data is NULL",
+                                         "kernel size",
+                                         "empty",
+                                         "nothing to concatenate",
+                                         "[4H,in] and [4H,H]",
+                                         "no value of this model",
+                                         "value 'x'"};
   for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
     qe_model_t *m = new_model();
     const qe_value_t x = qe_input(m, "x", QE_FLOAT32, DIMS(4, 3));
@@ -367,8 +385,10 @@ Test(graph_build, quantized_patterns_are_fused) {
   const qe_value_t sv = qe_constant(m, "s", s), zv = qe_constant(m, "z", z);
   const qe_value_t q = qe_op(m, "QuantizeLinear", "q", 3, (const qe_value_t[]){x, sv, zv}, NULL);
   const qe_value_t dq = qe_op(m, "DequantizeLinear", "dq", 3, (const qe_value_t[]){q, sv, zv}, NULL);
-  const qe_value_t wd = qe_op(m, "DequantizeLinear", "wd", 3,
-                              (const qe_value_t[]){qe_constant(m, "w", w), qe_constant(m, "ws", ws), qe_constant(m, "wz", wz)}, "{\"axis\": 0}");
+  const qe_value_t wd =
+      qe_op(m, "DequantizeLinear", "wd", 3,
+            (const qe_value_t[]){qe_constant(m, "w", w), qe_constant(m, "ws", ws), qe_constant(m, "wz", wz)},
+            "{\"axis\": 0}");
   const qe_value_t y = qe_op(m, "Gemm", "fc", 2, (const qe_value_t[]){dq, wd}, "{\"transB\": 1}");
   const qe_value_t yq = qe_op(m, "QuantizeLinear", "yq", 3, (const qe_value_t[]){y, sv, zv}, NULL);
   qe_output(m, "out", qe_op(m, "DequantizeLinear", "ydq", 3, (const qe_value_t[]){yq, sv, zv}, NULL));

@@ -172,7 +172,8 @@ Test(graph_edit, verify_names_what_is_wrong) {
     cr_assert_eq(qe__graph_verify(g), QE_OK, "%s", qe_last_error());
     rows[i].breaks(g);
     cr_assert_neq(qe__graph_verify(g), QE_OK, "row %zu passed", i);
-    cr_assert_not_null(strstr(qe_last_error(), rows[i].message), "row %zu: '%s' is not in '%s'", i, rows[i].message, qe_last_error());
+    cr_assert_not_null(strstr(qe_last_error(), rows[i].message), "row %zu: '%s' is not in '%s'", i, rows[i].message,
+                       qe_last_error());
     qe__graph_destroy(&g);
   }
 }

@@ -15,7 +15,8 @@ Test(graph, names_are_unique_and_found) {
   cr_assert_eq(qe__graph_add_value(g, "a", QE_FLOAT32, &v), QE_ERROR_EXISTS);
   cr_assert_eq(v, QE__NO_VALUE);
   cr_assert_not_null(strstr(qe_last_error(), "'a'"), "%s", qe_last_error());
-  cr_assert_eq(qe__graph_add_node(g, "Relu", "relu", 1, &(qe__value_id){0}, 1, &(qe__value_id){3}, NULL), QE_ERROR_EXISTS);
+  cr_assert_eq(qe__graph_add_node(g, "Relu", "relu", 1, &(qe__value_id){0}, 1, &(qe__value_id){3}, NULL),
+               QE_ERROR_EXISTS);
   cr_assert_eq(qe__graph_add_node(g, "Nonsense", NULL, 0, NULL, 0, NULL, NULL), QE_ERROR_NOT_FOUND);
   cr_assert_not_null(strstr(qe_last_error(), "Nonsense"), "%s", qe_last_error());
   /* node names and value names do not clash with one another */
@@ -111,7 +112,8 @@ Test(graph, clone_shares_constants_only) {
   cr_assert_eq(qe__node_set_int(g->nodes[1], "axis", 2), QE_OK);
   g->values[3].dtype = QE_INT8;
   g->values[3].rank = 1;
-  cr_assert_eq(qe__qparams_set(&g->values[3].q, &(qe_qparams_t){4, 0, scales, zeros}, QE_INT8, 1, NULL), QE_OK, "%s", qe_last_error());
+  cr_assert_eq(qe__qparams_set(&g->values[3].q, &(qe_qparams_t){4, 0, scales, zeros}, QE_INT8, 1, NULL), QE_OK, "%s",
+               qe_last_error());
   cr_assert_eq(qe__graph_clone(g, &copy), QE_OK, "%s", qe_last_error());
   cr_assert_eq(copy->values[qe__graph_find_value(copy, "c")].data, c->data, "constants are shared");
   qe__graph_destroy(&g);

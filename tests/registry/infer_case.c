@@ -9,8 +9,9 @@
 static const struct {
   const char *name;
   qe_dtype_t dtype;
-} types[] = {{"f32", QE_FLOAT32}, {"f64", QE_FLOAT64}, {"f16", QE_FLOAT16}, {"u8", QE_UINT8}, {"i8", QE_INT8}, {"i16", QE_INT16},
-             {"u16", QE_UINT16}, {"i32", QE_INT32}, {"i64", QE_INT64}, {"bool", QE_BOOL}, {"u64", QE_UINT64}};
+} types[] = {{"f32", QE_FLOAT32}, {"f64", QE_FLOAT64}, {"f16", QE_FLOAT16}, {"u8", QE_UINT8},
+             {"i8", QE_INT8},     {"i16", QE_INT16},   {"u16", QE_UINT16},  {"i32", QE_INT32},
+             {"i64", QE_INT64},   {"bool", QE_BOOL},   {"u64", QE_UINT64}};
 
 static qe_dtype_t read_type(const char **at) {
   for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
@@ -151,12 +152,14 @@ void infer_begin(infer_run *r, const infer_case *c, uint32_t n_out) {
     cr_assert_eq(qe__graph_add_value(r->graph, NULL, QE_DTYPE_NONE, &out[i]), QE_OK);
     r->out[i].present = true;
   }
-  cr_assert_eq(qe__graph_add_node(r->graph, c->op, "n", r->n_in, in, r->n_out, out, &r->node), QE_OK, "%s", qe_last_error());
+  cr_assert_eq(qe__graph_add_node(r->graph, c->op, "n", r->n_in, in, r->n_out, out, &r->node), QE_OK, "%s",
+               qe_last_error());
   read_attributes(r->node, c->attributes);
 }
 
 void infer_finish(infer_run *r) {
-  qe__infer_ctx ctx = {.node = r->node, .n_in = r->n_in, .n_out = r->n_out, .in = r->in, .out = r->out, .params = &r->params};
+  qe__infer_ctx ctx = {
+      .node = r->node, .n_in = r->n_in, .n_out = r->n_out, .in = r->in, .out = r->out, .params = &r->params};
   memset(&r->params, 0x5a, sizeof r->params); /* inference clears it */
   r->status = qe__op_infer(&ctx);
 }
@@ -184,15 +187,17 @@ const char *infer_text(const infer_run *r, char *buffer, size_t size) {
 static void compare(const infer_run *r, const infer_case *c) {
   char found[1024];
   if (c->expected[0] == '!') {
-    cr_assert_neq(r->status, QE_OK, "%s(%s) %s: expected an error, found %s", c->op, c->inputs, c->attributes, infer_text(r, found, sizeof found));
-    cr_assert_not_null(strstr(qe_last_error(), c->expected + 2), "%s(%s) %s: expected '%s' in '%s'", c->op, c->inputs, c->attributes,
-                       c->expected + 2, qe_last_error());
+    cr_assert_neq(r->status, QE_OK, "%s(%s) %s: expected an error, found %s", c->op, c->inputs, c->attributes,
+                  infer_text(r, found, sizeof found));
+    cr_assert_not_null(strstr(qe_last_error(), c->expected + 2), "%s(%s) %s: expected '%s' in '%s'", c->op, c->inputs,
+                       c->attributes, c->expected + 2, qe_last_error());
     cr_assert_not_null(strstr(qe_last_error(), "node 'n' ("), "'%s' does not name the node", qe_last_error());
     return;
   }
   cr_assert_eq(r->status, QE_OK, "%s(%s) %s: %s", c->op, c->inputs, c->attributes, qe_last_error());
   infer_text(r, found, sizeof found);
-  cr_assert_str_eq(found, c->expected, "%s(%s) %s: found %s, expected %s", c->op, c->inputs, c->attributes, found, c->expected);
+  cr_assert_str_eq(found, c->expected, "%s(%s) %s: found %s, expected %s", c->op, c->inputs, c->attributes, found,
+                   c->expected);
 }
 
 void check_cases(const infer_case *cases, size_t count) {
