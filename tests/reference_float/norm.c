@@ -103,7 +103,7 @@ Test(reference_norm, chunks_of_65536) {
 }
 
 static void check_layer(int64_t rows, int64_t a, int64_t b, bool with_bias, bool with_stats, uint64_t seed) {
-  static float x[2000], y[2000], expected[2000], scale[500], bias[500], mean[100], inv[100], want_mean[100], want_inv[100];
+  static float x[20000], y[20000], expected[20000], scale[500], bias[500], mean[100], inv[100], want_mean[100], want_inv[100];
   const int64_t n = a * b;
   kh_fill_f32(&seed, x, rows * n, -1.0f, 2.0f);
   kh_fill_f32(&seed, scale, n, -1.0f, 1.0f);
@@ -144,6 +144,7 @@ Test(reference_norm, layer) {
   check_layer(1, 1, 1, false, true, 3);
   check_layer(0, 3, 4, true, true, 4);
   check_layer(60, 3, 11, false, true, 5);
+  check_layer(70, 2, 125, true, true, 6);
 }
 
 static void check_softmax(const char *op, int64_t outer, int64_t length, int64_t inner, uint64_t seed) {
@@ -202,6 +203,7 @@ Test(reference_norm, softmax) {
     check_softmax(ops[i], 7, 10, 1, i);
     check_softmax(ops[i], 2, 37, 3, i);
     check_softmax(ops[i], 1, 1, 1, i);
+    check_softmax(ops[i], 90, 150, 1, i);
     check_softmax(ops[i], 1, 66000, 1, i);
     check_softmax(ops[i], 0, 3, 1, i);
   }

@@ -39,7 +39,7 @@ static void naive_pool(const pool *p, bool average, const float *x, float *y) {
 static void check_pool(const pool *p, bool average, uint64_t seed) {
   static float x[20000], y[20000], expected[20000];
   const int64_t nx = p->n * p->c * p->in[0] * p->in[1], ny = p->n * p->c * p->out[0] * p->out[1];
-  cr_assert(nx <= 20000 && ny <= 20000);
+  cr_assert(nx <= 20000 && ny <= 20000, "%ld, %ld", (long)nx, (long)ny);
   kh_fill_f32(&seed, x, nx, -1.0f, 1.0f);
   if (nx > 3 && seed % 4 == 0)
     x[nx / 2] = NAN;
@@ -82,6 +82,13 @@ Test(reference_pool, random_windows) {
     cr_log_info("seed %llu", (unsigned long long)seed);
     check_pool(&p, seed & 1, seed);
   }
+}
+
+Test(reference_pool, many_tiles) {
+  pool p = {.n = 1, .c = 40, .in = {21, 20}, .kernel = {2, 3}, .stride = {1, 1}, .dilation = {1, 1}, .pad = {1, 1}, .pad_end = {0, 1},
+            .out = {21, 20}};
+  check_pool(&p, false, 1);
+  check_pool(&p, true, 2);
 }
 
 Test(reference_pool, one_and_three_dimensions) {
@@ -131,8 +138,8 @@ Test(reference_pool, a_window_without_elements) {
 }
 
 Test(reference_pool, global) {
-  enum { N = 2, C = 5, H = 7, W = 9 };
-  float x[N * C * H * W], y[N * C], average[N * C], largest[N * C];
+  enum { N = 2, C = 25, H = 31, W = 33 };
+  static float x[N * C * H * W], y[N * C], average[N * C], largest[N * C];
   uint64_t seed = 4;
   kh_fill_f32(&seed, x, N * C * H * W, -1.0f, 1.0f);
   x[2 * H * W + 4] = NAN;

@@ -166,6 +166,17 @@ Test(reference_unary, special_values) {
   one("Abs", -INFINITY, INFINITY);
 }
 
+Test(reference_unary, thresholded_relu_drops_the_threshold_itself) {
+  float x[3] = {1.0f, 1.5f, 1.75f}, y[3];
+  kh_case c = kh_new("ThresholdedRelu");
+  kh_in(&c, KH_F32(x, 3));
+  kh_out(&c, KH_F32(y, 3));
+  c.params.alpha = 1.5f;
+  kh_run(&c);
+  const float expected[3] = {0.0f, 0.0f, 1.75f};
+  kh_same_f32(expected, y, 3, "ThresholdedRelu");
+}
+
 Test(reference_unary, clip_with_crossed_bounds_gives_the_upper_one) {
   float x[3] = {-5.0f, 0.5f, 5.0f}, y[3];
   kh_case c = kh_new("Clip");
@@ -255,9 +266,9 @@ Test(reference_unary, types_without_a_kernel_are_refused_with_a_reason) {
 }
 
 static void check_prelu(kh_tensor x, kh_tensor slope, uint64_t seed) {
-  static float dx[2000], ds[2000], dy[2000], expected[2000];
-  kh_fill_f32(&seed, dx, 2000, -1.0f, 1.0f);
-  kh_fill_f32(&seed, ds, 2000, -1.0f, 1.0f);
+  static float dx[20000], ds[20000], dy[20000], expected[20000];
+  kh_fill_f32(&seed, dx, 20000, -1.0f, 1.0f);
+  kh_fill_f32(&seed, ds, 20000, -1.0f, 1.0f);
   x.data = dx;
   slope.data = ds;
   kh_tensor y = x;
@@ -290,6 +301,8 @@ Test(reference_unary, prelu_broadcasts_its_slope) {
   check_prelu(KH_F32(NULL, 2, 3, 4, 5), KH_F32(NULL, 2, 3, 4, 5), 3);
   check_prelu(KH_F32(NULL, 7), KH_F32(NULL, 7), 4);
   check_prelu(KH_F32(NULL, 5, 300), KH_F32(NULL, 5, 1), 5);
+  check_prelu(KH_F32(NULL, 50, 390), KH_F32(NULL, 390), 8);
+  check_prelu(KH_F32(NULL, 2, 9000), KH_F32(NULL, 2, 1), 9);
   check_prelu(KH_SCALAR(QE_DT_F32, NULL), KH_SCALAR(QE_DT_F32, NULL), 6);
   check_prelu(KH_F32(NULL, 2, 0, 3), KH_F32(NULL, 3), 7);
 }

@@ -310,6 +310,58 @@ static inline const qe_kernel *kh_find(const kh_case *c, char *reason, size_t re
 
 /* -- running ------------------------------------------------------------------------------------------------------- */
 
+/* Which elements of an output have been written: no two tiles may write the same one. */
+typedef struct kh_ownership {
+  size_t size;          /* of an element */
+  uint8_t *owned;       /* one flag per element */
+  uint8_t *result;      /* what the tiles wrote, together */
+} kh_ownership;
+
+static inline kh_ownership kh_ownership_new(const kh_buffer *b, size_t size) {
+  kh_ownership o = {.size = size, .owned = calloc(b->bytes + 1, 1), .result = malloc(b->bytes + 1)};
+  cr_assert(o.owned && o.result);
+  memset(o.result, KH_JUNK, b->bytes);
+  return o;
+}
+/* Moves what tile `tile` wrote to the result and fills the output with junk again. */
+static inline void kh_ownership_take(kh_ownership *o, kh_buffer *b, const char *kernel, int64_t tile) {
+  for (size_t at = 0; at < b->bytes; at += o->size) {
+    bool touched = false;
+    for (size_t i = 0; i < o->size; ++i)
+      touched = touched || b->data[at + i] != KH_JUNK;
+    if (!touched)
+      continue;
+    cr_assert(!o->owned[at / o->size], "%s: tile %ld writes element %zu, which another tile wrote", kernel, (long)tile, at / o->size);
+    o->owned[at / o->size] = 1;
+    memcpy(o->result + at, b->data + at, o->size);
+    memset(b->data + at, KH_JUNK, o->size);
+  }
+}
+static inline void kh_ownership_end(kh_ownership *o, kh_buffer *b) {
+  if (b->bytes)
+    memcpy(b->data, o->result, b->bytes);
+  free(o->owned);
+  free(o->result);
+}
+
+/* Memory between the elements of a strided output is nobody's. */
+static inline void kh_gaps_check(const qe_operand *o, const kh_buffer *b, const char *kernel) {
+  const size_t size = kh_size(o->dtype);
+  uint8_t *used = calloc(b->bytes + 1, 1);
+  cr_assert(used);
+  for (int64_t i = 0; i < o->count; ++i) {
+    int64_t rest = i, offset = 0;
+    for (uint32_t d = o->rank; d-- > 0;) {
+      offset += rest % o->dims[d] * o->strides[d];
+      rest /= o->dims[d];
+    }
+    memset(used + (size_t)offset * size, 1, size);
+  }
+  for (size_t i = 0; i < b->bytes; ++i)
+    cr_assert(used[i] || b->data[i] == KH_JUNK, "%s: wrote byte %zu between the elements of an output", kernel, i);
+  free(used);
+}
+
 /* One pass: returns run's error; results (row-major) into results[i]. */
 static inline int kh_pass(const kh_case *c, const qe_kernel *k, void *self, kh_arrangement how, bool shuffled, bool inplace,
                           uint8_t *const *results) {
@@ -372,16 +424,27 @@ static inline int kh_pass(const kh_case *c, const qe_kernel *k, void *self, kh_a
     order[j] = t;
   }
   const int64_t calls = shuffled ? plan.tiles : (plan.tiles > 0 ? 1 : 0);
+  kh_ownership owners[KH_MAX_IO];
+  memset(owners, 0, sizeof owners);
+  const bool one_by_one = shuffled && !inplace;
+  for (uint32_t i = 0; i < c->n_out && one_by_one; ++i)
+    owners[i] = kh_ownership_new(&out[i], kh_size(c->out[i].dtype));
   for (int64_t i = 0; i < calls && rc == 0; ++i) {
+    const kh_buffer *own_scratch = &scratch[i & 1];
+    memset(own_scratch->data, KH_JUNK, own_scratch->bytes);
     const qe_call call = {.struct_size = sizeof call,
                           .thread = (uint32_t)(i & 1),
                           .problem = &problem.problem,
                           .in = in_data,
                           .out = out_data,
                           .packed = plan.packed_size ? packed.data : NULL,
-                          .scratch = plan.scratch_size ? scratch[i & 1].data : NULL};
+                          .scratch = plan.scratch_size ? own_scratch->data : NULL};
     rc = shuffled ? k->run(self, &call, order[i], order[i] + 1) : k->run(self, &call, 0, plan.tiles);
+    for (uint32_t j = 0; j < c->n_out && one_by_one; ++j)
+      kh_ownership_take(&owners[j], &out[j], k->name, order[i]);
   }
+  for (uint32_t i = 0; i < c->n_out && one_by_one; ++i)
+    kh_ownership_end(&owners[i], &out[i]);
   free(order);
 
   for (uint32_t i = 0; i < c->n_in; ++i)
@@ -392,6 +455,8 @@ static inline int kh_pass(const kh_case *c, const qe_kernel *k, void *self, kh_a
       const kh_buffer *b = inplace && i == 0 ? &in[0] : &out[i];
       kh_buffer_check(b, "an output", k->name);
       kh_copy(&problem.operands[KH_MAX_IO + i], b->data, results[i], false);
+      if (!inplace)
+        kh_gaps_check(&problem.operands[KH_MAX_IO + i], b, k->name);
     }
   kh_buffer_check(&packed, "the packed memory", k->name);
   kh_buffer_check(&scratch[0], "scratch", k->name);
