@@ -17,6 +17,7 @@ bool qe__npz_magic(const void *data, size_t size) {
 typedef struct memory_file {
   const uint8_t *data;
   size_t size, at;
+  bool short_read; /* minizip takes the bytes past the end for zeros unless this is an error */
 } memory_file;
 
 static voidpf memory_open(voidpf opaque, const void *filename, int mode) {
@@ -31,6 +32,7 @@ static uLong memory_read(voidpf opaque, voidpf stream, void *buffer, uLong size)
   const size_t n = size < f->size - f->at ? size : f->size - f->at;
   memcpy(buffer, f->data + f->at, n);
   f->at += n;
+  if (n < size) f->short_read = true;
   return (uLong)n;
 }
 
@@ -48,7 +50,12 @@ static long memory_seek(voidpf opaque, voidpf stream, ZPOS64_T offset, int origi
   return 0;
 }
 
-static int memory_ok(voidpf opaque, voidpf stream) {
+static int memory_error(voidpf opaque, voidpf stream) {
+  (void)opaque;
+  return ((const memory_file *)stream)->short_read;
+}
+
+static int memory_close(voidpf opaque, voidpf stream) {
   (void)opaque;
   (void)stream;
   return 0;
@@ -59,8 +66,8 @@ static unzFile open_archive(memory_file *f) {
                                    .zread_file = memory_read,
                                    .ztell64_file = memory_tell,
                                    .zseek64_file = memory_seek,
-                                   .zclose_file = memory_ok,
-                                   .zerror_file = memory_ok,
+                                   .zclose_file = memory_close,
+                                   .zerror_file = memory_error,
                                    .opaque = f};
   return unzOpen2_64("", &functions);
 }
@@ -78,6 +85,10 @@ static void list_name(char *list, size_t size, const char *member) {
   const size_t used = strlen(list);
   if (used + strlen(member) + 8 < size) snprintf(list + used, size - used, "%s%s", used == 0 ? "" : ", ", member);
   else if (used + 6 < size && strcmp(list + used - 3, "...") != 0) strcpy(list + used, ", ...");
+}
+
+static qe_status_t fail_no_arrays(const char *name) {
+  return qe__fail(QE_ERROR_NOT_FOUND, "%s: the archive holds no .npy members", name);
 }
 
 /* Leaves the archive at the wanted member. */
@@ -103,7 +114,7 @@ static qe_status_t find_member(unzFile zip, const char *name, const char *wanted
   if (code != UNZ_END_OF_LIST_OF_FILE) {
     return qe__fail(QE_ERROR_FORMAT, "%s: damaged .npz: its directory of members cannot be read", name);
   }
-  if (arrays == 0) return qe__fail(QE_ERROR_NOT_FOUND, "%s: the archive holds no .npy members", name);
+  if (arrays == 0) return fail_no_arrays(name);
   if (wanted != NULL) return qe__fail(QE_ERROR_NOT_FOUND, "%s: no member '%s'; there are: %s", name, wanted, list);
   if (arrays > 1) {
     return qe__fail(QE_ERROR_INVALID_ARGUMENT, "%s: holds %u arrays; name one as %s:MEMBER, of: %s", name, arrays, name, list);
@@ -173,6 +184,8 @@ static qe_status_t parse_member(unzFile zip, size_t archive, const char *name, c
 
 qe_status_t qe__npz_parse(const void *data, size_t size, const char *name, const char *member, qe_tensor_t **out) {
   *out = NULL;
+  /* minizip does not recognise an archive that is nothing but its end record. */
+  if (size >= 4 && memcmp(data, "PK\5\6", 4) == 0) return fail_no_arrays(name);
   memory_file file = {.data = data, .size = size};
   unzFile zip = open_archive(&file);
   if (zip == NULL) {
