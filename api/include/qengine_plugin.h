@@ -234,6 +234,8 @@ typedef struct qe_observer_args {
   uint32_t method;         /* histogram search: 0 torch (L2 walk), 1 mse, 2 percentile, 3 entropy */
   float scale;             /* fixed_qparams */
   int32_t zero_point;      /* fixed_qparams */
+  int32_t upsample_rate;   /* histogram: refinement of the old bins when the range grows */
+  uint32_t reserved2;
 } qe_observer_args;
 
 /*

@@ -52,6 +52,7 @@ qe_status_t qe_prepare(const qe_model_t *model, const qe_qconfig_mapping_t *mapp
   QE_TRY_GOTO(qe_model_clone(model, &p->model), fail);
   QE_TRY_GOTO(qe__qconfig_mapping_clone(mapping, &p->mapping), fail);
   qe__graph *g = p->model->graph;
+  if (qe__qconfig_mapping_equalize(p->mapping)) QE_TRY_GOTO(qe__equalize(g), fail);
   QE_TRY_GOTO(qe__infer_dtypes(g), fail);
   p->decision = qe__calloc(g->n_nodes + 1, sizeof *p->decision);
   p->quantized_value = qe__calloc(g->n_values + 1, sizeof *p->quantized_value);

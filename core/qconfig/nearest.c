@@ -1,0 +1,39 @@
+/* "Did you mean ...?" */
+#include <string.h>
+
+#include "qconfig/qconfig.h"
+
+enum { LONGEST = 64 };
+
+/* Levenshtein distance of two short words. */
+static size_t distance(const char *a, const char *b) {
+  size_t row[LONGEST + 1];
+  const size_t n = strlen(a), m = strlen(b);
+  if (n > LONGEST || m > LONGEST) return strcmp(a, b) ? LONGEST : 0;
+  for (size_t j = 0; j <= m; j++) row[j] = j;
+  for (size_t i = 1; i <= n; i++) {
+    size_t corner = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= m; j++) {
+      const size_t change = corner + (a[i - 1] != b[j - 1]);
+      corner = row[j];
+      size_t best = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
+      row[j] = change < best ? change : best;
+    }
+  }
+  return row[m];
+}
+
+const char *qe__nearest_name(const char *word, size_t count, const char *const *names) {
+  const char *nearest = NULL;
+  size_t best = strlen(word) / 3 + 2;
+  for (size_t i = 0; i < count; i++) {
+    if (!names[i]) continue;
+    const size_t d = distance(word, names[i]);
+    if (d < best) {
+      best = d;
+      nearest = names[i];
+    }
+  }
+  return nearest;
+}

@@ -1,0 +1,110 @@
+/* Named qconfigs: ours, torch's (1.13, torch.ao.quantization.get_default_qconfig), and the engines' own. */
+#include <string.h>
+
+#include "engine/engine.h"
+#include "qconfig/mapping.h"
+
+static const char *const NAMES[] = {"default", "fbgemm", "x86", "qnnpack", "onednn", NULL};
+
+const char *const *qe_qconfig_preset_names(void) { return NAMES; }
+
+static void set_observer(qe_observer_config_t *c, const char *name) {
+  memset(c->observer, 0, sizeof c->observer);
+  memcpy(c->observer, name, strnlen(name, sizeof c->observer - 1));
+}
+
+void qe_observer_config_default(qe_observer_config_t *out) {
+  if (!out) return;
+  *out = (qe_observer_config_t){.struct_size = sizeof *out, .dtype = QE_UINT8, .qscheme = QE_PER_TENSOR_AFFINE, .eps = 0x1p-23f, .averaging_constant = 0.01f,
+                                .bins = 2048, .upsample_rate = 128, .method = QE_HISTOGRAM_L2, .percentile = 0.9999f, .scale = 1.0f};
+  set_observer(out, "min_max");
+}
+
+/* int8 weights, one scale per output channel (or one in all). */
+static void weight_observer(qe_observer_config_t *w, bool per_channel, bool restricted) {
+  qe_observer_config_default(w);
+  set_observer(w, per_channel ? "per_channel_min_max" : "min_max");
+  w->dtype = QE_INT8;
+  w->qscheme = per_channel ? QE_PER_CHANNEL_SYMMETRIC : QE_PER_TENSOR_SYMMETRIC;
+  w->ch_axis = -1;
+  if (restricted) {
+    w->has_range = 1;
+    w->quant_min = -127;
+    w->quant_max = 127;
+  }
+}
+
+static bool preset(const char *name, qe_qconfig_t *q) {
+  *q = (qe_qconfig_t){.struct_size = sizeof *q};
+  qe_observer_config_default(&q->activation);
+  set_observer(&q->activation, "histogram");
+  if (strcmp(name, "default") == 0) {
+    q->activation.method = QE_HISTOGRAM_MSE;
+    weight_observer(&q->weight, true, true);
+  } else if (strcmp(name, "fbgemm") == 0 || strcmp(name, "x86") == 0) {
+    q->activation.reduce_range = 1;
+    weight_observer(&q->weight, true, false);
+  } else if (strcmp(name, "qnnpack") == 0) {
+    weight_observer(&q->weight, false, false);
+  } else if (strcmp(name, "onednn") == 0) {
+    weight_observer(&q->weight, true, false);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+/* What belongs to torch's presets beside the qconfig itself. */
+static qe_status_t torch_rules(const char *name, qe_qconfig_mapping_t *m) {
+  static const char *const pools[] = {"AveragePool", "GlobalAveragePool", "ReduceMean"};
+  qe_qconfig_t q = m->global;
+  set_observer(&q.activation, "reuse_input"); /* torch runs these on quantized tensors as they are */
+  for (size_t i = 0; i < sizeof pools / sizeof pools[0]; i++) QE_TRY(qe__mapping_add(m, QE__RULE_OP_TYPE, pools[i], &q, true));
+  if (strcmp(name, "fbgemm") != 0 && strcmp(name, "x86") != 0) return QE_OK;
+  q = m->global;
+  weight_observer(&q.weight, false, false); /* no per-channel transposed convolution there */
+  return qe__mapping_add(m, QE__RULE_OP_TYPE, "ConvTranspose", &q, true);
+}
+
+static qe_status_t unknown_preset(const char *name) {
+  const char *near = qe__nearest_name(name, sizeof NAMES / sizeof NAMES[0] - 1, NAMES);
+  return qe__fail(QE_ERROR_NOT_FOUND, "no qconfig preset is named '%s'%s%s%s; there are default, fbgemm, x86, qnnpack, onednn, and the name of any usable engine", name,
+                  near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+static qe_status_t engine_mapping(const char *name, qe_qconfig_mapping_t **out) {
+  const qe__engine *engine = NULL;
+  if (qe__engines_ready() != QE_OK || qe__engine_resolve(name, &engine) != QE_OK || !engine) return unknown_preset(name);
+  const char *json = qe__engine_default_qconfig(name);
+  if (!json) return qe_qconfig_mapping_preset("default", out);
+  const qe_status_t status = qe_qconfig_mapping_parse(json, strlen(json), out);
+  return status == QE_OK ? QE_OK : qe__fail_in(status, "default qconfig of engine '%s'", name);
+}
+
+qe_status_t qe_qconfig_mapping_preset(const char *name, qe_qconfig_mapping_t **out) {
+  qe_qconfig_t q;
+  QE_CHECK_ARG(out, "out is NULL");
+  *out = NULL;
+  QE_CHECK_ARG(name, "name is NULL");
+  if (!preset(name, &q)) return engine_mapping(name, out);
+  QE_TRY(qe_qconfig_mapping_create(&q, out));
+  if (strcmp(name, "default") == 0) {
+    (*out)->equalize = true;
+    return QE_OK;
+  }
+  const qe_status_t status = torch_rules(name, *out);
+  if (status != QE_OK) qe_qconfig_mapping_destroy(out);
+  return status;
+}
+
+qe_status_t qe_default_qconfig(const char *name, qe_qconfig_t *out) {
+  qe_qconfig_mapping_t *m = NULL;
+  QE_CHECK_ARG(name && out, "name or out is NULL");
+  memset(out, 0, sizeof *out);
+  if (preset(name, out)) return QE_OK;
+  memset(out, 0, sizeof *out);
+  QE_TRY(engine_mapping(name, &m));
+  if (m->has_global) *out = m->global;
+  qe_qconfig_mapping_destroy(&m);
+  return QE_OK;
+}
