@@ -260,6 +260,11 @@ static const qe_plugin plugin = {
 };
 
 #if !FAKE_IS_NO_QUERY
+#if FAKE_IS_TABLE_HEAP
+static qe_plugin *copy;
+__attribute__((destructor)) static void free_copy(void) { free(copy); }
+#endif
+
 const qe_plugin *qe_plugin_query(uint16_t host_major, uint16_t host_minor);
 
 __attribute__((visibility("default"))) const qe_plugin *qe_plugin_query(uint16_t host_major, uint16_t host_minor) {
@@ -273,12 +278,11 @@ __attribute__((visibility("default"))) const qe_plugin *qe_plugin_query(uint16_t
 #endif
   if (IS(TABLE_WILD)) return (const qe_plugin *)8192;
   if (IS(TABLE_ODD)) return (const qe_plugin *)(const void *)((const char *)&plugin + 4);
-  if (IS(TABLE_HEAP)) {
-    static qe_plugin *copy;
-    if (copy == NULL) copy = malloc(sizeof *copy);
-    if (copy != NULL) memcpy(copy, &plugin, sizeof plugin);
-    return copy;
-  }
+#if FAKE_IS_TABLE_HEAP
+  if (copy == NULL) copy = malloc(sizeof *copy);
+  if (copy != NULL) memcpy(copy, &plugin, sizeof plugin);
+  return copy;
+#endif
   return &plugin;
 }
 #endif
