@@ -22,7 +22,8 @@ static void next_chunk(ref_accum *a) {
   ++a->chunk;
 }
 
-void ref_accum_panel(ref_accum *a, int64_t at, const float *x, int64_t x_step, const float *w, int64_t w_step, int64_t k) {
+void ref_accum_panel(ref_accum *a, int64_t at, const float *x, int64_t x_step, const float *w, int64_t w_step,
+                     int64_t k) {
   while (k > 0) {
     while (a->chunk < at / REF_CHUNK)
       next_chunk(a);

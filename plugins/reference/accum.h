@@ -14,7 +14,7 @@ typedef struct ref_accum {
   const ref_loops *loops;
   float *total, *part; /* n floats each */
   int64_t n;
-  int64_t chunk;       /* the chunk that part belongs to */
+  int64_t chunk; /* the chunk that part belongs to */
 } ref_accum;
 
 /* Floats of scratch that an accumulator of n outputs takes. */
@@ -22,7 +22,8 @@ static inline uint64_t ref_accum_floats(int64_t n) { return 2 * (uint64_t)n; }
 /* Begins a reduction; scratch: ref_accum_floats(n) floats. */
 void ref_accum_start(ref_accum *a, const ref_loops *loops, float *scratch, int64_t n);
 /* Feeds reduction indices [at, at + k), at not below what was fed before: terms x[j * x_step] * w[j * w_step + i]. */
-void ref_accum_panel(ref_accum *a, int64_t at, const float *x, int64_t x_step, const float *w, int64_t w_step, int64_t k);
+void ref_accum_panel(ref_accum *a, int64_t at, const float *x, int64_t x_step, const float *w, int64_t w_step,
+                     int64_t k);
 /* Feeds the one index `at` with terms x[i] * w[i]. */
 void ref_accum_products(ref_accum *a, int64_t at, const float *x, const float *w);
 /* Ends a reduction of `length` indices; the n sums are in the returned array (within scratch). */

@@ -1,8 +1,8 @@
 /*
- * AveragePool, float32, channels last: y = act(sum / (float)count), the sum from +0 over the window's elements in row-major
- * order of the kernel; neighbouring channels side by side. count: the elements within x, or with count_include_pad the
- * positions within the padded input (a window that ceil_mode lets stick out further does not count those). A window
- * without any counted position gives 0.
+ * AveragePool, float32, channels last: y = act(sum / (float)count), the sum from +0 over the window's elements in
+ * row-major order of the kernel; neighbouring channels side by side. count: the elements within x, or with
+ * count_include_pad the positions within the padded input (a window that ceil_mode lets stick out further does not
+ * count those). A window without any counted position gives 0.
  */
 #include <string.h>
 
@@ -51,8 +51,11 @@ int ref_average_pool_run(void *self, const qe_call *call, int64_t tile_begin, in
     for (int64_t i = begin[0]; i < end[0]; ++i)
       for (int64_t j = begin[1]; j < end[1]; ++j)
         for (int64_t k = begin[2]; k < end[2]; ++k)
-          loops->add_f32(y, x + (first[0] + i * g.dilation[0]) * g.x_step[0] + (first[1] + j * g.dilation[1]) * g.x_step[1] +
-                                (first[2] + k * g.dilation[2]) * g.x_step[2], g.channels);
+          loops->add_f32(y,
+                         x + (first[0] + i * g.dilation[0]) * g.x_step[0] +
+                             (first[1] + j * g.dilation[1]) * g.x_step[1] +
+                             (first[2] + k * g.dilation[2]) * g.x_step[2],
+                         g.channels);
     const float divisor = count > 0 ? (float)count : 1.0f;
     for (int64_t c = 0; c < g.channels; ++c)
       y[c] = ref_act(y[c] / divisor, p->act_lo, p->act_hi);

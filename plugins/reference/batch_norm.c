@@ -1,6 +1,6 @@
 /*
- * BatchNormalization (inference), float32, x and y in one common dense layout: per channel f = scale / sqrt(var + epsilon),
- * y = act((x - mean) * f + B). The factors are packed when scale and var are constant.
+ * BatchNormalization (inference), float32, x and y in one common dense layout: per channel f = scale / sqrt(var +
+ * epsilon), y = act((x - mean) * f + B). The factors are packed when scale and var are constant.
  */
 #include <math.h>
 #include <string.h>
@@ -15,7 +15,8 @@ int ref_batch_norm_supports(void *self, const qe_problem *p, char *reason, size_
   const int64_t channels = x->rank > 1 ? x->dims[1] : 1;
   for (uint32_t i = SCALE; i <= VAR; ++i)
     if (!ref_has_in(p, i) || p->in[i]->dtype != QE_DT_F32 || p->in[i]->count != channels)
-      return ref_refuse(reason, reason_size, "BatchNormalization: input %u has %lld elements of %s, expected %lld of float32", i,
+      return ref_refuse(reason, reason_size,
+                        "BatchNormalization: input %u has %lld elements of %s, expected %lld of float32", i,
                         ref_has_in(p, i) ? (long long)p->in[i]->count : 0LL,
                         ref_dtype_name(ref_has_in(p, i) ? p->in[i]->dtype : QE_DT_NONE), (long long)channels);
   return 1;

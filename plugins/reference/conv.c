@@ -2,8 +2,8 @@
  * Conv, float32, channels last, 1 to 3 spatial dimensions, any groups, dilation and padding.
  *
  * y[n, o, p] = act(sum_k x_k * w_k + bias[o]) with k = (tap, channel of the group), taps in row-major order of the
- * kernel; padded taps are skipped. The sum's order is accum.h's. Weights are packed as [group][tap][ic][oc], so that the
- * inner loop runs over neighbouring output channels; depthwise weights (one channel per group on both sides) as
+ * kernel; padded taps are skipped. The sum's order is accum.h's. Weights are packed as [group][tap][ic][oc], so that
+ * the inner loop runs over neighbouring output channels; depthwise weights (one channel per group on both sides) as
  * [tap][channel], so that it runs over the groups.
  */
 #include "accum.h"
@@ -35,7 +35,8 @@ int ref_conv_supports(void *self, const qe_problem *p, char *reason, size_t reas
     return ref_refuse(reason, reason_size, "Conv: groups %lld do not divide %lld input and %lld output channels",
                       (long long)groups, (long long)x->dims[1], (long long)y->dims[1]);
   if (w->rank != x->rank || w->dims[0] != y->dims[1] || w->dims[1] != x->dims[1] / groups)
-    return ref_refuse(reason, reason_size, "Conv: weight of rank %d is [%lld,%lld,...], expected rank %d and [%lld,%lld,...]", w->rank,
+    return ref_refuse(reason, reason_size,
+                      "Conv: weight of rank %d is [%lld,%lld,...], expected rank %d and [%lld,%lld,...]", w->rank,
                       (long long)w->dims[0], (long long)w->dims[1], x->rank, (long long)y->dims[1],
                       (long long)(x->dims[1] / groups));
   for (uint32_t i = 0; i < p->params->spatial; ++i)
@@ -43,8 +44,8 @@ int ref_conv_supports(void *self, const qe_problem *p, char *reason, size_t reas
       return ref_refuse(reason, reason_size, "Conv: weight dimension %u is %lld, expected the kernel's %lld", 2 + i,
                         (long long)w->dims[2 + i], (long long)p->params->kernel[i]);
   if (ref_has_in(p, 2) && (p->in[2]->dtype != QE_DT_F32 || p->in[2]->count != y->dims[1]))
-    return ref_refuse(reason, reason_size, "Conv: bias has %lld elements of %s, expected %lld of float32", (long long)p->in[2]->count,
-                      ref_dtype_name(p->in[2]->dtype), (long long)y->dims[1]);
+    return ref_refuse(reason, reason_size, "Conv: bias has %lld elements of %s, expected %lld of float32",
+                      (long long)p->in[2]->count, ref_dtype_name(p->in[2]->dtype), (long long)y->dims[1]);
   return 1;
 }
 
@@ -81,7 +82,8 @@ static void pack(const conv_shape *s, const qe_operand *w, const float *data, fl
         for (int64_t c = 0; c < kernel[2]; ++c) {
           const int64_t tap = (a * kernel[1] + b) * kernel[2] + c;
           const float *from = data + group * s->oc * w->strides[0] + a * step[0] + b * step[1] + c * step[2];
-          float *to = s->depthwise ? packed + tap * s->groups + group : packed + (group * s->g.taps + tap) * s->ic * s->oc;
+          float *to =
+              s->depthwise ? packed + tap * s->groups + group : packed + (group * s->g.taps + tap) * s->ic * s->oc;
           for (int64_t i = 0; i < s->ic; ++i)
             for (int64_t o = 0; o < s->oc; ++o)
               *to++ = from[o * w->strides[0] + i * w->strides[1]];
@@ -108,7 +110,8 @@ static const float *sum_pixel(const conv_shape *s, ref_accum *a, const ref_pixel
   const bool joined = g->dilation[2] == 1 && g->x_step[2] == s->ic;
   for (int64_t i = begin[0]; i < end[0]; ++i)
     for (int64_t j = begin[1]; j < end[1]; ++j) {
-      const float *row = x + (first[0] + i * g->dilation[0]) * g->x_step[0] + (first[1] + j * g->dilation[1]) * g->x_step[1];
+      const float *row =
+          x + (first[0] + i * g->dilation[0]) * g->x_step[0] + (first[1] + j * g->dilation[1]) * g->x_step[1];
       const int64_t tap_row = (i * g->kernel[1] + j) * g->kernel[2];
       for (int64_t k = begin[2]; k < end[2]; ++k) {
         const float *from = row + (first[2] + k * g->dilation[2]) * g->x_step[2];
@@ -145,7 +148,8 @@ int ref_conv_run(void *self, const qe_call *call, int64_t tile_begin, int64_t ti
       ref_accum a;
       ref_accum_start(&a, loops, scratch, n);
       const float *sum = sum_pixel(&s, &a, &at, x + at.n * s.g.x_batch + group * s.ic, w + group * s.length * s.oc);
-      loops->finish_f32(y + pixel * s.g.out_channels + group * n, sum, bias ? bias + group * n : NULL, p->act_lo, p->act_hi, n);
+      loops->finish_f32(y + pixel * s.g.out_channels + group * n, sum, bias ? bias + group * n : NULL, p->act_lo,
+                        p->act_hi, n);
     }
   }
   return 0;

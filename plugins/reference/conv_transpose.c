@@ -1,9 +1,9 @@
 /*
  * ConvTranspose, float32, channels last, 1 to 3 spatial dimensions, any groups, dilation and padding.
  *
- * Gathers: output position p gets the taps t for which i = (p + pad - t * dilation) / stride is a whole number within x.
- * y = act(sum_k x_k * w_k + bias), k = (tap ascending in row-major order, channel of the group); taps without an input are
- * skipped; the sum's order is accum.h's. Weights [C, O/g, k...] are packed as [group][tap][ic][oc].
+ * Gathers: output position p gets the taps t for which i = (p + pad - t * dilation) / stride is a whole number within
+ * x. y = act(sum_k x_k * w_k + bias), k = (tap ascending in row-major order, channel of the group); taps without an
+ * input are skipped; the sum's order is accum.h's. Weights [C, O/g, k...] are packed as [group][tap][ic][oc].
  */
 #include "accum.h"
 #include "window.h"
@@ -29,19 +29,21 @@ int ref_conv_transpose_supports(void *self, const qe_problem *p, char *reason, s
   const qe_operand *x = p->in[0], *w = p->in[1], *y = p->out[0];
   const int64_t groups = p->params->groups;
   if (groups < 1 || x->dims[1] % groups || y->dims[1] % groups)
-    return ref_refuse(reason, reason_size, "ConvTranspose: groups %lld do not divide %lld input and %lld output channels",
-                      (long long)groups, (long long)x->dims[1], (long long)y->dims[1]);
+    return ref_refuse(reason, reason_size,
+                      "ConvTranspose: groups %lld do not divide %lld input and %lld output channels", (long long)groups,
+                      (long long)x->dims[1], (long long)y->dims[1]);
   if (w->rank != x->rank || w->dims[0] != x->dims[1] || w->dims[1] != y->dims[1] / groups)
-    return ref_refuse(reason, reason_size, "ConvTranspose: weight of rank %d is [%lld,%lld,...], expected rank %d and [%lld,%lld,...]",
+    return ref_refuse(reason, reason_size,
+                      "ConvTranspose: weight of rank %d is [%lld,%lld,...], expected rank %d and [%lld,%lld,...]",
                       w->rank, (long long)w->dims[0], (long long)w->dims[1], x->rank, (long long)x->dims[1],
                       (long long)(y->dims[1] / groups));
   for (uint32_t i = 0; i < p->params->spatial; ++i)
     if (w->dims[2 + i] != p->params->kernel[i])
-      return ref_refuse(reason, reason_size, "ConvTranspose: weight dimension %u is %lld, expected the kernel's %lld", 2 + i,
-                        (long long)w->dims[2 + i], (long long)p->params->kernel[i]);
+      return ref_refuse(reason, reason_size, "ConvTranspose: weight dimension %u is %lld, expected the kernel's %lld",
+                        2 + i, (long long)w->dims[2 + i], (long long)p->params->kernel[i]);
   if (ref_has_in(p, 2) && (p->in[2]->dtype != QE_DT_F32 || p->in[2]->count != y->dims[1]))
-    return ref_refuse(reason, reason_size, "ConvTranspose: bias has %lld elements of %s, expected %lld of float32", (long long)p->in[2]->count,
-                      ref_dtype_name(p->in[2]->dtype), (long long)y->dims[1]);
+    return ref_refuse(reason, reason_size, "ConvTranspose: bias has %lld elements of %s, expected %lld of float32",
+                      (long long)p->in[2]->count, ref_dtype_name(p->in[2]->dtype), (long long)y->dims[1]);
   return 1;
 }
 
@@ -77,7 +79,8 @@ static void pack(const deconv_shape *s, const qe_operand *w, const float *data, 
         for (int64_t c = 0; c < kernel[2]; ++c)
           for (int64_t i = 0; i < s->ic; ++i)
             for (int64_t o = 0; o < s->oc; ++o)
-              *to++ = data[(group * s->ic + i) * w->strides[0] + o * w->strides[1] + a * step[0] + b * step[1] + c * step[2]];
+              *to++ = data[(group * s->ic + i) * w->strides[0] + o * w->strides[1] + a * step[0] + b * step[1] +
+                           c * step[2]];
 }
 
 int ref_conv_transpose_prepack(void *self, const qe_problem *p, void *packed) {
@@ -94,7 +97,8 @@ static int64_t source(const ref_window *g, int d, int64_t at, int64_t tap) {
   return v >= 0 && v % g->stride[d] == 0 && v / g->stride[d] < g->in[d] ? v / g->stride[d] : -1;
 }
 
-static const float *sum_pixel(const deconv_shape *s, ref_accum *a, const ref_pixel *at, const float *x, const float *w) {
+static const float *sum_pixel(const deconv_shape *s, ref_accum *a, const ref_pixel *at, const float *x,
+                              const float *w) {
   const ref_window *g = &s->g;
   for (int64_t i = 0; i < g->kernel[0]; ++i) {
     const int64_t xi = source(g, 0, at->at[0], i);
@@ -132,8 +136,8 @@ int ref_conv_transpose_run(void *self, const qe_call *call, int64_t tile_begin, 
       ref_accum a;
       ref_accum_start(&a, loops, scratch, s.oc);
       const float *sum = sum_pixel(&s, &a, &at, x + at.n * s.g.x_batch + group * s.ic, w + group * s.length * s.oc);
-      loops->finish_f32(y + pixel * s.g.out_channels + group * s.oc, sum, bias ? bias + group * s.oc : NULL, p->act_lo, p->act_hi,
-                        s.oc);
+      loops->finish_f32(y + pixel * s.g.out_channels + group * s.oc, sum, bias ? bias + group * s.oc : NULL, p->act_lo,
+                        p->act_hi, s.oc);
     }
   }
   return 0;

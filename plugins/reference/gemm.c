@@ -1,6 +1,6 @@
 /*
- * Gemm, float32: y = act(alpha * sum + beta * c), sum = A' * B' with k ascending (accum.h), A' and B' transposed on request,
- * c broadcast to [M, N]. A factor that is exactly 1 is left out; without c the result is alpha * sum.
+ * Gemm, float32: y = act(alpha * sum + beta * c), sum = A' * B' with k ascending (accum.h), A' and B' transposed on
+ * request, c broadcast to [M, N]. A factor that is exactly 1 is left out; without c the result is alpha * sum.
  */
 #include "gemm_block.h"
 
@@ -24,12 +24,14 @@ static bool packs(const qe_problem *p, const ref_gemm *g) { return p->in[1]->dat
 int ref_gemm_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
   (void)self;
   if (p->in[0]->rank != 2 || p->in[1]->rank != 2 || p->out[0]->rank != 2)
-    return ref_refuse(reason, reason_size, "Gemm: ranks %d, %d -> %d, expected 2", p->in[0]->rank, p->in[1]->rank, p->out[0]->rank);
+    return ref_refuse(reason, reason_size, "Gemm: ranks %d, %d -> %d, expected 2", p->in[0]->rank, p->in[1]->rank,
+                      p->out[0]->rank);
   const ref_gemm g = shape_of(p, NULL, NULL);
   const int64_t k = p->in[1]->dims[p->params->trans_b != 0];
   if (g.k != k || p->out[0]->dims[0] != g.m || p->out[0]->dims[1] != g.n)
-    return ref_refuse(reason, reason_size, "Gemm: [%lld,%lld] x [%lld,%lld] does not give [%lld,%lld]", (long long)g.m, (long long)g.k,
-                      (long long)k, (long long)g.n, (long long)p->out[0]->dims[0], (long long)p->out[0]->dims[1]);
+    return ref_refuse(reason, reason_size, "Gemm: [%lld,%lld] x [%lld,%lld] does not give [%lld,%lld]", (long long)g.m,
+                      (long long)g.k, (long long)k, (long long)g.n, (long long)p->out[0]->dims[0],
+                      (long long)p->out[0]->dims[1]);
   if (ref_has_in(p, 2)) {
     const qe_operand *c = p->in[2];
     if (c->dtype != QE_DT_F32)

@@ -14,7 +14,8 @@ static void pack_columns(const ref_gemm *g, int64_t col, int64_t n, float *to) {
 
 void ref_gemm_pack(const ref_gemm *g, float *packed) { pack_columns(g, 0, g->n, packed); }
 
-void ref_gemm_tile(const ref_gemm *g, const ref_loops *loops, float *scratch, int64_t tile, ref_gemm_store store, void *arg) {
+void ref_gemm_tile(const ref_gemm *g, const ref_loops *loops, float *scratch, int64_t tile, ref_gemm_store store,
+                   void *arg) {
   const int64_t row_blocks = ref_ceil_div(g->m, REF_GEMM_ROWS);
   const int64_t row = tile % row_blocks * REF_GEMM_ROWS, col = tile / row_blocks * REF_GEMM_COLS;
   const int64_t row_end = ref_min64(row + REF_GEMM_ROWS, g->m), n = ref_min64(REF_GEMM_COLS, g->n - col);

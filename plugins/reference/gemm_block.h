@@ -25,6 +25,7 @@ static inline int64_t ref_gemm_tiles(int64_t m, int64_t n) {
 uint64_t ref_gemm_scratch_floats(int64_t n, int64_t k, int64_t b_n);
 /* B as [K][N] into packed. */
 void ref_gemm_pack(const ref_gemm *g, float *packed);
-void ref_gemm_tile(const ref_gemm *g, const ref_loops *loops, float *scratch, int64_t tile, ref_gemm_store store, void *arg);
+void ref_gemm_tile(const ref_gemm *g, const ref_loops *loops, float *scratch, int64_t tile, ref_gemm_store store,
+                   void *arg);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * GlobalAveragePool and GlobalMaxPool, float32, any strides: over all spatial dimensions of one sample and channel, in
- * row-major order of those dimensions. Average: the 16-lane sum (sums.c) divided by (float)count. Max: NaN when there is
- * one, -inf for an empty plane.
+ * row-major order of those dimensions. Average: the 16-lane sum (sums.c) divided by (float)count. Max: NaN when there
+ * is one, -inf for an empty plane.
  */
 #include <math.h>
 
@@ -10,19 +10,16 @@
 int ref_global_pool_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
   (void)self;
   if (p->in[0]->rank < 2 || p->out[0]->rank != p->in[0]->rank)
-    return ref_refuse(reason, reason_size, "%s: ranks %d -> %d, expected equal ranks of at least 2", p->op, p->in[0]->rank,
-                      p->out[0]->rank);
+    return ref_refuse(reason, reason_size, "%s: ranks %d -> %d, expected equal ranks of at least 2", p->op,
+                      p->in[0]->rank, p->out[0]->rank);
   return 1;
 }
 
-static int64_t plane(const qe_operand *x) {
-  int64_t n = 1;
-  for (uint32_t i = 2; i < x->rank; ++i)
-    n *= x->dims[i];
-  return n;
-}
+static int64_t plane(const qe_operand *x) { return ref_count(x->rank - 2u, x->dims + 2); }
 
-static int64_t channels_per_tile(const qe_operand *x) { return ref_max64(1, 2 * REF_FLAT_TILE / ref_max64(1, plane(x))); }
+static int64_t channels_per_tile(const qe_operand *x) {
+  return ref_max64(1, 2 * REF_FLAT_TILE / ref_max64(1, plane(x)));
+}
 
 int ref_global_pool_plan(void *self, const qe_problem *p, qe_kernel_plan *plan) {
   (void)self;

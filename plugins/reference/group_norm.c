@@ -19,19 +19,19 @@ int ref_group_norm_supports(void *self, const qe_problem *p, char *reason, size_
   if (x->rank < 2)
     return ref_refuse(reason, reason_size, "%s: x has rank %d, expected at least 2", p->op, x->rank);
   if (groups_of(p) < 1 ? x->dims[1] != 0 : x->dims[1] % groups_of(p) != 0)
-    return ref_refuse(reason, reason_size, "%s: %lld groups do not divide %lld channels", p->op, (long long)groups_of(p),
-                      (long long)x->dims[1]);
+    return ref_refuse(reason, reason_size, "%s: %lld groups do not divide %lld channels", p->op,
+                      (long long)groups_of(p), (long long)x->dims[1]);
   for (uint32_t i = 1; i <= 2; ++i)
     if (!ref_has_in(p, i) || p->in[i]->count != x->dims[1])
-      return ref_refuse(reason, reason_size, "%s: input %u has %lld elements, expected one per channel (%lld)", p->op, i,
-                        ref_has_in(p, i) ? (long long)p->in[i]->count : 0LL, (long long)x->dims[1]);
+      return ref_refuse(reason, reason_size, "%s: input %u has %lld elements, expected one per channel (%lld)", p->op,
+                        i, ref_has_in(p, i) ? (long long)p->in[i]->count : 0LL, (long long)x->dims[1]);
   return 1;
 }
 
 int ref_group_norm_plan(void *self, const qe_problem *p, qe_kernel_plan *plan) {
   (void)self;
   plan->tiles = p->out[0]->count == 0 ? 0 : p->in[0]->dims[0] * groups_of(p);
-  plan->flags = QE_PLAN_INPLACE;
+  plan->flags = ref_same_strides(p) ? QE_PLAN_INPLACE : 0;
   return 0;
 }
 
@@ -41,12 +41,10 @@ int ref_group_norm_run(void *self, const qe_call *call, int64_t tile_begin, int6
   const qe_operand *x = p->in[0], *y = p->out[0];
   const int64_t groups = groups_of(p), channels = x->dims[1] / groups;
   const float *scale = call->in[1], *bias = call->in[2];
-  int64_t dims[QE_MAX_RANK];
+  int64_t dims[QE_MAX_RANK]; /* of one group */
   memcpy(dims, x->dims, sizeof dims);
   dims[1] = channels;
-  int64_t plane = 1;
-  for (uint32_t i = 2; i < x->rank; ++i)
-    plane *= dims[i];
+  const int64_t plane = ref_count(x->rank - 2u, dims + 2);
   for (int64_t tile = tile_begin; tile < tile_end; ++tile) {
     const int64_t n = tile / groups, first = tile % groups * channels;
     const float *from = (const float *)call->in[0] + n * x->strides[0] + first * x->strides[1];

@@ -1,7 +1,7 @@
 /*
- * LayerNormalization, float32, row-major, over dimensions axis and up: mean = sum / n, variance = sum (x - mean)^2 / n (16-lane
- * sums), inv = 1 / sqrt(variance + epsilon), y = act(((x - mean) * inv) * scale + B); scale and B broadcast to x. Outputs 1
- * and 2, where wanted, are mean and inv per row.
+ * LayerNormalization, float32, row-major, over dimensions axis and up: mean = sum / n, variance = sum (x - mean)^2 / n
+ * (16-lane sums), inv = 1 / sqrt(variance + epsilon), y = act(((x - mean) * inv) * scale + B); scale and B broadcast to
+ * x. Outputs 1 and 2, where wanted, are mean and inv per row.
  */
 #include <math.h>
 
@@ -10,24 +10,18 @@
 enum { SCALE = 1, BIAS = 2 };
 
 static int64_t row_length(const qe_problem *p) {
-  int64_t n = 1;
-  for (uint32_t i = (uint32_t)p->params->axis; i < p->in[0]->rank; ++i)
-    n *= p->in[0]->dims[i];
-  return n;
+  const uint32_t axis = (uint32_t)p->params->axis;
+  return ref_count(p->in[0]->rank - axis, p->in[0]->dims + axis);
 }
-static int64_t row_count(const qe_problem *p) {
-  int64_t n = 1;
-  for (uint32_t i = 0; i < (uint32_t)p->params->axis; ++i)
-    n *= p->in[0]->dims[i];
-  return n;
-}
+static int64_t row_count(const qe_problem *p) { return ref_count((uint32_t)p->params->axis, p->in[0]->dims); }
 static int64_t rows_per_tile(const qe_problem *p) { return ref_max64(1, REF_FLAT_TILE / ref_max64(1, row_length(p))); }
 
 int ref_layer_norm_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
   (void)self;
   const qe_operand *x = p->in[0];
   if (p->params->axis < 0 || p->params->axis >= x->rank)
-    return ref_refuse(reason, reason_size, "LayerNormalization: axis %lld of rank %d", (long long)p->params->axis, x->rank);
+    return ref_refuse(reason, reason_size, "LayerNormalization: axis %lld of rank %d", (long long)p->params->axis,
+                      x->rank);
   for (uint32_t i = SCALE; i <= BIAS; ++i) {
     if (!ref_has_in(p, i))
       continue;
@@ -41,7 +35,8 @@ int ref_layer_norm_supports(void *self, const qe_problem *p, char *reason, size_
   }
   for (uint32_t i = 1; i <= 2; ++i)
     if (ref_has_out(p, i) && (p->out[i]->dtype != QE_DT_F32 || p->out[i]->count != row_count(p)))
-      return ref_refuse(reason, reason_size, "LayerNormalization: output %u has %lld elements, expected %lld of float32", i,
+      return ref_refuse(reason, reason_size,
+                        "LayerNormalization: output %u has %lld elements, expected %lld of float32", i,
                         (long long)p->out[i]->count, (long long)row_count(p));
   return 1;
 }
@@ -68,7 +63,8 @@ int ref_layer_norm_run(void *self, const qe_call *call, int64_t tile_begin, int6
     const float mean = ref_sum_f32(from, length, 1) / (float)length;
     const float inv = 1.0f / sqrtf(ref_sum_centered_f32(from, length, 1, mean) / (float)length + p->params->epsilon);
     const float *scale = (const float *)call->in[SCALE] + ref_offset(axis, x->dims, scale_strides, row);
-    const float *bias = ref_has_in(p, BIAS) ? (const float *)call->in[BIAS] + ref_offset(axis, x->dims, bias_strides, row) : NULL;
+    const float *bias =
+        ref_has_in(p, BIAS) ? (const float *)call->in[BIAS] + ref_offset(axis, x->dims, bias_strides, row) : NULL;
     ref_iter s, b;
     ref_iter_start(&s, x->rank - axis, x->dims + axis, scale_strides + axis, 0);
     ref_iter_start(&b, x->rank - axis, x->dims + axis, bias_strides + axis, 0);

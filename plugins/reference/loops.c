@@ -11,11 +11,6 @@
 #define REF_LOOPS_NAME  "baseline"
 #endif
 
-static void axpy_f32(float *restrict acc, const float *restrict w, float x, int64_t n) {
-  for (int64_t i = 0; i < n; ++i)
-    acc[i] = fmaf(x, w[i], acc[i]);
-}
-
 static void fma_f32(float *restrict acc, const float *restrict x, const float *restrict w, int64_t n) {
   for (int64_t i = 0; i < n; ++i)
     acc[i] = fmaf(x[i], w[i], acc[i]);
@@ -134,7 +129,6 @@ static void requantize_i32(uint8_t *restrict q, const int32_t *restrict acc, con
 
 const ref_loops REF_LOOPS_TABLE = {
     .name = REF_LOOPS_NAME,
-    .axpy_f32 = axpy_f32,
     .fma_f32 = fma_f32,
     .panel_f32 = panel_f32,
     .add_f32 = add_f32,

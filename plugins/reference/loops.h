@@ -9,8 +9,6 @@
 
 typedef struct ref_loops {
   const char *name;
-  /* acc[i] = fma(x, w[i], acc[i]) */
-  void (*axpy_f32)(float *acc, const float *w, float x, int64_t n);
   /* acc[i] = fma(x[i], w[i], acc[i]) */
   void (*fma_f32)(float *acc, const float *x, const float *w, int64_t n);
   /* for k ascending: acc[i] = fma(x[k * x_step], w[k * w_step + i], acc[i]); i < n */

@@ -38,7 +38,8 @@ static void step(ref_cell *cell) {
   for (int64_t j = 0; j < n; ++j) {
     const float old = cell->c[j];
     const float i = ref_cell_activate(cell, 0, QE_RNN_SIGMOID, gate_input(cell, I, j, 0, old));
-    const float f = input_forget ? 1.0f - i : ref_cell_activate(cell, 0, QE_RNN_SIGMOID, gate_input(cell, F, j, 2, old));
+    const float f =
+        input_forget ? 1.0f - i : ref_cell_activate(cell, 0, QE_RNN_SIGMOID, gate_input(cell, F, j, 2, old));
     const float candidate = ref_cell_activate(cell, 1, QE_RNN_TANH, gate_input(cell, C, j, -1, 0.0f));
     const float now = f * old + i * candidate;
     const float o = ref_cell_activate(cell, 0, QE_RNN_SIGMOID, gate_input(cell, O, j, 1, now));

@@ -1,13 +1,13 @@
 /*
- * The transcendental functions of the float contract: SLEEF's deterministic scalar variants, which agree bit for bit with
- * its vector ones. Never libm here.
+ * The transcendental functions of the float contract: SLEEF's deterministic scalar variants, which agree bit for bit
+ * with its vector ones. Never libm here.
  */
 #ifndef QE_REFERENCE_MATH_FUNCTIONS_H
 #define QE_REFERENCE_MATH_FUNCTIONS_H
 
 #include <math.h>
 
-/* sleef.h declares its purecfma functions only to compilers that promise a fast fma, though the library always has them. */
+/* sleef.h declares its purecfma functions only where the compiler promises a fast fma; the library always has them. */
 #ifndef FP_FAST_FMA
 #define FP_FAST_FMA 1
 #endif

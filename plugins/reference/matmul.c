@@ -1,4 +1,4 @@
-/* MatMul, float32: y = act(sum_k a_k * b_k + bias), k ascending (accum.h); numpy broadcasting of batches, 1-D operands. */
+/* MatMul, float32: y = act(sum_k a_k * b_k + bias), k ascending (accum.h), under numpy's shape rules. */
 #include "matmul.h"
 
 int ref_matmul_plan(void *self, const qe_problem *p, qe_kernel_plan *plan) {

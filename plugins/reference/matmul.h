@@ -5,7 +5,7 @@
 #include "gemm_block.h"
 
 typedef struct ref_matmul {
-  ref_gemm one;                /* sizes and strides of one product; its data pointers are not set */
+  ref_gemm one; /* sizes and strides of one product; its data pointers are not set */
   int64_t batches;
   uint32_t batch_rank;
   int64_t batch_dims[QE_MAX_RANK];

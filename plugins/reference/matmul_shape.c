@@ -14,18 +14,17 @@ void ref_matmul_init(ref_matmul *s, const qe_problem *p) {
   s->one.b_n = br > 1 ? b->strides[br - 1] : 1;
   const uint32_t a_lead = ar > 2 ? ar - 2 : 0, b_lead = br > 2 ? br - 2 : 0;
   if (b_lead == 0 && a_lead > 0) { /* one matrix B for all rows of A: one tall product */
-    for (uint32_t i = 0; i < a_lead; ++i)
-      s->one.m *= a->dims[i];
+    s->one.m = ref_count(ar - 1, a->dims);
     return;
   }
   s->batch_rank = a_lead > b_lead ? a_lead : b_lead;
   for (uint32_t i = 0; i < s->batch_rank; ++i) {
     s->batch_dims[i] = y->dims[i];
-    s->batches *= y->dims[i];
     const uint32_t skip_a = s->batch_rank - a_lead, skip_b = s->batch_rank - b_lead;
     s->a_batch[i] = i < skip_a || a->dims[i - skip_a] == 1 ? 0 : a->strides[i - skip_a];
     s->b_batch[i] = i < skip_b || b->dims[i - skip_b] == 1 ? 0 : b->strides[i - skip_b];
   }
+  s->batches = ref_count(s->batch_rank, s->batch_dims);
 }
 
 void ref_matmul_offsets(const ref_matmul *s, int64_t batch, int64_t *a, int64_t *b) {
@@ -42,8 +41,9 @@ int ref_matmul_supports(void *self, const qe_problem *p, char *reason, size_t re
   if (a->dims[a->rank - 1] != k)
     return ref_refuse(reason, reason_size, "MatMul: rows of a have %lld elements, columns of b %lld",
                       (long long)a->dims[a->rank - 1], (long long)k);
-  if (ref_has_in(p, 2) && (p->in[2]->dtype != p->out[0]->dtype || p->in[2]->rank != 1 || b->rank < 2 || p->in[2]->dims[0] != b->dims[b->rank - 1]))
-    return ref_refuse(reason, reason_size, "MatMul: bias of rank %d and %lld elements, expected one per column of b", p->in[2]->rank,
-                      (long long)p->in[2]->count);
+  if (ref_has_in(p, 2) && (p->in[2]->dtype != p->out[0]->dtype || p->in[2]->rank != 1 || b->rank < 2 ||
+                           p->in[2]->dims[0] != b->dims[b->rank - 1]))
+    return ref_refuse(reason, reason_size, "MatMul: bias of rank %d and %lld elements, expected one per column of b",
+                      p->in[2]->rank, (long long)p->in[2]->count);
   return 1;
 }

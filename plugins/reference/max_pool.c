@@ -1,6 +1,7 @@
 /*
- * MaxPool, float32, channels last: the largest element of each window, NaN when one is in it, -inf when the window holds
- * no element. Taps in row-major order of the kernel (that decides which zero wins); neighbouring channels side by side.
+ * MaxPool, float32, channels last: the largest element of each window, NaN when one is in it, -inf when the window
+ * holds no element. Taps in row-major order of the kernel (that decides which zero wins); neighbouring channels side by
+ * side.
  */
 #include <math.h>
 #include <string.h>
@@ -34,7 +35,8 @@ static void pool_pixel(const ref_window *g, const ref_loops *loops, const ref_pi
   for (int64_t i = begin[0]; i < end[0]; ++i)
     for (int64_t j = begin[1]; j < end[1]; ++j)
       for (int64_t k = begin[2]; k < end[2]; ++k) {
-        const float *from = x + (first[0] + i * g->dilation[0]) * g->x_step[0] + (first[1] + j * g->dilation[1]) * g->x_step[1] +
+        const float *from = x + (first[0] + i * g->dilation[0]) * g->x_step[0] +
+                            (first[1] + j * g->dilation[1]) * g->x_step[1] +
                             (first[2] + k * g->dilation[2]) * g->x_step[2];
         if (empty)
           memcpy(y, from, sizeof(float) * (size_t)g->channels);

@@ -1,4 +1,4 @@
-/* PRelu, float32, any strides: y = act(x < 0 ? slope * x : x), slope broadcast to x. A tile is some rows of the last dimension. */
+/* PRelu, float32, any strides: y = act(x < 0 ? slope * x : x), slope broadcast to x. A tile is some rows. */
 #include "ref.h"
 
 int ref_prelu_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
@@ -7,7 +7,9 @@ int ref_prelu_supports(void *self, const qe_problem *p, char *reason, size_t rea
   bool fits = slope->rank <= y->rank;
   for (uint32_t i = 0; fits && i < slope->rank; ++i)
     fits = slope->dims[i] == 1 || slope->dims[i] == y->dims[y->rank - slope->rank + i];
-  return fits ? 1 : ref_refuse(reason, reason_size, "PRelu: slope of rank %d does not broadcast to x of rank %d", slope->rank, y->rank);
+  return fits ? 1
+              : ref_refuse(reason, reason_size, "PRelu: slope of rank %d does not broadcast to x of rank %d",
+                           slope->rank, y->rank);
 }
 
 static int64_t row_length(const qe_operand *y) { return y->rank ? y->dims[y->rank - 1] : 1; }
@@ -18,7 +20,7 @@ int ref_prelu_plan(void *self, const qe_problem *p, qe_kernel_plan *plan) {
   const qe_operand *y = p->out[0];
   const int64_t length = row_length(y);
   plan->tiles = y->count == 0 ? 0 : ref_ceil_div(y->count / length, rows_per_tile(length));
-  plan->flags = QE_PLAN_INPLACE;
+  plan->flags = ref_same_strides(p) ? QE_PLAN_INPLACE : 0;
   return 0;
 }
 

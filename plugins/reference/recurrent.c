@@ -11,8 +11,20 @@ typedef struct axes {
 } axes;
 
 static axes axes_of(const qe_problem *p) {
-  return p->params->axis == 0 ? (axes){.x_time = 0, .x_batch = 1, .y_time = 0, .y_direction = 1, .y_batch = 2, .state_direction = 0, .state_batch = 1}
-                              : (axes){.x_time = 1, .x_batch = 0, .y_time = 1, .y_direction = 2, .y_batch = 0, .state_direction = 1, .state_batch = 0};
+  return p->params->axis == 0 ? (axes){.x_time = 0,
+                                       .x_batch = 1,
+                                       .y_time = 0,
+                                       .y_direction = 1,
+                                       .y_batch = 2,
+                                       .state_direction = 0,
+                                       .state_batch = 1}
+                              : (axes){.x_time = 1,
+                                       .x_batch = 0,
+                                       .y_time = 1,
+                                       .y_direction = 2,
+                                       .y_batch = 0,
+                                       .state_direction = 1,
+                                       .state_batch = 0};
 }
 
 ref_recurrent ref_recurrent_shape(const qe_problem *p, int64_t gates) {
@@ -33,7 +45,8 @@ static bool is_shape(const qe_operand *o, uint8_t dtype, uint32_t rank, const in
 int ref_recurrent_supports(const qe_problem *p, int64_t gates, char *reason, size_t reason_size) {
   const qe_operand *x = p->in[REF_RNN_X], *w = p->in[REF_RNN_W], *r = p->in[REF_RNN_R];
   if (x->rank != 3 || w->rank != 3 || r->rank != 3)
-    return ref_refuse(reason, reason_size, "%s: X, W, R of ranks %d, %d, %d, expected 3", p->op, x->rank, w->rank, r->rank);
+    return ref_refuse(reason, reason_size, "%s: X, W, R of ranks %d, %d, %d, expected 3", p->op, x->rank, w->rank,
+                      r->rank);
   if (p->params->mode > 2 || w->dims[0] != (p->params->mode == 2 ? 2 : 1))
     return ref_refuse(reason, reason_size, "%s: W holds %lld directions, which does not fit direction code %u", p->op,
                       (long long)w->dims[0], p->params->mode);
@@ -59,16 +72,21 @@ int ref_recurrent_supports(const qe_problem *p, int64_t gates, char *reason, siz
                 {REF_RNN_C0, QE_DT_F32, 3, {state[0], state[1], h}},
                 {REF_RNN_P, QE_DT_F32, 2, {d, 3 * h, 0}}};
   for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; ++i)
-    if (ref_has_in(p, inputs[i].index) && !is_shape(p->in[inputs[i].index], inputs[i].dtype, inputs[i].rank, inputs[i].dims))
-      return ref_refuse(reason, reason_size, "%s: input %u (%s, rank %d) does not have the shape that X, W and R ask for", p->op,
+    if (ref_has_in(p, inputs[i].index) &&
+        !is_shape(p->in[inputs[i].index], inputs[i].dtype, inputs[i].rank, inputs[i].dims))
+      return ref_refuse(reason, reason_size,
+                        "%s: input %u (%s, rank %d) does not have the shape that X, W and R ask for", p->op,
                         inputs[i].index, ref_dtype_name(p->in[inputs[i].index]->dtype), p->in[inputs[i].index]->rank);
   for (uint32_t i = 0; i < 3; ++i)
-    if (ref_has_out(p, i) && !(i == 0 ? is_shape(p->out[0], QE_DT_F32, 4, y) : is_shape(p->out[i], QE_DT_F32, 3, state)))
-      return ref_refuse(reason, reason_size, "%s: output %u (%s, rank %d) does not have the shape that X, W and R ask for", p->op, i,
+    if (ref_has_out(p, i) &&
+        !(i == 0 ? is_shape(p->out[0], QE_DT_F32, 4, y) : is_shape(p->out[i], QE_DT_F32, 3, state)))
+      return ref_refuse(reason, reason_size,
+                        "%s: output %u (%s, rank %d) does not have the shape that X, W and R ask for", p->op, i,
                         ref_dtype_name(p->out[i]->dtype), p->out[i]->rank);
   for (int i = 0; i < 6; ++i)
     if (p->params->perm[i] < QE_RNN_DEFAULT || p->params->perm[i] > QE_RNN_RELU)
-      return ref_refuse(reason, reason_size, "%s: activation code %lld, expected 0 to 3", p->op, (long long)p->params->perm[i]);
+      return ref_refuse(reason, reason_size, "%s: activation code %lld, expected 0 to 3", p->op,
+                        (long long)p->params->perm[i]);
   return 1;
 }
 
@@ -81,7 +99,8 @@ int ref_recurrent_plan(const qe_problem *p, int64_t gates, qe_kernel_plan *plan)
   const uint64_t row = (uint64_t)(gates * s.hidden), per_direction = (uint64_t)packed_floats(&s);
   plan->tiles = s.directions * s.batch;
   plan->packed_size = packs(p) ? sizeof(float) * per_direction * (uint64_t)s.directions : 0;
-  plan->scratch_size = sizeof(float) * (4 * row + ref_accum_floats((int64_t)row) + 6 * (uint64_t)s.hidden + (packs(p) ? 0 : per_direction));
+  plan->scratch_size = sizeof(float) * (4 * row + ref_accum_floats((int64_t)row) + 6 * (uint64_t)s.hidden +
+                                        (packs(p) ? 0 : per_direction));
   return 0;
 }
 
@@ -93,7 +112,8 @@ static void pack_matrix(const qe_operand *o, const float *data, int64_t directio
       *to++ = data[i * o->strides[1] + k * o->strides[2]];
 }
 
-static void pack_direction(const qe_problem *p, const ref_recurrent *s, const float *w, const float *r, int64_t direction, float *to) {
+static void pack_direction(const qe_problem *p, const ref_recurrent *s, const float *w, const float *r,
+                           int64_t direction, float *to) {
   pack_matrix(p->in[REF_RNN_W], w, direction, to);
   pack_matrix(p->in[REF_RNN_R], r, direction, to + s->inputs * s->gates * s->hidden);
 }
@@ -117,7 +137,8 @@ static int64_t state_offset(const qe_problem *p, const qe_operand *o, int64_t di
   return direction * o->strides[a.state_direction] + b * o->strides[a.state_batch];
 }
 
-static void load_state(const qe_problem *p, const void *const *in, uint32_t index, int64_t direction, int64_t b, int64_t n, float *to) {
+static void load_state(const qe_problem *p, const void *const *in, uint32_t index, int64_t direction, int64_t b,
+                       int64_t n, float *to) {
   memset(to, 0, sizeof(float) * (size_t)n);
   if (!ref_has_in(p, index))
     return;
@@ -126,7 +147,8 @@ static void load_state(const qe_problem *p, const void *const *in, uint32_t inde
     to[i] = from[i * p->in[index]->strides[2]];
 }
 
-static void store_state(const qe_problem *p, void *const *out, uint32_t index, int64_t direction, int64_t b, int64_t n, const float *from) {
+static void store_state(const qe_problem *p, void *const *out, uint32_t index, int64_t direction, int64_t b, int64_t n,
+                        const float *from) {
   if (!ref_has_out(p, index))
     return;
   float *to = (float *)out[index] + state_offset(p, p->out[index], direction, b);
@@ -171,8 +193,8 @@ static void cell_init(ref_cell *cell, const qe_call *call, int64_t direction) {
   }
 }
 
-static void gate_sums(const ref_cell *cell, float *to, const float *bias, const float *x, int64_t x_step, const float *w, int64_t k,
-                      int64_t n) {
+static void gate_sums(const ref_cell *cell, float *to, const float *bias, const float *x, int64_t x_step,
+                      const float *w, int64_t k, int64_t n) {
   ref_accum a;
   ref_accum_start(&a, cell->loops, cell->accum, n);
   ref_accum_panel(&a, 0, x, x_step, w, cell->shape.gates * cell->shape.hidden, k);
@@ -195,7 +217,8 @@ float ref_cell_activate(const ref_cell *cell, int which, int fallback, float x) 
 }
 
 /* One sequence; elements behind its length are 0 in Y. */
-static void run_sequence(ref_cell *cell, const qe_call *call, int64_t b, int64_t length, bool backward, ref_cell_step step) {
+static void run_sequence(ref_cell *cell, const qe_call *call, int64_t b, int64_t length, bool backward,
+                         ref_cell_step step) {
   const qe_problem *p = cell->p;
   const ref_recurrent *s = &cell->shape;
   const qe_operand *x = p->in[REF_RNN_X], *y = ref_has_out(p, 0) ? p->out[0] : NULL;
@@ -204,19 +227,22 @@ static void run_sequence(ref_cell *cell, const qe_call *call, int64_t b, int64_t
     const bool live = i < length;
     const int64_t t = backward && live ? length - 1 - i : i;
     if (live) {
-      gate_sums(cell, cell->xg, cell->wb, (const float *)call->in[REF_RNN_X] + t * x->strides[a.x_time] + b * x->strides[a.x_batch],
+      gate_sums(cell, cell->xg, cell->wb,
+                (const float *)call->in[REF_RNN_X] + t * x->strides[a.x_time] + b * x->strides[a.x_batch],
                 x->strides[2], cell->w, s->inputs, s->gates * s->hidden);
       step(cell);
     }
     if (y) {
-      float *to = (float *)call->out[0] + t * y->strides[a.y_time] + cell->direction * y->strides[a.y_direction] + b * y->strides[a.y_batch];
+      float *to = (float *)call->out[0] + t * y->strides[a.y_time] + cell->direction * y->strides[a.y_direction] +
+                  b * y->strides[a.y_batch];
       for (int64_t j = 0; j < s->hidden; ++j)
         to[j * y->strides[3]] = live ? cell->h[j] : 0.0f;
     }
   }
 }
 
-int ref_recurrent_run(void *self, const qe_call *call, int64_t gates, ref_cell_step step, int64_t tile_begin, int64_t tile_end) {
+int ref_recurrent_run(void *self, const qe_call *call, int64_t gates, ref_cell_step step, int64_t tile_begin,
+                      int64_t tile_end) {
   const qe_problem *p = call->problem;
   ref_cell cell = {.p = p, .loops = ref_loops_of(self), .shape = ref_recurrent_shape(p, gates)};
   const ref_recurrent *s = &cell.shape;

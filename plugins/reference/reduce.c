@@ -1,10 +1,10 @@
 /*
  * ReduceSum, Mean, Max, Min, Prod, L2 and SumSquare, any strides. The order is row-major over the reduced dimensions.
  *
- * float32: Sum, Mean (sum / (float)n), SumSquare (terms x*x) and L2 (sqrt of it) by the 16-lane sums of sums.c; Prod from 1,
- * left to right. float64: left to right. Integers: modulo 2^bits, Mean truncates toward zero. Max and Min keep the first of
- * equal elements and give NaN when there is one. Nothing to reduce: 0, 1 (Prod), NaN (Mean; integers: 0), the type's lowest
- * or highest value (Max, Min; floats: -inf, +inf).
+ * float32: Sum, Mean (sum / (float)n), SumSquare (terms x*x) and L2 (sqrt of it) by the 16-lane sums of sums.c; Prod
+ * from 1, left to right. float64: left to right. Integers: modulo 2^bits, Mean truncates toward zero. Max and Min keep
+ * the first of equal elements and give NaN when there is one. Nothing to reduce: 0, 1 (Prod), NaN (Mean; integers: 0),
+ * the type's lowest or highest value (Max, Min; floats: -inf, +inf).
  */
 #include <math.h>
 #include <string.h>
@@ -30,12 +30,11 @@ typedef struct shape {
 
 static void shape_init(shape *s, const qe_problem *p) {
   const qe_operand *x = p->in[0], *y = p->out[0];
-  *s = (shape){.box_count = 1};
+  *s = (shape){0};
   int64_t dims[QE_MAX_RANK], strides[QE_MAX_RANK];
   uint32_t reduced = 0;
   for (uint32_t i = 0; i < x->rank; ++i) {
     if (p->params->axes >> i & 1u) {
-      s->box_count *= x->dims[i];
       dims[reduced] = x->dims[i];
       strides[reduced++] = x->strides[i];
     } else {
@@ -45,6 +44,7 @@ static void shape_init(shape *s, const qe_problem *p) {
       ++s->kept_rank;
     }
   }
+  s->box_count = ref_count(reduced, dims);
   s->box_rank = ref_box_merge(reduced, dims, strides, s->box_dims, s->box_strides);
 }
 
@@ -55,14 +55,20 @@ int ref_reduce_supports(void *self, const qe_problem *p, char *reason, size_t re
   for (uint32_t i = 0; i < x->rank; ++i)
     kept += !(p->params->axes >> i & 1u);
   if (x->dtype != y->dtype)
-    return ref_refuse(reason, reason_size, "%s: %s -> %s, expected one type", p->op, ref_dtype_name(x->dtype), ref_dtype_name(y->dtype));
+    return ref_refuse(reason, reason_size, "%s: %s -> %s, expected one type", p->op, ref_dtype_name(x->dtype),
+                      ref_dtype_name(y->dtype));
   switch (x->dtype) {
-  case QE_DT_F32: case QE_DT_F64: case QE_DT_I32: case QE_DT_I64: break;
-  case QE_DT_U8: case QE_DT_I8: {
+  case QE_DT_F32:
+  case QE_DT_F64:
+  case QE_DT_I32:
+  case QE_DT_I64: break;
+  case QE_DT_U8:
+  case QE_DT_I8: {
     const reduction op = reduction_of(p);
     if (op == MAX || op == MIN)
       break;
-    return ref_refuse(reason, reason_size, "%s: %s is known to ReduceMax and ReduceMin only", p->op, ref_dtype_name(x->dtype));
+    return ref_refuse(reason, reason_size, "%s: %s is known to ReduceMax and ReduceMin only", p->op,
+                      ref_dtype_name(x->dtype));
   }
   default: return ref_refuse(reason, reason_size, "%s: no kernel for %s", p->op, ref_dtype_name(x->dtype));
   }
@@ -81,16 +87,16 @@ int ref_reduce_plan(void *self, const qe_problem *p, qe_kernel_plan *plan) {
   return 0;
 }
 
-#define FOLD(type, element, start, step)                                 \
-  {                                                                      \
-    type acc = (start);                                                  \
-    ref_iter it;                                                         \
-    ref_iter_start(&it, s->box_rank, s->box_dims, s->box_strides, 0);    \
-    for (int64_t i = 0; i < s->box_count; ++i, ref_iter_next(&it)) {     \
-      const element v = x[it.offset];                                    \
-      acc = (step);                                                      \
-    }                                                                    \
-    return acc;                                                          \
+#define FOLD(type, element, start, step)                              \
+  {                                                                   \
+    type acc = (start);                                               \
+    ref_iter it;                                                      \
+    ref_iter_start(&it, s->box_rank, s->box_dims, s->box_strides, 0); \
+    for (int64_t i = 0; i < s->box_count; ++i, ref_iter_next(&it)) {  \
+      const element v = x[it.offset];                                 \
+      acc = (step);                                                   \
+    }                                                                 \
+    return acc;                                                       \
   }
 
 static float reduce_f32(const shape *s, reduction op, const float *x) {
@@ -103,13 +109,14 @@ static float reduce_f32(const shape *s, reduction op, const float *x) {
   case MIN: FOLD(float, float, INFINITY, i == 0 || v < acc || isnan(v) ? v : acc)
   case PROD: break;
   }
-  FOLD(float, float, 1.0f, acc * v)
+  FOLD(float, float, 1.0f, acc *v)
 }
 
-static double sum_f64(const shape *s, const double *x) FOLD(double, double, 0.0, acc + v)
-static double squares_f64(const shape *s, const double *x) FOLD(double, double, 0.0, acc + v * v)
+static double sum_f64(const shape *s, const double *x)
+    FOLD(double, double, 0.0, acc + v) static double squares_f64(const shape *s, const double *x)
+        FOLD(double, double, 0.0, acc + v * v)
 
-static double reduce_f64(const shape *s, reduction op, const double *x) {
+            static double reduce_f64(const shape *s, reduction op, const double *x) {
   switch (op) {
   case SUM: return sum_f64(s, x);
   case MEAN: return sum_f64(s, x) / (double)s->box_count;
@@ -119,28 +126,29 @@ static double reduce_f64(const shape *s, reduction op, const double *x) {
   case MIN: FOLD(double, double, (double)INFINITY, i == 0 || v < acc || isnan(v) ? v : acc)
   case PROD: break;
   }
-  FOLD(double, double, 1.0, acc * v)
+  FOLD(double, double, 1.0, acc *v)
 }
 
 /* Integers are summed modulo 2^64 and then narrowed: the same as modulo 2^bits. */
 #define WRAP(v) ((uint64_t)(v))
-#define INTEGER(stem, type, lowest, highest)                                                                          \
-  static uint64_t sum_##stem(const shape *s, const type *x) FOLD(uint64_t, type, 0, acc + WRAP(v))                    \
-  static uint64_t squares_##stem(const shape *s, const type *x) FOLD(uint64_t, type, 0, acc + WRAP(v) * WRAP(v))      \
-  static uint64_t product_##stem(const shape *s, const type *x) FOLD(uint64_t, type, 1, acc * WRAP(v))                \
-  static type largest_##stem(const shape *s, const type *x) FOLD(type, type, lowest, v > acc ? v : acc)               \
-  static type smallest_##stem(const shape *s, const type *x) FOLD(type, type, highest, v < acc ? v : acc)             \
-  static type reduce_##stem(const shape *s, reduction op, const type *x) {                                            \
-    switch (op) {                                                                                                     \
-    case SUM: return (type)sum_##stem(s, x);                                                                          \
-    case MEAN: return (type)(s->box_count ? (int64_t)sum_##stem(s, x) / s->box_count : 0);                            \
-    case SUM_SQUARE: return (type)squares_##stem(s, x);                                                               \
-    case L2: return (type)sqrt((double)squares_##stem(s, x));                                                         \
-    case MAX: return largest_##stem(s, x);                                                                            \
-    case MIN: return smallest_##stem(s, x);                                                                           \
-    case PROD: break;                                                                                                 \
-    }                                                                                                                 \
-    return (type)product_##stem(s, x);                                                                                \
+#define INTEGER(stem, type, lowest, highest)                                                                           \
+  static uint64_t sum_##stem(const shape *s, const type *x)                                                            \
+      FOLD(uint64_t, type, 0, acc + WRAP(v)) static uint64_t squares_##stem(const shape *s, const type *x) FOLD(       \
+          uint64_t, type, 0, acc + WRAP(v) * WRAP(v)) static uint64_t product_##stem(const shape *s, const type *x)    \
+          FOLD(uint64_t, type, 1, acc *WRAP(v)) static type largest_##stem(const shape *s, const type *x)              \
+              FOLD(type, type, lowest, v > acc ? v : acc) static type smallest_##stem(const shape *s, const type *x)   \
+                  FOLD(type, type, highest, v < acc ? v : acc) static type reduce_##stem(const shape *s, reduction op, \
+                                                                                         const type *x) {              \
+    switch (op) {                                                                                                      \
+    case SUM: return (type)sum_##stem(s, x);                                                                           \
+    case MEAN: return (type)(s->box_count ? (int64_t)sum_##stem(s, x) / s->box_count : 0);                             \
+    case SUM_SQUARE: return (type)squares_##stem(s, x);                                                                \
+    case L2: return (type)sqrt((double)squares_##stem(s, x));                                                          \
+    case MAX: return largest_##stem(s, x);                                                                             \
+    case MIN: return smallest_##stem(s, x);                                                                            \
+    case PROD: break;                                                                                                  \
+    }                                                                                                                  \
+    return (type)product_##stem(s, x);                                                                                 \
   }
 INTEGER(i32, int32_t, INT32_MIN, INT32_MAX)
 INTEGER(i64, int64_t, INT64_MIN, INT64_MAX)
@@ -164,7 +172,9 @@ int ref_reduce_run(void *self, const qe_call *call, int64_t tile_begin, int64_t 
     const int64_t from = ref_offset(s.kept_rank, s.kept_dims, s.x_strides, i);
     const int64_t to = ref_offset(s.kept_rank, s.kept_dims, s.y_strides, i);
     switch (p->out[0]->dtype) {
-    case QE_DT_F32: ((float *)y)[to] = ref_act(reduce_f32(&s, op, (const float *)x + from), p->act_lo, p->act_hi); break;
+    case QE_DT_F32:
+      ((float *)y)[to] = ref_act(reduce_f32(&s, op, (const float *)x + from), p->act_lo, p->act_hi);
+      break;
     case QE_DT_F64: ((double *)y)[to] = act(p, reduce_f64(&s, op, (const double *)x + from)); break;
     case QE_DT_I32: ((int32_t *)y)[to] = reduce_i32(&s, op, (const int32_t *)x + from); break;
     case QE_DT_I64: ((int64_t *)y)[to] = reduce_i64(&s, op, (const int64_t *)x + from); break;

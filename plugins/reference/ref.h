@@ -32,7 +32,9 @@ static inline int64_t ref_ceil_div(int64_t n, int64_t size) { return n / size + 
 
 /* The fused activation of a float op; NaN stays NaN, -0 stays -0 under a lower bound of 0. */
 static inline float ref_act(float y, float lo, float hi) { return y < lo ? lo : y > hi ? hi : y; }
-static inline int32_t ref_clamp_i32(int32_t v, int32_t lo, int32_t hi) { return v < lo ? lo : v > hi ? hi : v; }
+
+/* Product of dims; 0 as soon as one of them is 0, whatever the others. */
+int64_t ref_count(uint32_t rank, const int64_t *dims);
 
 size_t ref_dtype_size(uint8_t dtype); /* bytes of one element; 0 for types narrower than a byte and unknown ones */
 const char *ref_dtype_name(uint8_t dtype);
@@ -56,7 +58,8 @@ int ref_flat_plan(void *self, const qe_problem *p, qe_kernel_plan *plan);
 /* The same without permission to run in place. */
 int ref_flat_copy_plan(void *self, const qe_problem *p, qe_kernel_plan *plan);
 /* Element range of tiles [tile_begin, tile_end) under those plans. */
-static inline void ref_flat_range(const qe_problem *p, int64_t tile_begin, int64_t tile_end, int64_t *begin, int64_t *end) {
+static inline void ref_flat_range(const qe_problem *p, int64_t tile_begin, int64_t tile_end, int64_t *begin,
+                                  int64_t *end) {
   *begin = tile_begin * REF_FLAT_TILE;
   *end = ref_min64(tile_end * REF_FLAT_TILE, p->out[0]->count);
 }
@@ -75,8 +78,11 @@ void ref_iter_start(ref_iter *it, uint32_t rank, const int64_t *dims, const int6
 void ref_iter_next(ref_iter *it);
 /* The offset in elements of logical row-major element `linear`. */
 int64_t ref_offset(uint32_t rank, const int64_t *dims, const int64_t *strides, int64_t linear);
-/* Joins dimensions that one stride can walk and drops those of size 1; the row-major order stays. Returns the new rank. */
-uint32_t ref_box_merge(uint32_t rank, const int64_t *dims, const int64_t *strides, int64_t *new_dims, int64_t *new_strides);
+/* Does each element of output 0 lie where that of input 0 lies? Only then may a strided kernel run in place. */
+bool ref_same_strides(const qe_problem *p);
+/* Joins dimensions that one stride can walk, drops those of size 1, keeps the row-major order. Returns the new rank. */
+uint32_t ref_box_merge(uint32_t rank, const int64_t *dims, const int64_t *strides, int64_t *new_dims,
+                       int64_t *new_strides);
 /* Strides of `o` seen as a tensor of `rank` dimensions aligned at the last one; 0 where it broadcasts. */
 void ref_broadcast_strides(const qe_operand *o, uint32_t rank, int64_t *strides);
 

@@ -1,6 +1,7 @@
 /*
  * Softmax and LogSoftmax along one axis, float32, any strides: m = max x (NaN ignored there), e = exp(x - m),
- * s = 16-lane sum of e; Softmax y = act(e / s), LogSoftmax y = act((x - m) - log(s)). A row with a NaN is NaN throughout.
+ * s = 16-lane sum of e; Softmax y = act(e / s), LogSoftmax y = act((x - m) - log(s)). A row with a NaN is NaN
+ * throughout.
  */
 #include <string.h>
 
@@ -33,7 +34,8 @@ static int64_t rows_per_tile(const rows *r) { return ref_max64(1, REF_FLAT_TILE 
 int ref_softmax_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
   (void)self;
   if (p->params->axis < 0 || p->params->axis >= p->in[0]->rank)
-    return ref_refuse(reason, reason_size, "%s: axis %lld of rank %d", p->op, (long long)p->params->axis, p->in[0]->rank);
+    return ref_refuse(reason, reason_size, "%s: axis %lld of rank %d", p->op, (long long)p->params->axis,
+                      p->in[0]->rank);
   return 1;
 }
 
@@ -43,7 +45,7 @@ int ref_softmax_plan(void *self, const qe_problem *p, qe_kernel_plan *plan) {
   rows_init(&r, p);
   plan->tiles = p->out[0]->count == 0 ? 0 : ref_ceil_div(r.count, rows_per_tile(&r));
   plan->scratch_size = sizeof(float) * (uint64_t)r.length;
-  plan->flags = QE_PLAN_INPLACE;
+  plan->flags = ref_same_strides(p) ? QE_PLAN_INPLACE : 0;
   return 0;
 }
 

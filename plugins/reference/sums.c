@@ -41,12 +41,11 @@ STRIDED_SUM(ref_sum_centered_f32, MEAN_PARAM, (v - mean) * (v - mean))
 
 #define BOX_SUM(name, strided, EXTRA_PARAM, EXTRA_ARG, term)                                                        \
   float name(const float *x, uint32_t rank, const int64_t *dims, const int64_t *strides EXTRA_PARAM) {            \
-    int64_t d[QE_MAX_RANK], s[QE_MAX_RANK], n = 1;                                                                \
+    int64_t d[QE_MAX_RANK], s[QE_MAX_RANK];                                                                       \
     const uint32_t r = ref_box_merge(rank, dims, strides, d, s);                                                  \
     if (r <= 1)                                                                                                   \
       return strided(x, r ? d[0] : 1, r ? s[0] : 1 EXTRA_ARG);                                                    \
-    for (uint32_t i = 0; i < r; ++i)                                                                              \
-      n *= d[i];                                                                                                  \
+    const int64_t n = ref_count(r, d);                                                                            \
     ref_iter it;                                                                                                  \
     ref_iter_start(&it, r, d, s, 0);                                                                              \
     float total = 0.0f;                                                                                           \

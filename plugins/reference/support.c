@@ -14,6 +14,16 @@ size_t ref_dtype_size(uint8_t dtype) {
   }
 }
 
+int64_t ref_count(uint32_t rank, const int64_t *dims) {
+  int64_t n = 1;
+  for (uint32_t i = 0; i < rank; ++i)
+    if (dims[i] == 0)
+      return 0;
+  for (uint32_t i = 0; i < rank; ++i)
+    n = (int64_t)((uint64_t)n * (uint64_t)dims[i]); /* wraps only beside an empty tensor, where nobody uses it */
+  return n;
+}
+
 const char *ref_dtype_name(uint8_t dtype) {
   switch (dtype) {
   case QE_DT_F32: return "float32";
@@ -89,7 +99,18 @@ int64_t ref_offset(uint32_t rank, const int64_t *dims, const int64_t *strides, i
   return offset;
 }
 
-uint32_t ref_box_merge(uint32_t rank, const int64_t *dims, const int64_t *strides, int64_t *new_dims, int64_t *new_strides) {
+bool ref_same_strides(const qe_problem *p) {
+  const qe_operand *x = p->in[0], *y = p->out[0];
+  if (x->rank != y->rank)
+    return false;
+  for (uint32_t i = 0; i < x->rank; ++i)
+    if (x->dims[i] != y->dims[i] || (x->dims[i] > 1 && x->strides[i] != y->strides[i]))
+      return false;
+  return true;
+}
+
+uint32_t ref_box_merge(uint32_t rank, const int64_t *dims, const int64_t *strides, int64_t *new_dims,
+                       int64_t *new_strides) {
   uint32_t n = 0;
   for (uint32_t i = 0; i < rank; ++i) {
     if (dims[i] == 1)

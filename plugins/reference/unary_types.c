@@ -1,13 +1,15 @@
 /*
- * Abs, Neg, Sign, Relu and Clip of the other numeric types, and Not. Integers wrap (Abs and Neg of the smallest value give
- * itself); Clip's bounds are rounded to the type and saturate; float64 obeys the fused activation.
+ * Abs, Neg, Sign, Relu and Clip of the other numeric types, and Not. Integers wrap (Abs and Neg of the smallest value
+ * give itself); Clip's bounds are rounded to the type and saturate; float64 obeys the fused activation.
  */
 #include <math.h>
 #include <string.h>
 
 #include "ref.h"
 
-static bool is_signed(uint8_t t) { return t == QE_DT_F64 || t == QE_DT_I8 || t == QE_DT_I16 || t == QE_DT_I32 || t == QE_DT_I64; }
+static bool is_signed(uint8_t t) {
+  return t == QE_DT_F64 || t == QE_DT_I8 || t == QE_DT_I16 || t == QE_DT_I32 || t == QE_DT_I64;
+}
 static bool is_unsigned(uint8_t t) { return t == QE_DT_U8 || t == QE_DT_U16 || t == QE_DT_U32 || t == QE_DT_U64; }
 
 static int refuse(const qe_problem *p, char *reason, size_t reason_size) {

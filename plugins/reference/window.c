@@ -25,21 +25,28 @@ void ref_window_init(ref_window *g, const qe_problem *p) {
     g->x_step[d] = given ? x->strides[2 + s] : 0;
     g->y_step[d] = given ? y->strides[2 + s] : 0;
   }
-  g->pixels = g->batch * g->out[0] * g->out[1] * g->out[2];
-  g->taps = g->kernel[0] * g->kernel[1] * g->kernel[2];
+  g->pixels = ref_count(4, (const int64_t[]){g->batch, g->out[0], g->out[1], g->out[2]});
+  g->taps = ref_count(3, g->kernel);
 }
+
+static bool is_size(int64_t v, int64_t least) { return v >= least && v <= INT32_MAX; }
 
 int ref_window_check(const qe_problem *p, char *reason, size_t reason_size) {
   const qe_op_params *a = p->params;
   if (a->spatial < 1 || a->spatial > QE_MAX_SPATIAL)
     return ref_refuse(reason, reason_size, "%s: %u spatial dimensions, expected 1 to 3", p->op, a->spatial);
   if (p->in[0]->rank != a->spatial + 2 || p->out[0]->rank != a->spatial + 2)
-    return ref_refuse(reason, reason_size, "%s: x has rank %d and y rank %d, expected %u for %u spatial dimensions", p->op,
-                      p->in[0]->rank, p->out[0]->rank, a->spatial + 2, a->spatial);
+    return ref_refuse(reason, reason_size, "%s: x has rank %d and y rank %d, expected %u for %u spatial dimensions",
+                      p->op, p->in[0]->rank, p->out[0]->rank, a->spatial + 2, a->spatial);
   for (uint32_t i = 0; i < a->spatial; ++i)
-    if (a->kernel[i] < 1 || a->stride[i] < 1 || a->dilation[i] < 1)
-      return ref_refuse(reason, reason_size, "%s: kernel %lld, stride %lld, dilation %lld along spatial dimension %u, expected >= 1",
-                        p->op, (long long)a->kernel[i], (long long)a->stride[i], (long long)a->dilation[i], i);
+    if (!is_size(a->kernel[i], 1) || !is_size(a->stride[i], 1) || !is_size(a->dilation[i], 1) ||
+        !is_size(a->pad_begin[i], INT32_MIN) || !is_size(a->pad_end[i], INT32_MIN))
+      return ref_refuse(
+          reason, reason_size,
+          "%s: kernel %lld, stride %lld, dilation %lld, pads %lld and %lld along spatial dimension %u; expected sizes "
+          "of at least 1, and all below 2^31",
+          p->op, (long long)a->kernel[i], (long long)a->stride[i], (long long)a->dilation[i],
+          (long long)a->pad_begin[i], (long long)a->pad_end[i], i);
   return 1;
 }
 

@@ -5,15 +5,15 @@
 #include "ref.h"
 
 typedef struct ref_window {
-  int64_t in[3], out[3];                   /* sizes of x and y */
+  int64_t in[3], out[3]; /* sizes of x and y */
   int64_t kernel[3], stride[3], dilation[3];
-  int64_t pad[3], pad_end[3];              /* pads before and behind */
-  int64_t x_step[3], x_batch, x_channel;   /* strides of x in elements */
-  int64_t y_step[3], y_batch, y_channel;   /* strides of y */
-  int64_t batch, channels;                 /* of x */
-  int64_t out_channels;                    /* of y */
-  int64_t pixels;                          /* batch * out[0] * out[1] * out[2] */
-  int64_t taps;                            /* kernel[0] * kernel[1] * kernel[2] */
+  int64_t pad[3], pad_end[3];            /* pads before and behind */
+  int64_t x_step[3], x_batch, x_channel; /* strides of x in elements */
+  int64_t y_step[3], y_batch, y_channel; /* strides of y */
+  int64_t batch, channels;               /* of x */
+  int64_t out_channels;                  /* of y */
+  int64_t pixels;                        /* batch * out[0] * out[1] * out[2] */
+  int64_t taps;                          /* kernel[0] * kernel[1] * kernel[2] */
 } ref_window;
 
 /* From x = in[0], y = out[0] and the params; needs a problem that ref_window_check accepts. */
