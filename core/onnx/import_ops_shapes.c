@@ -76,8 +76,19 @@ static qe_status_t slice(qe__import *im) {
   return qe__import_node(im, "Slice", NULL, 4, in, 1, &y, NULL);
 }
 
+/* Opset 11 and later; a value of 0 is left out, which means the same. */
+static qe_status_t pad_by_inputs(qe__import *im) {
+  qe__node *node;
+  QE_TRY(qe__import_as_is(im, "Pad", &node));
+  const qe_tensor_t *value = node->n_in > 2 ? qe__import_data(im, node->in[2]) : NULL;
+  if (value == NULL || value->count != 1 || qe__tensor_float_at(value, 0) != 0.0) return QE_OK;
+  node->in[2] = QE__NO_VALUE;
+  if (node->n_in == 3) node->n_in = 2;
+  return QE_OK;
+}
+
 static qe_status_t pad(qe__import *im) {
-  if (im->opset >= 11) return qe__import_as_is(im, "Pad", NULL);
+  if (im->opset >= 11) return pad_by_inputs(im);
   qe__value_id in[3] = {QE__NO_VALUE, QE__NO_VALUE, QE__NO_VALUE}, y;
   bool present;
   const int64_t *values;

@@ -113,7 +113,11 @@ static qe_status_t pad_value_to_real(qe__graph *g, qe__node *n, const qe_qparams
   if (given && (t == NULL || t->count != 1 || !qe__dtype_is_code8(t->dtype))) return QE_OK;
   const int64_t code = t != NULL ? qe__tensor_int_at(t, 0) : 0;
   *done = true;
-  if (code == q->zero_points[0] && !given) return QE_OK;
+  if (code == q->zero_points[0]) { /* real 0, which is what no value means */
+    if (given) n->in[2] = QE__NO_VALUE;
+    if (n->n_in == 3) n->n_in = 2;
+    return QE_OK;
+  }
   const float real = (float)(code - q->zero_points[0]) * q->scales[0];
   qe__value_id value;
   QE_TRY(qe__fuse_constant_f32(g, n->name, "value", real, &value));
