@@ -1,0 +1,10 @@
+/* The gzipped .npy and idx reader. */
+#include "data/formats.h"
+#include "fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  qe_tensor_t *tensor;
+  (void)qe__gzip_parse(data, size, "fuzz", &tensor);
+  qe_tensor_release(&tensor);
+  return 0;
+}
