@@ -44,6 +44,49 @@ static uint16_t narrow(double v, int fraction, int bias, int top) {
 uint16_t ref_f64_to_f16(double v) { return narrow(v, 10, 15, 31); }
 uint16_t ref_f64_to_bf16(double v) { return narrow(v, 7, 127, 255); }
 
+void ref_fill_element(uint8_t dtype, float real, int64_t whole, uint8_t element[8]) {
+  const double wide = (double)real;
+  const uint16_t half = dtype == QE_DT_F16 ? ref_f64_to_f16(wide) : ref_f64_to_bf16(wide);
+  const uint64_t bits = dtype == QE_DT_BOOL ? whole != 0 : (uint64_t)whole;
+  switch (dtype) {
+  case QE_DT_F32: memcpy(element, &real, sizeof real); break;
+  case QE_DT_F64: memcpy(element, &wide, sizeof wide); break;
+  case QE_DT_F16: case QE_DT_BF16: memcpy(element, &half, sizeof half); break;
+  default:
+    switch (ref_dtype_size(dtype)) { /* through the type, for any byte order */
+    case 1: element[0] = (uint8_t)bits; break;
+    case 2: memcpy(element, &(uint16_t){(uint16_t)bits}, 2); break;
+    case 4: memcpy(element, &(uint32_t){(uint32_t)bits}, 4); break;
+    default: memcpy(element, &bits, 8); break;
+    }
+  }
+}
+
+static int64_t real_to_i64(double v) {
+  return isnan(v) ? 0 : v <= -0x1p63 ? INT64_MIN : v >= 0x1p63 ? INT64_MAX : (int64_t)v;
+}
+
+int64_t ref_load_i64(const void *x, uint8_t dtype, int64_t at) {
+  switch (dtype) {
+  case QE_DT_U8: case QE_DT_BOOL: return ((const uint8_t *)x)[at];
+  case QE_DT_I8: return ((const int8_t *)x)[at];
+  case QE_DT_U16: return ((const uint16_t *)x)[at];
+  case QE_DT_I16: return ((const int16_t *)x)[at];
+  case QE_DT_U32: return ((const uint32_t *)x)[at];
+  case QE_DT_I32: return ((const int32_t *)x)[at];
+  case QE_DT_I64: return ((const int64_t *)x)[at];
+  case QE_DT_U64: {
+    const uint64_t v = ((const uint64_t *)x)[at];
+    return v > (uint64_t)INT64_MAX ? INT64_MAX : (int64_t)v;
+  }
+  case QE_DT_F32: return real_to_i64((double)((const float *)x)[at]);
+  case QE_DT_F64: return real_to_i64(((const double *)x)[at]);
+  case QE_DT_F16: return real_to_i64((double)ref_f16_to_f32(((const uint16_t *)x)[at]));
+  case QE_DT_BF16: return real_to_i64((double)ref_bf16_to_f32(((const uint16_t *)x)[at]));
+  default: return 0;
+  }
+}
+
 bool ref_loads_f32(uint8_t dtype) { return dtype == QE_DT_F32 || dtype == QE_DT_F16 || dtype == QE_DT_I32; }
 
 void ref_load_f32(float *to, const void *x, uint8_t dtype, int64_t at, int64_t step, int64_t n) {

@@ -5,38 +5,13 @@
  */
 #include <string.h>
 
+#include "pool_window.h"
 #include "quant.h"
-#include "window.h"
 
 /* Elements of the padded input along d that the window at `at` covers. */
 static int64_t padded_count(const ref_window *g, int d, int64_t at) {
   const int64_t first = at * g->stride[d] - g->pad[d], room = g->in[d] + g->pad_end[d] - first;
   return ref_max64(0, ref_min64(g->kernel[d], ref_ceil_div(ref_max64(room, 0), g->dilation[d])));
-}
-
-/* A global pool is one window over everything; more than three spatial dimensions are joined by the caller. */
-static void window_of(ref_window *g, const qe_problem *p) {
-  if (p->params->spatial) {
-    ref_window_init(g, p);
-    return;
-  }
-  const qe_operand *x = p->in[0], *y = p->out[0];
-  *g = (ref_window){.batch = x->dims[0],
-                    .channels = x->dims[1],
-                    .out_channels = x->dims[1],
-                    .x_batch = x->strides[0],
-                    .x_channel = x->strides[1],
-                    .y_batch = y->strides[0],
-                    .y_channel = y->strides[1],
-                    .pixels = x->dims[0]};
-  for (uint32_t d = 0; d < 3; ++d) {
-    const bool given = d + x->rank >= 5;
-    const uint32_t axis = given ? d + x->rank - 3 : 0;
-    g->in[d] = g->kernel[d] = given ? x->dims[axis] : 1;
-    g->out[d] = g->stride[d] = g->dilation[d] = 1;
-    g->x_step[d] = given ? x->strides[axis] : 0;
-  }
-  g->taps = g->kernel[0] * g->kernel[1] * g->kernel[2];
 }
 
 int ref_qaverage_pool_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
@@ -49,7 +24,7 @@ int ref_qaverage_pool_supports(void *self, const qe_problem *p, char *reason, si
   if (x->rank < 3 || x->rank > 5 || y->rank != x->rank)
     return ref_refuse(reason, reason_size, "%s: ranks %d -> %d, expected 3 to 5", p->op, x->rank, y->rank);
   ref_window g;
-  window_of(&g, p);
+  ref_pool_window_init(&g, p);
   if (g.taps > INT32_MAX / 255)
     return ref_refuse(reason, reason_size, "%s: a sum of %lld codes could reach 2^31", p->op, (long long)g.taps);
   return 1;
@@ -62,7 +37,7 @@ static int64_t tile_pixels(const ref_window *g) {
 int ref_qaverage_pool_plan(void *self, const qe_problem *p, qe_kernel_plan *plan) {
   (void)self;
   ref_window g;
-  window_of(&g, p);
+  ref_pool_window_init(&g, p);
   plan->tiles = p->out[0]->count == 0 ? 0 : ref_ceil_div(g.pixels, tile_pixels(&g));
   plan->scratch_size = sizeof(int32_t) * (uint64_t)g.channels;
   return 0;
@@ -82,7 +57,7 @@ int ref_qaverage_pool_run(void *self, const qe_call *call, int64_t tile_begin, i
   const qe_problem *p = call->problem;
   const qe_operand *x = p->in[0], *y = p->out[0];
   ref_window g;
-  window_of(&g, p);
+  ref_pool_window_init(&g, p);
   int32_t *acc = call->scratch, lo, hi;
   ref_code_range(p, &lo, &hi);
   const int64_t step = tile_pixels(&g), last = ref_min64(tile_end * step, g.pixels);
@@ -99,10 +74,8 @@ int ref_qaverage_pool_run(void *self, const qe_call *call, int64_t tile_begin, i
     for (int64_t i = begin[0]; i < end[0]; ++i)
       for (int64_t j = begin[1]; j < end[1]; ++j)
         for (int64_t k = begin[2]; k < end[2]; ++k)
-          add_channels(acc,
-                       (const uint8_t *)call->in[0] + at.n * g.x_batch + (first[0] + i * g.dilation[0]) * g.x_step[0] +
-                           (first[1] + j * g.dilation[1]) * g.x_step[1] + (first[2] + k * g.dilation[2]) * g.x_step[2],
-                       x->dtype, g.x_channel, g.channels);
+          add_channels(acc, (const uint8_t *)call->in[0] + at.n * g.x_batch + ref_pool_offset(&g, first, i, j, k), x->dtype,
+                       g.x_channel, g.channels);
     const int64_t count = p->params->count_include_pad ? padded : present;
     const float m = x->scales[0] / (y->scales[0] * (float)ref_max64(count, 1));
     uint8_t *to = (uint8_t *)call->out[0] + at.n * g.y_batch;

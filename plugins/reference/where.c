@@ -1,4 +1,6 @@
 /* Where: y = condition ? x1 : x2, elements of any byte-sized type, with broadcasting, any strides. */
+#include <string.h>
+
 #include "nest.h"
 
 int ref_where_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
@@ -10,10 +12,11 @@ int ref_where_supports(void *self, const qe_problem *p, char *reason, size_t rea
   return ref_broadcast_check(p, reason, reason_size);
 }
 
-#define SELECT(type)                                                                            \
-  for (int64_t i = 0; i < w.n; ++i)                                                             \
-    ((type *)y)[i * w.step[0]] = condition[i * w.step[1]] ? ((const type *)a)[i * w.step[2]]    \
-                                                          : ((const type *)b)[i * w.step[3]];   \
+#define SELECT(bytes)                                                                               \
+  for (int64_t i = 0; i < w.n; ++i) {                                                               \
+    const char *from = condition[i * w.step[1]] ? a + i * w.step[2] * (bytes) : b + i * w.step[3] * (bytes); \
+    memcpy(y + i * w.step[0] * (bytes), from, (bytes));                                             \
+  }                                                                                                 \
   break
 
 int ref_where_run(void *self, const qe_call *call, int64_t tile_begin, int64_t tile_end) {
@@ -26,14 +29,14 @@ int ref_where_run(void *self, const qe_call *call, int64_t tile_begin, int64_t t
   ref_flat_range(p, tile_begin, tile_end, &begin, &end);
   ref_walk w;
   for (ref_walk_start(&w, &nest, begin, end); w.n > 0; ref_walk_next(&w)) {
-    void *y = ref_at(call->out[0], size, w.offset[0]);
+    char *y = ref_at(call->out[0], size, w.offset[0]);
     const uint8_t *condition = (const uint8_t *)call->in[0] + w.offset[1];
-    const void *a = ref_at_const(call->in[1], size, w.offset[2]), *b = ref_at_const(call->in[2], size, w.offset[3]);
+    const char *a = ref_at_const(call->in[1], size, w.offset[2]), *b = ref_at_const(call->in[2], size, w.offset[3]);
     switch (size) {
-    case 1: SELECT(uint8_t);
-    case 2: SELECT(uint16_t);
-    case 4: SELECT(uint32_t);
-    default: SELECT(uint64_t);
+    case 1: SELECT(1);
+    case 2: SELECT(2);
+    case 4: SELECT(4);
+    default: SELECT(8);
     }
   }
   return 0;
