@@ -68,7 +68,7 @@ qe_status_t qe__read_file(const char *path, uint64_t max_bytes, void **data, siz
   *data = NULL;
   *size = 0;
   int fd;
-  uint64_t length;
+  uint64_t length = 0;
   QE_TRY(open_regular(path, &fd, &length));
   qe_status_t status;
   if (length > max_bytes || length > SIZE_MAX) {
@@ -84,7 +84,7 @@ qe_status_t qe__read_file(const char *path, uint64_t max_bytes, void **data, siz
 qe_status_t qe__read_file_range(const char *path, uint64_t offset, size_t size, void **data) {
   *data = NULL;
   int fd;
-  uint64_t length;
+  uint64_t length = 0;
   QE_TRY(open_regular(path, &fd, &length));
   qe_status_t status;
   if (offset > length || size > length - offset) {

@@ -62,7 +62,7 @@ static qe_status_t read_field(const char *key, const json_t *v, const char *at, 
 #include "qconfig/fields.def"
 #undef FIELD
   };
-  int value;
+  int value = 0;
   if (strcmp(key, "observer") == 0) {
     if (!json_is_string(v)) return wrong(at, "a string", v);
     const char *name = qe__observer_canonical(json_string_value(v));

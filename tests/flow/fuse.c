@@ -1,0 +1,95 @@
+/* Fusion: the same function with fewer nodes; and torch's folded weights. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+
+#include "flow/flow_internal.h"
+#include "graph/model.h"
+#include "qengine.h"
+#include "support/golden.h"
+#include "support/models.h"
+
+static uint32_t count_ops(const qe_model_t *m, const char *op) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < qe_model_node_count(m); i++) {
+    qe_node_info_t info;
+    cr_assert_eq(qe_model_node(m, i, &info), QE_OK);
+    n += strcmp(info.op, op) == 0;
+  }
+  return n;
+}
+
+static qe_tensor_t *run_model(const qe_model_t *m, qe_tensor_t *x) {
+  qe_session_t *s = NULL;
+  qe_named_tensor_t in = {NULL, x}, out = {NULL, NULL};
+  cr_assert_eq(qe_session_create(m, NULL, &s), QE_OK, "%s", qe_last_error());
+  cr_assert_eq(qe_session_run(s, 1, &in, 1, &out), QE_OK, "%s", qe_last_error());
+  qe_session_destroy(&s);
+  return out.tensor;
+}
+
+static float largest_difference(const qe_tensor_t *a, const qe_tensor_t *b) {
+  float worst = 0.0f;
+  cr_assert_eq(qe_tensor_count(a), qe_tensor_count(b));
+  for (int64_t i = 0; i < qe_tensor_count(a); i++) {
+    const float d = fabsf(((const float *)qe_tensor_const_data(a))[i] - ((const float *)qe_tensor_const_data(b))[i]);
+    worst = d > worst ? d : worst;
+  }
+  return worst;
+}
+
+Test(fuse, batch_norm_and_activations_disappear_into_the_ops_before_them) {
+  qe_model_t *m = test_cnn(11);
+  qe_tensor_t *x = test_random(4, (int64_t[]){2, 3, 8, 8}, 1.0f, 3), *before = run_model(m, x);
+  cr_assert_eq(qe_fuse(m), QE_OK, "%s", qe_last_error());
+  cr_assert_eq(count_ops(m, "BatchNormalization"), 0u);
+  cr_assert_eq(count_ops(m, "Relu"), 0u);
+  cr_assert_eq(count_ops(m, "Clip"), 0u);
+  cr_assert_eq(count_ops(m, "Conv"), 5u);
+  qe_tensor_t *after = run_model(m, x);
+  cr_assert_lt(largest_difference(before, after), 1e-5f);
+  qe_tensor_release(&x);
+  qe_tensor_release(&before);
+  qe_tensor_release(&after);
+  qe_model_destroy(&m);
+}
+
+Test(fuse, a_value_with_other_readers_is_not_fused_away) {
+  qe_model_t *m = NULL;
+  qe_tensor_t *w = test_random(4, (int64_t[]){2, 1, 1, 1}, 1.0f, 1);
+  cr_assert_eq(qe_model_create("m", &m), QE_OK);
+  qe_value_t x = qe_input(m, "x", QE_FLOAT32, 4, (int64_t[]){1, 1, 2, 2});
+  const qe_value_t c = qe_conv2d(m, "conv", x, w, NULL, NULL), r = qe_relu(m, "relu", c);
+  qe_output(m, "y", qe_add(m, "add", c, r));
+  cr_assert_eq(qe_model_finish(m), QE_OK, "%s", qe_last_error());
+  cr_assert_eq(qe_fuse(m), QE_OK);
+  cr_assert_eq(count_ops(m, "Relu"), 1u);
+  qe_tensor_release(&w);
+  qe_model_destroy(&m);
+}
+
+Test(fuse, equalization_keeps_every_bit_of_the_float_model) {
+  qe_model_t *m = NULL;
+  qe_tensor_t *w = test_random(4, (int64_t[]){8, 3, 1, 1}, 0.3f, 1), *dw = test_random(4, (int64_t[]){8, 1, 3, 3}, 0.3f, 2);
+  qe_tensor_t *gamma = test_filled(8, 0.01f, 0.05f), *beta = test_filled(8, 0.01f, 0.03f), *mean = test_filled(8, 0, 0), *var = test_filled(8, 0.3f, 0.01f);
+  cr_assert_eq(qe_model_create("m", &m), QE_OK);
+  qe_value_t x = qe_input(m, "x", QE_FLOAT32, 4, (int64_t[]){-1, 3, 6, 6});
+  x = qe_conv2d(m, "expand", x, w, NULL, NULL);
+  x = qe_batch_norm(m, "bn", x, gamma, beta, mean, var, 1e-5f);
+  x = qe_relu6(m, "relu6", x);
+  const qe_value_t mid = qe_conv2d(m, "dw", x, dw, NULL, &(qe_conv_options_t){.padding = {1, 1}, .groups = 8});
+  qe_output(m, "y", mid);
+  cr_assert_eq(qe_model_finish(m), QE_OK, "%s", qe_last_error());
+  cr_assert_eq(qe_fuse(m), QE_OK);
+  qe_tensor_t *input = test_random(4, (int64_t[]){2, 3, 6, 6}, 1.0f, 3), *before = run_model(m, input);
+  const float *expand = qe_tensor_const_data(m->graph->values[m->graph->nodes[0]->in[1]].data);
+  const float old = expand[0];
+  cr_assert_eq(qe__equalize(m->graph), QE_OK, "%s", qe_last_error());
+  expand = qe_tensor_const_data(m->graph->values[m->graph->nodes[0]->in[1]].data);
+  cr_assert_gt(fabsf(expand[0]), fabsf(old) * 1.5f, "the small first channel was not scaled up: %g then %g", (double)old, (double)expand[0]);
+  qe_tensor_t *after = run_model(m, input);
+  cr_assert_eq(memcmp(qe_tensor_const_data(before), qe_tensor_const_data(after), qe_tensor_bytes(before)), 0);
+  qe_tensor_t *all[] = {w, dw, gamma, beta, mean, var, input, before, after};
+  for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) qe_tensor_release(&all[i]);
+  qe_model_destroy(&m);
+}
