@@ -214,10 +214,23 @@ static qe_status_t write_external(qe__export *ex, qe__writer *writer, const char
   return QE_OK;
 }
 
-static qe_status_t write_files(qe__export *ex, Onnx__ModelProto *m, const char *path, int overwrite, uint64_t inline_limit) {
+static qe_status_t pack(const Onnx__ModelProto *m, void **out, size_t *size) {
+  *out = NULL;
+  *size = onnx__model_proto__get_packed_size(m);
+  if (*size > (size_t)INT32_MAX) {
+    return qe__fail(QE_ERROR_UNSUPPORTED, "the model would need %zu bytes; one ONNX message can have 2147483647", *size);
+  }
+  *out = qe__realloc(NULL, 1, *size);
+  if (*out == NULL) return QE_ERROR_OUT_OF_MEMORY;
+  (void)onnx__model_proto__pack(m, *out);
+  return QE_OK;
+}
+
+static qe_status_t write_files(qe__export *ex, const Onnx__ModelProto *m, const char *path, int overwrite, uint64_t inline_limit) {
   qe__writer *model = NULL, *data = NULL;
   char *data_path = NULL;
   void *bytes = NULL;
+  size_t size;
   qe_status_t status;
   uint64_t total = 0;
   for (size_t i = 0; i < ex->n_constants; i++) total += ex->constants[i]->raw_data.len;
@@ -232,17 +245,7 @@ static qe_status_t write_files(qe__export *ex, Onnx__ModelProto *m, const char *
     QE_TRY_GOTO(qe__writer_open(data_path, overwrite, &data), done);
     QE_TRY_GOTO(write_external(ex, data, slash != NULL ? slash + 1 : data_path), done);
   }
-  const size_t size = onnx__model_proto__get_packed_size(m);
-  if (size > (size_t)INT32_MAX) {
-    status = qe__fail(QE_ERROR_UNSUPPORTED, "'%s': the model would need %zu bytes; one ONNX message can have 2147483647", path, size);
-    goto done;
-  }
-  bytes = qe__realloc(NULL, 1, size);
-  if (bytes == NULL) {
-    status = QE_ERROR_OUT_OF_MEMORY;
-    goto done;
-  }
-  (void)onnx__model_proto__pack(m, bytes);
+  QE_TRY_GOTO(pack(m, &bytes, &size), done);
   QE_TRY_GOTO(qe__writer_write(model, bytes, size), done);
   if (data != NULL) QE_TRY_GOTO(qe__writer_commit(&data), done);
   status = qe__writer_commit(&model);
@@ -254,28 +257,50 @@ done:
   return status;
 }
 
+/* The whole export in memory: ex keeps everything that *model points to. */
+static qe_status_t build(qe__export *ex, const qe__graph *g, qe_format_t format, Onnx__ModelProto *model, Onnx__GraphProto *graph) {
+  *ex = (qe__export){.g = g, .format = format, .opset = 13};
+  onnx__model_proto__init(model);
+  onnx__graph_proto__init(graph);
+  ex->written = qe__calloc((size_t)g->n_values + 1, sizeof *ex->written);
+  ex->scale = qe__calloc((size_t)g->n_values + 1, sizeof *ex->scale);
+  ex->zero_point = qe__calloc((size_t)g->n_values + 1, sizeof *ex->zero_point);
+  if (ex->written == NULL || ex->scale == NULL || ex->zero_point == NULL) return QE_ERROR_OUT_OF_MEMORY;
+  QE_TRY(qe__names_create(&ex->names));
+  QE_TRY(reserve_names(ex));
+  QE_TRY(write_nodes(ex));
+  return fill_model(ex, model, graph);
+}
+
+static void clear(qe__export *ex) {
+  qe__names_destroy(&ex->names);
+  qe__arena_free(&ex->arena);
+  qe__free(ex->nodes);
+  qe__free(ex->constants);
+  qe__free(ex->written);
+  qe__free(ex->scale);
+  qe__free(ex->zero_point);
+}
+
+qe_status_t qe__onnx_export_memory(const qe__graph *g, qe_format_t format, void **out, size_t *size) {
+  qe__export ex;
+  Onnx__ModelProto model;
+  Onnx__GraphProto graph;
+  *out = NULL;
+  *size = 0;
+  qe_status_t status = build(&ex, g, format, &model, &graph);
+  if (status == QE_OK) status = pack(&model, out, size);
+  clear(&ex);
+  return status;
+}
+
 qe_status_t qe__onnx_export_limited(const qe__graph *g, qe_format_t format, const char *path, int overwrite, uint64_t inline_limit) {
-  qe__export ex = {.g = g, .format = format, .opset = 13};
-  Onnx__ModelProto model = ONNX__MODEL_PROTO__INIT;
-  Onnx__GraphProto graph = ONNX__GRAPH_PROTO__INIT;
-  qe_status_t status = QE_ERROR_OUT_OF_MEMORY;
-  ex.written = qe__calloc((size_t)g->n_values + 1, sizeof *ex.written);
-  ex.scale = qe__calloc((size_t)g->n_values + 1, sizeof *ex.scale);
-  ex.zero_point = qe__calloc((size_t)g->n_values + 1, sizeof *ex.zero_point);
-  if (ex.written == NULL || ex.scale == NULL || ex.zero_point == NULL) goto done;
-  QE_TRY_GOTO(qe__names_create(&ex.names), done);
-  QE_TRY_GOTO(reserve_names(&ex), done);
-  QE_TRY_GOTO(write_nodes(&ex), done);
-  QE_TRY_GOTO(fill_model(&ex, &model, &graph), done);
-  status = write_files(&ex, &model, path, overwrite, inline_limit);
-done:
-  qe__names_destroy(&ex.names);
-  qe__arena_free(&ex.arena);
-  qe__free(ex.nodes);
-  qe__free(ex.constants);
-  qe__free(ex.written);
-  qe__free(ex.scale);
-  qe__free(ex.zero_point);
+  qe__export ex;
+  Onnx__ModelProto model;
+  Onnx__GraphProto graph;
+  qe_status_t status = build(&ex, g, format, &model, &graph);
+  if (status == QE_OK) status = write_files(&ex, &model, path, overwrite, inline_limit);
+  clear(&ex);
   return status == QE_OK ? QE_OK : qe__fail_in(status, "saving '%s'", path);
 }
 

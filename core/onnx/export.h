@@ -53,6 +53,9 @@ Onnx__TensorProto *qe__export_tensor(qe__export *ex, const char *name, const qe_
 /* Like qe__onnx_export; more than inline_limit bytes of constants go to an external file. */
 qe_status_t qe__onnx_export_limited(const qe__graph *g, qe_format_t format, const char *path, int overwrite, uint64_t inline_limit);
 
+/* The packed model, everything inline; free with qe__free. */
+qe_status_t qe__onnx_export_memory(const qe__graph *g, qe_format_t format, void **out, size_t *size);
+
 /* ---- ops ---- */
 
 /* Lowest opset that can say the node (export_opset.c). */

@@ -1,0 +1,236 @@
+/* Which DequantizeLinear -> op -> QuantizeLinear patterns become quantized nodes, and which stay. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "onnx_util.h"
+
+#define OK(expr) cr_assert_eq((expr), QE_OK, "%s: %s", #expr, qe_last_error())
+static const int64_t nchw[4] = {-1, 2, 4, 4};
+
+/* x -> Q -> xq -> DQ -> xd, and parameters s/z (0.5, 10), t/u (0.25, 20), ws/wz (0.125, 0). */
+static void open_qdq(proto_model *m) {
+  proto_open(m, 13);
+  proto_input(m, "x", QE_FLOAT32, 4, nchw);
+  proto_f32(m, "s", 0.5f);
+  proto_u8(m, "z", 10);
+  proto_f32(m, "t", 0.25f);
+  proto_u8(m, "u", 20);
+  proto_f32(m, "ws", 0.125f);
+  proto_i8(m, "wz", 0);
+  proto_node(m, "", "QuantizeLinear", "q_x", "x s z", "xq");
+  proto_node(m, "", "DequantizeLinear", "dq_x", "xq s z", "xd");
+}
+
+static void int8_weight(proto_model *m, const char *name) {
+  static const int8_t w[3 * 2] = {1, -2, 3, -4, 5, -6};
+  proto_const(m, name, QE_INT8, 4, (int64_t[]){3, 2, 1, 1}, w);
+}
+
+static void close_qdq(proto_model *m, const char *real, qe__graph **g) {
+  char text[64];
+  snprintf(text, sizeof text, "%s t u", real);
+  proto_node(m, "", "QuantizeLinear", "q_y", text, "yq");
+  proto_node(m, "", "DequantizeLinear", "dq_y", "yq t u", "y");
+  proto_output(m, "y");
+  OK(proto_import(m, g));
+}
+
+Test(onnx_qdq, conv_with_everything) {
+  proto_model m;
+  qe__graph *g;
+  const int32_t b[3] = {4, 5, 6};
+  open_qdq(&m);
+  int8_weight(&m, "w");
+  proto_const(&m, "b", QE_INT32, 1, (int64_t[]){3}, b);
+  proto_f32(&m, "bs", 0.5f * 0.125f);
+  proto_node(&m, "", "DequantizeLinear", "dq_w", "w ws wz", "wd");
+  proto_node(&m, "", "DequantizeLinear", "dq_b", "b bs", "bd");
+  proto_node(&m, "", "Conv", "conv", "xd wd bd", "c");
+  proto_node(&m, "", "Relu", "relu", "c", "r");
+  close_qdq(&m, "r", &g);
+  cr_assert_eq(g->n_nodes, 3u, "%u", (unsigned)g->n_nodes);
+  const qe__node *n = find_node(g, "Conv", 0);
+  cr_assert(n->quantized);
+  cr_assert_str_eq(n->origin, "conv, relu, q_y");
+  cr_assert_eq(n->act.lo, 0.0f);
+  cr_assert_str_eq(g->values[n->in[2]].name, "b");
+  cr_assert_str_eq(g->values[n->out[0]].name, "yq");
+  qe__graph_destroy(&g);
+}
+
+Test(onnx_qdq, float_weight_and_bias_of_a_qat_export) {
+  proto_model m;
+  qe__graph *g;
+  const float w[6] = {0.125f, -0.25f, 0.3f, 1.0f, 100.0f, -100.0f}, b[3] = {1.0f, 0.03125f, -0.09375f};
+  const int8_t want_w[6] = {1, -2, 2, 8, 127, -128};
+  const int32_t want_b[3] = {16, 0, -2}; /* scale 0.0625, ties to even */
+  open_qdq(&m);
+  proto_const(&m, "w", QE_FLOAT32, 4, (int64_t[]){3, 2, 1, 1}, w);
+  proto_const(&m, "b", QE_FLOAT32, 1, (int64_t[]){3}, b);
+  proto_node(&m, "", "QuantizeLinear", "q_w", "w ws wz", "wq");
+  proto_node(&m, "", "DequantizeLinear", "dq_w", "wq ws wz", "wd");
+  proto_node(&m, "", "Conv", "conv", "xd wd b", "c");
+  close_qdq(&m, "c", &g);
+  const qe__node *n = find_node(g, "Conv", 0);
+  cr_assert(n->quantized);
+  const qe_tensor_t *wt = input_data(g, n, 1), *bt = input_data(g, n, 2);
+  cr_assert_eq(memcmp(wt->data, want_w, sizeof want_w), 0);
+  for (size_t i = 0; i < 3; i++) cr_assert_eq(((const int32_t *)bt->data)[i], want_b[i], "%zu: %d", i, ((const int32_t *)bt->data)[i]);
+  cr_assert_eq(g->values[n->in[2]].q.view.scales[0], 0.0625f);
+  qe__graph_destroy(&g);
+}
+
+Test(onnx_qdq, matmul_with_a_bias_added_after_it) {
+  for (int coded = 0; coded < 2; coded++) {
+    proto_model m;
+    qe__graph *g;
+    static const int8_t w[4 * 3];
+    const float b[3] = {0.0625f, 0.125f, 1};
+    const int32_t bq[3] = {1, 2, 16};
+    open_qdq(&m);
+    proto_const(&m, "w", QE_INT8, 2, (int64_t[]){4, 3}, w);
+    proto_const(&m, "b", QE_FLOAT32, 1, (int64_t[]){3}, b);
+    proto_const(&m, "bq", QE_INT32, 1, (int64_t[]){3}, bq);
+    proto_f32(&m, "bs", 0.0625f);
+    proto_node(&m, "", "DequantizeLinear", "dq_b", "bq bs", "bd");
+    proto_node(&m, "", "DequantizeLinear", "dq_w", "w ws wz", "wd");
+    proto_node(&m, "", "MatMul", "matmul", "xd wd", "p");
+    proto_node(&m, "", "Add", "add", coded ? "p bd" : "b p", "c");
+    close_qdq(&m, "c", &g);
+    const qe__node *n = find_node(g, "MatMul", 0);
+    cr_assert(n->quantized);
+    cr_assert_eq(n->n_in, 3u);
+    cr_assert_eq(memcmp(input_data(g, n, 2)->data, bq, sizeof bq), 0);
+    cr_assert_str_eq(n->origin, "matmul, add, q_y");
+    cr_assert_eq(count_nodes(g, "Add"), 0u);
+    qe__graph_destroy(&g);
+  }
+}
+
+Test(onnx_qdq, one_dequantize_for_several_readers) {
+  proto_model m;
+  qe__graph *g;
+  open_qdq(&m);
+  proto_node(&m, "", "Sigmoid", "a", "xd", "af");
+  proto_node(&m, "", "QuantizeLinear", "q_a", "af t u", "aq");
+  proto_node(&m, "", "DequantizeLinear", "dq_a", "aq t u", "ad");
+  proto_node(&m, "", "Add", "add", "xd ad", "c");
+  close_qdq(&m, "c", &g);
+  cr_assert(find_node(g, "Sigmoid", 0)->quantized);
+  cr_assert(find_node(g, "Add", 0)->quantized);
+  cr_assert_eq(count_nodes(g, "DequantizeLinear"), 1u);
+  qe__graph_destroy(&g);
+}
+
+Test(onnx_qdq, float_value_read_elsewhere_or_an_output_stays) {
+  for (int output = 0; output < 2; output++) {
+    proto_model m;
+    qe__graph *g;
+    open_qdq(&m);
+    proto_node(&m, "", "Sigmoid", "a", "xd", "af");
+    if (output) proto_output(&m, "af");
+    else proto_node(&m, "", "Neg", "neg", "af", "nf"), proto_output(&m, "nf");
+    close_qdq(&m, "af", &g);
+    cr_assert(!find_node(g, "Sigmoid", 0)->quantized);
+    cr_assert_eq(count_nodes(g, "QuantizeLinear"), 2u);
+    qe__graph_destroy(&g);
+  }
+}
+
+Test(onnx_qdq, moving_needs_equal_parameters) {
+  for (int equal = 0; equal < 2; equal++) {
+    proto_model m;
+    qe__graph *g;
+    open_qdq(&m);
+    Onnx__NodeProto *n = proto_node(&m, "", "MaxPool", "pool", "xd", "p");
+    proto_ints(&m, n, "kernel_shape", 2, (int64_t[]){2, 2});
+    proto_node(&m, "", "QuantizeLinear", "q_p", equal ? "p s z" : "p t u", "pq");
+    proto_node(&m, "", "DequantizeLinear", "dq_p", equal ? "pq s z" : "pq t u", "y");
+    proto_output(&m, "y");
+    OK(proto_import(&m, &g));
+    cr_assert_eq(find_node(g, "MaxPool", 0)->quantized, equal != 0);
+    qe__graph_destroy(&g);
+  }
+}
+
+Test(onnx_qdq, concat_may_requantize) {
+  proto_model m;
+  qe__graph *g;
+  open_qdq(&m);
+  Onnx__NodeProto *n = proto_node(&m, "", "Concat", "cat", "xd xd", "c");
+  proto_int(&m, n, "axis", 1);
+  close_qdq(&m, "c", &g);
+  cr_assert(find_node(g, "Concat", 0)->quantized);
+  qe__graph_destroy(&g);
+}
+
+Test(onnx_qdq, split_with_all_parts_quantized_alike) {
+  proto_model m;
+  qe__graph *g;
+  open_qdq(&m);
+  Onnx__NodeProto *n = proto_node(&m, "", "Split", "split", "xd", "a b");
+  proto_int(&m, n, "axis", 1);
+  proto_node(&m, "", "QuantizeLinear", "q_a", "a s z", "aq");
+  proto_node(&m, "", "QuantizeLinear", "q_b", "b s z", "bq");
+  proto_node(&m, "", "DequantizeLinear", "dq_a", "aq s z", "ya");
+  proto_node(&m, "", "DequantizeLinear", "dq_b", "bq s z", "yb");
+  proto_output(&m, "ya");
+  proto_output(&m, "yb");
+  OK(proto_import(&m, &g));
+  cr_assert(find_node(g, "Split", 0)->quantized);
+  cr_assert_eq(g->n_nodes, 4u);
+  qe__graph_destroy(&g);
+}
+
+Test(onnx_qdq, doubled_and_repeated_quantization_goes_away) {
+  proto_model m;
+  qe__graph *g;
+  open_qdq(&m);
+  proto_node(&m, "", "QuantizeLinear", "q2", "xd s z", "xq2"); /* a second pair with equal parameters */
+  proto_node(&m, "", "DequantizeLinear", "dq2", "xq2 s z", "xd2");
+  proto_node(&m, "", "QuantizeLinear", "q3", "x s z", "xq3"); /* the same again on x */
+  proto_node(&m, "", "DequantizeLinear", "dq3", "xq3 s z", "xd3");
+  proto_node(&m, "", "Add", "add", "xd2 xd3", "c");
+  close_qdq(&m, "c", &g);
+  cr_assert_eq(g->n_nodes, 3u, "%u", (unsigned)g->n_nodes);
+  const qe__node *n = find_node(g, "Add", 0);
+  cr_assert(n->quantized);
+  cr_assert_eq(n->in[0], n->in[1]);
+  qe__graph_destroy(&g);
+}
+
+Test(onnx_qdq, ops_without_integer_form_stay_between_conversions) {
+  proto_model m;
+  qe__graph *g;
+  open_qdq(&m);
+  Onnx__NodeProto *n = proto_node(&m, "", "Softmax", "soft", "xd", "c");
+  proto_int(&m, n, "axis", -1);
+  close_qdq(&m, "c", &g);
+  cr_assert(!find_node(g, "Softmax", 0)->quantized);
+  cr_assert_eq(count_nodes(g, "QuantizeLinear"), 2u);
+  qe__graph_destroy(&g);
+}
+
+Test(onnx_qdq, wide_codes_are_not_fused) {
+  proto_model m;
+  qe__graph *g;
+  proto_open(&m, 21);
+  proto_input(&m, "x", QE_FLOAT32, 4, nchw);
+  proto_output(&m, "y");
+  proto_f32(&m, "s", 0.5f);
+  proto_const(&m, "z", QE_INT16, 0, NULL, &(int16_t){-300});
+  proto_node(&m, "", "QuantizeLinear", "q", "x s z", "xq");
+  proto_node(&m, "", "DequantizeLinear", "dq", "xq s z", "xd");
+  proto_node(&m, "", "Sigmoid", "a", "xd", "af");
+  proto_node(&m, "", "QuantizeLinear", "q2", "af s z", "aq");
+  proto_node(&m, "", "DequantizeLinear", "dq2", "aq s z", "y");
+  OK(proto_import(&m, &g));
+  cr_assert(!find_node(g, "Sigmoid", 0)->quantized);
+  qe__graph *back = round_trip(g, QE_FORMAT_QDQ);
+  const char *difference = graph_difference(g, back);
+  cr_assert_null(difference, "%s", difference);
+  qe__graph_destroy(&back);
+  qe__graph_destroy(&g);
+}
