@@ -121,16 +121,17 @@ static void print_text(const cli_comparison *c) {
   cli_table_print(values);
   cli_table_free(values);
   if (hidden) printf("(%zu better ones not shown; -v shows all)\n", hidden);
-  puts("\nlayers that cost it:");
+  if (c->n_layers && c->layers[0].drop > 0.0) puts("\nlayers that cost it:");
+  else puts("\nno layer loses anything");
   cli_table *layers = cli_table_new("node|op|>input dB|>output dB|>drop dB");
-  for (size_t i = 0; i < c->n_layers && (i < LAYERS_SHOWN || cli.verbose > 0); i++) {
+  for (size_t i = 0; i < c->n_layers && (i < LAYERS_SHOWN || cli.verbose > 0) && c->layers[i].drop > 0.0; i++) {
     cli_table_cell(layers, "%s", c->layers[i].node);
     cli_table_cell(layers, "%s", c->layers[i].op);
     cell_db(layers, c->layers[i].input_sqnr);
     cell_db(layers, c->layers[i].output_sqnr);
     cli_table_cell(layers, "%.2f", c->layers[i].drop);
   }
-  cli_table_print(layers);
+  if (c->n_layers && c->layers[0].drop > 0.0) cli_table_print(layers);
   cli_table_free(layers);
   printf("\noutputs: ");
   if (isnan(c->output_sqnr)) printf("not finite");

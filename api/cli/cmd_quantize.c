@@ -1,4 +1,5 @@
 /* `qengine quantize`: the post-training flows, from a float ONNX model to a quantized one. */
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,7 @@ typedef struct quantize_args {
   bool no_bias_correction, no_equalization, force;
 } quantize_args;
 
+enum { NOTE_SHOWN = 50 }; /* without -v */
 enum { FLOW_STATIC, FLOW_DYNAMIC };
 static const char *const flow_names[] = { "static", "dynamic", NULL };
 static const char *const format_names[] = { "qdq", "qoperator", NULL };
@@ -190,7 +192,8 @@ static void print_text(const quantize_args *a, const cli_ptq *ptq, const qe_repo
     else cli_table_cell(table, "%s", isnan(row->weight_sqnr_db) ? "-" : "exact");
     cli_table_cell(table, "%s", row->weight_scheme);
     cli_table_cell(table, "%s", row->activation_scheme);
-    cli_table_cell(table, "%s", row->reason);
+    const bool cut = cli.verbose <= 0 && strlen(row->reason) > NOTE_SHOWN;
+    cli_table_cell(table, "%.*s%s", cut ? NOTE_SHOWN : INT_MAX, row->reason, cut ? "..." : "");
   }
   cli_table_print(table);
   cli_table_free(table);

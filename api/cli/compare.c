@@ -1,95 +1,8 @@
-/* Matching values of two models and measuring how far apart they are; see compare.h. */
+/* Measuring how far apart the values of two models are; see compare.h. */
 #include "compare.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- matching ---- */
-
-typedef struct named {
-  const char *name;
-  int32_t value, node;
-} named;
-
-static int by_name(const void *a, const void *b) {
-  return strcmp(((const named *)a)->name, ((const named *)b)->name);
-}
-
-/* What nodes compute: float, or integers that stand for reals. */
-static bool comparable(const qe_model_t *model, int32_t value, qe_value_info_t *info) {
-  if (qe_model_value(model, (uint32_t)value, info) != QE_OK || info->constant) return false;
-  return info->dtype == QE_FLOAT32 || info->dtype == QE_DTYPE_NONE || info->qparams;
-}
-
-/* Comparable values by producing node, sorted by name. */
-static named *list_values(const qe_model_t *model, size_t *count) {
-  named *list = NULL;
-  *count = 0;
-  for (uint32_t n = 0; n < qe_model_node_count(model); n++) {
-    qe_node_info_t node;
-    if (qe_model_node(model, n, &node) != QE_OK) continue;
-    for (uint32_t i = 0; i < node.n_out; i++) {
-      const int32_t value = qe_model_node_output(model, n, i);
-      qe_value_info_t info;
-      if (value < 0 || !comparable(model, value, &info)) continue;
-      list = cli_realloc(list, *count + 1, sizeof *list);
-      list[(*count)++] = (named){ info.name, value, (int32_t)n };
-    }
-  }
-  if (*count) qsort(list, *count, sizeof *list, by_name);
-  return list;
-}
-
-static const named *find(const named *list, size_t count, const char *name) {
-  const named key = { name, 0, 0 };
-  return count ? bsearch(&key, list, count, sizeof key, by_name) : NULL;
-}
-
-static void add_pair(cli_comparison *c, const char *name, const qe_model_t *b, const named *match) {
-  c->pairs = cli_realloc(c->pairs, c->n_pairs + 1, sizeof *c->pairs);
-  cli_pair *p = &c->pairs[c->n_pairs++];
-  memset(p, 0, sizeof *p);
-  qe_node_info_t node = { 0 };
-  qe_model_node(b, (uint32_t)match->node, &node);
-  p->name = cli_format("%s", name);
-  p->name_b = cli_format("%s", match->name);
-  p->node = cli_format("%s", node.name ? node.name : "");
-  p->op = cli_format("%s", node.op ? node.op : "");
-  p->value_b = match->value;
-}
-
-int cli_compare_match(const qe_model_t *a, const qe_model_t *b, cli_comparison *c) {
-  size_t n_a, n_b;
-  named *in_a = list_values(a, &n_a), *in_b = list_values(b, &n_b);
-  for (size_t i = 0; i < n_a; i++) {
-    const named *match = find(in_b, n_b, in_a[i].name);
-    if (match) add_pair(c, in_a[i].name, b, match);
-  }
-  uint32_t outputs = qe_model_output_count(a), matched = 0;
-  if (qe_model_output_count(b) < outputs) outputs = qe_model_output_count(b);
-  for (uint32_t o = 0; o < outputs; o++) {
-    qe_value_info_t info_a, info_b;
-    if (qe_model_output(a, o, &info_a) != QE_OK || qe_model_output(b, o, &info_b) != QE_OK) continue;
-    const named *match = find(in_b, n_b, info_a.name);
-    const bool by_position = !match;
-    if (by_position) match = find(in_b, n_b, info_b.name);
-    if (!match || !find(in_a, n_a, info_a.name)) continue;
-    if (by_position) add_pair(c, info_a.name, b, match);
-    for (size_t i = 0; i < c->n_pairs; i++) {
-      if (strcmp(c->pairs[i].name, info_a.name) != 0) continue;
-      c->pairs[i].is_output = true;
-      matched++;
-    }
-  }
-  free(in_a);
-  free(in_b);
-  if (matched) return CLI_OK;
-  return cli_error(CLI_FAILED, "%s and %s have no output in common; are they two forms of one model?", c->path_a,
-                   c->path_b);
-}
-
-/* ---- measuring ---- */
 
 /* Runs a model, asking for one value per pair. */
 static int run_side(const char *path, qe_session_t *session, uint32_t n_in, const qe_named_tensor_t *inputs, size_t n,
@@ -143,7 +56,7 @@ static int measure_batch(const qe_model_t *b, const cli_feed *feed, int64_t inde
   int code = cli_feed_batch(feed, index, &tensors);
   if (code) return code;
   for (size_t i = 0; i < c->n_pairs; i++) {
-    s->out_a[i] = (qe_named_tensor_t){ c->pairs[i].name, NULL };
+    s->out_a[i] = (qe_named_tensor_t){ c->pairs[i].name_a, NULL };
     s->out_b[i] = (qe_named_tensor_t){ c->pairs[i].name_b, NULL };
   }
   code = rename_inputs(b, c->path_b, feed, tensors, s->in_b);
@@ -193,6 +106,7 @@ int cli_compare_measure(const qe_model_t *a, const qe_model_t *b, const cli_feed
 void cli_compare_free(cli_comparison *c) {
   for (size_t i = 0; i < c->n_pairs; i++) {
     free(c->pairs[i].name);
+    free(c->pairs[i].name_a);
     free(c->pairs[i].name_b);
     free(c->pairs[i].node);
     free(c->pairs[i].op);

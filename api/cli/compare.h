@@ -7,10 +7,11 @@
 
 /* One value that both models have. */
 typedef struct cli_pair {
-  char *name;          /* in A */
-  char *name_b;        /* in B: the same, but for outputs matched by position */
-  char *node, *op;     /* of B, which computes it; "" when there is none */
-  int32_t value_b;     /* index in B */
+  char *name;             /* as shown: A's, but for codes made of a value of A, which have B's */
+  char *name_a, *name_b;  /* what to ask the models for */
+  char *node, *op;        /* of B: what computes it, dequantizing not counted */
+  int32_t value_b, node_b; /* indices in B */
+  int32_t codes_b;        /* the codes that a DequantizeLinear makes it of, or -1 */
   bool is_output, skipped; /* skipped: not float on one side, or of another shape */
   cli_difference difference;
   double sqnr, cosine;
@@ -19,11 +20,11 @@ typedef struct cli_pair {
 /* A node of B, its quality before and after. */
 typedef struct cli_layer {
   const char *node, *op;       /* belong to the pair */
-  double input_sqnr, output_sqnr, drop; /* drop: min(input, CLI_INPUT_MOST) - output */
+  double input_sqnr, output_sqnr, drop; /* drop: the difference, with both cut at CLI_GOOD */
 } cli_layer;
 
-/* Inputs better than this are as good as exact: a drop from there says what the node itself costs. */
-#define CLI_INPUT_MOST 60.0
+/* Better than this is as good as exact: a drop from there says what the node itself costs. */
+#define CLI_GOOD 60.0
 
 typedef struct cli_comparison {
   const char *path_a, *path_b;

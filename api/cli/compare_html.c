@@ -65,9 +65,10 @@ static void put_layers(FILE *f, const cli_comparison *c) {
           "<h2>Layers that cost it</h2>\n<p>How far a layer's output is below its worst input (an input above %.0f dB "
           "counts as %.0f dB).</p>\n"
           "<table><tr><th>node<th>op<th>input dB<th>output dB<th>drop dB<th></tr>\n",
-          CLI_INPUT_MOST, CLI_INPUT_MOST);
+          CLI_GOOD, CLI_GOOD);
   for (size_t i = 0; i < c->n_layers; i++) {
     const cli_layer *l = &c->layers[i];
+    if (l->drop <= 0.0) break;
     fputs("<tr>", f);
     put_cell(f, l->node);
     put_cell(f, l->op);

@@ -33,8 +33,11 @@ static map map_of(const qe_model_t *b, const cli_comparison *c) {
   m.pair = cli_calloc(m.values, sizeof *m.pair);
   m.producer = cli_calloc(m.values, sizeof *m.producer);
   for (uint32_t i = 0; i < m.values; i++) m.pair[i] = m.producer[i] = -1;
-  for (size_t i = 0; i < c->n_pairs; i++)
-    if (!c->pairs[i].skipped) m.pair[c->pairs[i].value_b] = (int32_t)i;
+  for (size_t i = 0; i < c->n_pairs; i++) {
+    if (c->pairs[i].skipped) continue;
+    m.pair[c->pairs[i].value_b] = (int32_t)i;
+    if (c->pairs[i].codes_b >= 0) m.pair[c->pairs[i].codes_b] = (int32_t)i;
+  }
   for (uint32_t n = 0; n < qe_model_node_count(b); n++) {
     qe_node_info_t node;
     if (qe_model_node(b, n, &node) != QE_OK) continue;
@@ -46,7 +49,7 @@ static map map_of(const qe_model_t *b, const cli_comparison *c) {
   return m;
 }
 
-/* Quality of a value; one that has no pair (a quantized input, say) has that of what it is made from. */
+/* Quality of a value; one that has no pair has that of what it is made from. */
 static double quality(const qe_model_t *b, const cli_comparison *c, const map *m, int32_t value) {
   for (int hops = 0; hops < 16; hops++) {
     if (m->pair[value] >= 0) return c->pairs[m->pair[value]].sqnr;
@@ -59,9 +62,9 @@ static double quality(const qe_model_t *b, const cli_comparison *c, const map *m
 }
 
 static void add_layer(const qe_model_t *b, const map *m, const cli_pair *p, cli_comparison *c) {
-  const int32_t n = m->producer[p->value_b];
+  const int32_t n = p->node_b;
   qe_node_info_t node;
-  if (n < 0 || isnan(p->sqnr) || qe_model_node(b, (uint32_t)n, &node) != QE_OK) return;
+  if (isnan(p->sqnr) || qe_model_node(b, (uint32_t)n, &node) != QE_OK) return;
   double input = CLI_SQNR_MOST;
   for (uint32_t i = 0; i < node.n_in; i++) {
     const int32_t value = qe_model_node_input(b, (uint32_t)n, i);
@@ -69,8 +72,9 @@ static void add_layer(const qe_model_t *b, const map *m, const cli_pair *p, cli_
     if (q < input) input = q;
   }
   c->layers = cli_realloc(c->layers, c->n_layers + 1, sizeof *c->layers);
-  const double start = input < CLI_INPUT_MOST ? input : CLI_INPUT_MOST;
-  c->layers[c->n_layers++] = (cli_layer){ p->node, p->op, input, p->sqnr, start - p->sqnr };
+  const double before = input < CLI_GOOD ? input : CLI_GOOD;
+  const double after = p->sqnr < CLI_GOOD ? p->sqnr : CLI_GOOD;
+  c->layers[c->n_layers++] = (cli_layer){ p->node, p->op, input, p->sqnr, before - after };
 }
 
 void cli_compare_rank(const qe_model_t *b, cli_comparison *c) {
