@@ -68,8 +68,8 @@ static qe_status_t parse_descr(cursor *c, qe__array_header *h) {
     return qe__fail(QE_ERROR_UNSUPPORTED, "%s: a structured array (records with named fields); save each field as an array of its own",
                     c->name);
   }
-  const char *text;
-  size_t length;
+  const char *text = NULL;
+  size_t length = 0;
   QE_TRY(quoted(c, &text, &length));
   const char order = length > 0 ? *text : 0;
   const bool has_order = order == '<' || order == '>' || order == '|' || order == '=';
@@ -133,8 +133,8 @@ static qe_status_t parse_dictionary(cursor *c, qe__array_header *h) {
   unsigned seen = 0;
   if (!accept(c, '{')) return fail_at(c, "'{'");
   while (!accept(c, '}')) {
-    const char *key;
-    size_t length, which = 0;
+    const char *key = NULL;
+    size_t length = 0, which = 0;
     QE_TRY(quoted(c, &key, &length));
     while (which < 3 && (strlen(keys[which]) != length || memcmp(keys[which], key, length) != 0)) which++;
     if (which == 3 || (seen & (1u << which)) != 0) {

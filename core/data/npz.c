@@ -30,7 +30,7 @@ static uLong memory_read(voidpf opaque, voidpf stream, void *buffer, uLong size)
   (void)opaque;
   memory_file *f = stream;
   const size_t n = size < f->size - f->at ? size : f->size - f->at;
-  memcpy(buffer, f->data + f->at, n);
+  if (n > 0) memcpy(buffer, f->data + f->at, n);
   f->at += n;
   if (n < size) f->short_read = true;
   return (uLong)n;
