@@ -52,7 +52,7 @@ QE_API const qe_qparams_t *qe_tensor_qparams(const qe_tensor_t *tensor);
  * positive, zero point out of the type's range, count against dims). */
 QE_API qe_status_t qe_tensor_set_qparams(qe_tensor_t *tensor, const qe_qparams_t *qparams);
 
-/* q = sat(rne(x / s) + z); NaN -> z (docs/numerics.md). `x` is float32; dtype int8, uint8, int16, uint16 or int32. */
+/* q = sat(rne(x / s) + z); NaN -> z (docs/numerics.md). `x` is float32; dtype (u)int4, (u)int8, (u)int16 or int32. */
 QE_API qe_status_t qe_quantize(const qe_tensor_t *x, qe_dtype_t dtype, const qe_qparams_t *qparams, qe_tensor_t **out);
 /* (float)(q - z) * s. */
 QE_API qe_status_t qe_dequantize(const qe_tensor_t *q, qe_tensor_t **out);
