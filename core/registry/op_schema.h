@@ -87,7 +87,7 @@ qe_status_t qe__op_infer(qe__infer_ctx *ctx);
   X(flatten) X(squeeze) X(unsqueeze) X(transpose) X(gather) X(gather_elements) X(resize) X(cast) X(shape)\
   X(size) X(constant_of_shape) X(expand) X(tile) X(range) X(quantize) X(dequantize) X(dynamic_quantize)  \
   X(lookup) X(relayout) X(depth_to_space) X(space_to_depth) X(prelu) X(trilu) X(cumsum) X(one_hot) X(rnn)
- 
+
 #define X(name) qe_status_t qe__infer_##name(qe__infer_ctx *ctx);
 QE__INFER_LIST(X)
 #undef X
