@@ -17,8 +17,15 @@ from onnx import numpy_helper
 from onnx.backend.test.case.node import collect_testcases
 
 
-def tensor(value):
-    return numpy_helper.from_array(np.asarray(value)).SerializeToString()
+BFLOAT16 = 16
+
+
+def tensor(value, info):
+    """A TensorProto; bfloat16, which numpy lacks, travels as uint16 and gets its type back from the model."""
+    proto = numpy_helper.from_array(np.asarray(value))
+    if info.type.tensor_type.elem_type == BFLOAT16 and proto.data_type == onnx.TensorProto.UINT16:
+        proto.data_type = BFLOAT16
+    return proto.SerializeToString()
 
 
 def main():
@@ -34,8 +41,9 @@ def main():
         inputs, outputs = case.data_sets[0]
         folder = os.path.join(out, case.name)
         try:
-            blobs = [("input_%d.pb" % i, tensor(v)) for i, v in enumerate(inputs)]
-            blobs += [("output_%d.pb" % i, tensor(v)) for i, v in enumerate(outputs)]
+            graph = case.model.graph
+            blobs = [("input_%d.pb" % i, tensor(v, graph.input[i])) for i, v in enumerate(inputs)]
+            blobs += [("output_%d.pb" % i, tensor(v, graph.output[i])) for i, v in enumerate(outputs)]
         except Exception:  # sequences, optionals, strings: no tensors
             continue
         os.makedirs(folder, exist_ok=True)

@@ -26,17 +26,37 @@ static inline qe_tensor_t *test_filled(int64_t n, float from, float step) {
   return t;
 }
 
+/* Tensors that a model under construction needs until it is finished. */
+typedef struct test_pool {
+  qe_tensor_t *all[32];
+  int count;
+  uint64_t seed;
+} test_pool;
+
+static inline qe_tensor_t *test_keep(test_pool *p, qe_tensor_t *t) {
+  cr_assert_lt(p->count, 32);
+  p->all[p->count++] = t;
+  return t;
+}
+
+static inline qe_tensor_t *test_weight(test_pool *p, uint32_t rank, const int64_t *dims) {
+  return test_keep(p, test_random(rank, dims, 0.4f, p->seed * 100 + (uint64_t)p->count));
+}
+
+static inline void test_pool_free(test_pool *p) {
+  while (p->count > 0) qe_tensor_release(&p->all[--p->count]);
+}
+
 /*
  * x [batch,3,8,8] -> conv1 3x3 + bn1 + relu1 -> (branch: dw 3x3 + bn2 + relu6, pw 1x1) + skip -> relu2 -> max pool -> concat of two
  * 1x1 convolutions -> global average -> flatten -> fc -> y [batch,5].
  */
 static inline qe_model_t *test_cnn(uint64_t seed) {
   qe_model_t *m = NULL;
-  qe_tensor_t *t[24];
-  int n = 0;
+  test_pool pool = {.seed = seed};
   cr_assert_eq(qe_model_create("cnn", &m), QE_OK);
-#define W(...) (t[n] = test_random(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), (int64_t[]){__VA_ARGS__}, 0.4f, seed * 100 + (uint64_t)n), t[n++])
-#define V(count, from, step) (t[n] = test_filled(count, from, step), t[n++])
+#define W(...) test_weight(&pool, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), (int64_t[]){__VA_ARGS__})
+#define V(count, from, step) test_keep(&pool, test_filled(count, from, step))
   qe_value_t x = qe_input(m, "x", QE_FLOAT32, 4, (int64_t[]){-1, 3, 8, 8});
   x = qe_conv2d(m, "conv1", x, W(6, 3, 3, 3), NULL, &(qe_conv_options_t){.padding = {1, 1}});
   x = qe_batch_norm(m, "bn1", x, V(6, 0.8f, 0.1f), V(6, -0.2f, 0.1f), V(6, 0.0f, 0.05f), V(6, 0.5f, 0.1f), 1e-5f);
@@ -57,7 +77,7 @@ static inline qe_model_t *test_cnn(uint64_t seed) {
 #undef W
 #undef V
   cr_assert_eq(qe_model_finish(m), QE_OK, "%s", qe_last_error());
-  while (n > 0) qe_tensor_release(&t[--n]);
+  test_pool_free(&pool);
   return m;
 }
 
