@@ -63,7 +63,13 @@ int ref_batch_norm_run(void *self, const qe_call *call, int64_t tile_begin, int6
     inner = y->count;
   int64_t i, end;
   ref_flat_range(p, tile_begin, tile_end, &i, &end);
-  while (i < end) {
+  while (i < end && inner == 1) { /* neighbours are channels */
+    const int64_t first = i % channels, n = ref_min64(end - i, channels - first);
+    for (int64_t c = 0; c < n; ++c)
+      to[i + c] = ref_act((x[i + c] - mean[first + c]) * f[first + c] + bias[first + c], p->act_lo, p->act_hi);
+    i += n;
+  }
+  while (i < end) { /* neighbours are positions of one channel */
     const int64_t c = i / inner % channels, run_end = ref_min64(end, (i / inner + 1) * inner);
     for (; i < run_end; ++i)
       to[i] = ref_act((x[i] - mean[c]) * f[c] + bias[c], p->act_lo, p->act_hi);

@@ -23,7 +23,8 @@ static void set_output(shape *s, bool transpose) {
   }
 }
 
-static void naive_conv(const shape *s, const float *x, const float *w, const float *bias, float lo, float hi, float *y) {
+static void naive_conv(const shape *s, const float *x, const float *w, const float *bias, float lo, float hi,
+                       float *y) {
   const int64_t ic = s->c / s->groups, oc = s->o / s->groups, taps = product(s->kernel);
   for (int64_t n = 0; n < s->n; ++n)
     for (int64_t o = 0; o < s->o; ++o)
@@ -40,7 +41,8 @@ static void naive_conv(const shape *s, const float *x, const float *w, const flo
             position = position * s->in[d] + i;
           }
           for (int64_t c = 0; inside && c < ic; ++c)
-            naive_add(&sum, t * ic + c, x[(n * s->c + o / oc * ic + c) * product(s->in) + position], w[(o * ic + c) * taps + t]);
+            naive_add(&sum, t * ic + c, x[(n * s->c + o / oc * ic + c) * product(s->in) + position],
+                      w[(o * ic + c) * taps + t]);
         }
         float v = naive_total(&sum, taps * ic);
         if (bias)
@@ -49,7 +51,8 @@ static void naive_conv(const shape *s, const float *x, const float *w, const flo
       }
 }
 
-static void naive_transpose(const shape *s, const float *x, const float *w, const float *bias, float lo, float hi, float *y) {
+static void naive_transpose(const shape *s, const float *x, const float *w, const float *bias, float lo, float hi,
+                            float *y) {
   const int64_t ic = s->c / s->groups, oc = s->o / s->groups, taps = product(s->kernel);
   for (int64_t n = 0; n < s->n; ++n)
     for (int64_t o = 0; o < s->o; ++o)
@@ -66,7 +69,8 @@ static void naive_transpose(const shape *s, const float *x, const float *w, cons
               hits = hits && from[d] * s->stride[d] + tap[d] * s->dilation[d] - s->pad[d] == at[d];
             for (int64_t c = 0; hits && c < ic; ++c) {
               const int64_t channel = o / oc * ic + c;
-              naive_add(&sum, t * ic + c, x[(n * s->c + channel) * product(s->in) + i], w[(channel * oc + o % oc) * taps + t]);
+              naive_add(&sum, t * ic + c, x[(n * s->c + channel) * product(s->in) + i],
+                        w[(channel * oc + o % oc) * taps + t]);
             }
           }
         }
@@ -86,7 +90,8 @@ static kh_tensor tensor(float *data, const shape *s, int64_t d0, int64_t d1, con
 
 static void check(const shape *s, bool transpose, bool with_bias, bool constant, float lo, float hi, uint64_t seed) {
   const int64_t ic = s->c / s->groups, oc = s->o / s->groups;
-  const int64_t nx = s->n * s->c * product(s->in), nw = s->o * ic * product(s->kernel), ny = s->n * s->o * product(s->out);
+  const int64_t nx = s->n * s->c * product(s->in), nw = s->o * ic * product(s->kernel),
+                ny = s->n * s->o * product(s->out);
   float *x = malloc(sizeof(float) * (size_t)(nx + 1)), *w = malloc(sizeof(float) * (size_t)(nw + 1)), bias[512];
   float *y = malloc(sizeof(float) * (size_t)(ny + 1)), *expected = malloc(sizeof(float) * (size_t)(ny + 1));
   cr_assert(x && w && y && expected && s->o <= 512);
@@ -169,8 +174,17 @@ Test(reference_conv, transposed_random_shapes_match_the_order_exactly) {
 
 Test(reference_conv, depthwise) {
   for (uint64_t seed = 1; seed <= 8; ++seed) {
-    shape s = {.spatial = 2, .n = 2, .c = 37, .o = 37, .groups = 37, .in = {1, 9, 8}, .kernel = {1, 3, 3}, .stride = {1, (int64_t)(1 + seed % 2), 1},
-               .dilation = {1, 1, (int64_t)(1 + seed % 3)}, .pad = {0, 1, 1}, .pad_end = {0, 1, 2}};
+    shape s = {.spatial = 2,
+               .n = 2,
+               .c = 37,
+               .o = 37,
+               .groups = 37,
+               .in = {1, 9, 8},
+               .kernel = {1, 3, 3},
+               .stride = {1, (int64_t)(1 + seed % 2), 1},
+               .dilation = {1, 1, (int64_t)(1 + seed % 3)},
+               .pad = {0, 1, 1},
+               .pad_end = {0, 1, 2}};
     set_output(&s, false);
     check(&s, false, true, seed % 2, -INFINITY, INFINITY, seed);
     check(&s, false, false, true, 0.0f, 6.0f, seed);
@@ -179,29 +193,63 @@ Test(reference_conv, depthwise) {
 
 /* Reductions beyond 4096 terms, with chunk borders inside a tap, and chunks whose taps are all padding. */
 Test(reference_conv, long_reductions_are_cut_into_chunks) {
-  shape s = {.spatial = 2, .n = 1, .c = 700, .o = 5, .groups = 1, .in = {1, 3, 3}, .kernel = {1, 3, 3}, .stride = {1, 1, 1},
-             .dilation = {1, 1, 1}, .pad = {0, 2, 2}, .pad_end = {0, 2, 2}};
+  shape s = {.spatial = 2,
+             .n = 1,
+             .c = 700,
+             .o = 5,
+             .groups = 1,
+             .in = {1, 3, 3},
+             .kernel = {1, 3, 3},
+             .stride = {1, 1, 1},
+             .dilation = {1, 1, 1},
+             .pad = {0, 2, 2},
+             .pad_end = {0, 2, 2}};
   set_output(&s, false);
   check(&s, false, true, true, -INFINITY, INFINITY, 7);
   set_output(&s, true);
   s.pad[1] = s.pad[2] = s.pad_end[1] = s.pad_end[2] = 0;
   set_output(&s, true);
   check(&s, true, true, true, -INFINITY, INFINITY, 8);
-  shape depthwise = {.spatial = 1, .n = 1, .c = 3, .o = 3, .groups = 3, .in = {1, 1, 5000}, .kernel = {1, 1, 4500}, .stride = {1, 1, 100},
-                     .dilation = {1, 1, 1}, .pad = {0, 0, 0}, .pad_end = {0, 0, 0}};
+  shape depthwise = {.spatial = 1,
+                     .n = 1,
+                     .c = 3,
+                     .o = 3,
+                     .groups = 3,
+                     .in = {1, 1, 5000},
+                     .kernel = {1, 1, 4500},
+                     .stride = {1, 1, 100},
+                     .dilation = {1, 1, 1},
+                     .pad = {0, 0, 0},
+                     .pad_end = {0, 0, 0}};
   set_output(&depthwise, false);
   check(&depthwise, false, true, true, -INFINITY, INFINITY, 9);
 }
 
 Test(reference_conv, kernel_larger_than_the_input_sees_padding_only_at_the_border) {
-  shape s = {.spatial = 2, .n = 1, .c = 2, .o = 3, .groups = 1, .in = {1, 1, 1}, .kernel = {1, 5, 5}, .stride = {1, 1, 1},
-             .dilation = {1, 3, 3}, .pad = {0, 12, 12}, .pad_end = {0, 12, 12}};
+  shape s = {.spatial = 2,
+             .n = 1,
+             .c = 2,
+             .o = 3,
+             .groups = 1,
+             .in = {1, 1, 1},
+             .kernel = {1, 5, 5},
+             .stride = {1, 1, 1},
+             .dilation = {1, 3, 3},
+             .pad = {0, 12, 12},
+             .pad_end = {0, 12, 12}};
   set_output(&s, false);
   check(&s, false, true, true, -INFINITY, INFINITY, 11);
 }
 
 Test(reference_conv, empty_batch_does_nothing) {
-  shape s = {.spatial = 2, .n = 0, .c = 2, .o = 3, .groups = 1, .in = {1, 4, 4}, .kernel = {1, 3, 3}, .stride = {1, 1, 1},
+  shape s = {.spatial = 2,
+             .n = 0,
+             .c = 2,
+             .o = 3,
+             .groups = 1,
+             .in = {1, 4, 4},
+             .kernel = {1, 3, 3},
+             .stride = {1, 1, 1},
              .dilation = {1, 1, 1}};
   set_output(&s, false);
   check(&s, false, true, true, -INFINITY, INFINITY, 1);

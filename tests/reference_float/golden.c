@@ -2,7 +2,7 @@
 #include "support/golden.h"
 #include "support/kernel_host.h"
 
-/* A float tensor of a golden case, with the shape that a kernel is to see. data NULL: the case has none of that name. */
+/* A float tensor of a golden case as a kernel is to see it; tensor NULL: the case has none of that name. */
 typedef struct array {
   qe_tensor_t *tensor;
   kh_tensor view;
@@ -109,8 +109,8 @@ static void reorder(const float *from, float *to, int64_t gates, int64_t rows_of
 }
 
 /* One named parameter of a layer for all directions, gates reordered: `to` plus `step` floats per direction. */
-static void take(const golden *g, const json_t *c, const char *what, int layer, int64_t directions, int64_t gates, int64_t hidden,
-                 int64_t columns, float *to, int64_t step) {
+static void take(const golden *g, const json_t *c, const char *what, int layer, int64_t directions, int64_t gates,
+                 int64_t hidden, int64_t columns, float *to, int64_t step) {
   for (int64_t dir = 0; dir < directions; ++dir) {
     char name[64];
     snprintf(name, sizeof name, "%s_l%d%s", what, layer, dir ? "_reverse" : "");
@@ -164,7 +164,8 @@ static void check_recurrent(const golden *g, const json_t *c) {
     for (int64_t t = 0; t < T; ++t)
       for (int64_t dir = 0; dir < directions; ++dir)
         for (int64_t b = 0; b < B; ++b)
-          memcpy(current + (t * B + b) * inputs + dir * H, out + ((t * directions + dir) * B + b) * H, sizeof(float) * (size_t)H);
+          memcpy(current + (t * B + b) * inputs + dir * H, out + ((t * directions + dir) * B + b) * H,
+                 sizeof(float) * (size_t)H);
     free(w);
     free(r);
     free(bias);
@@ -173,7 +174,8 @@ static void check_recurrent(const golden *g, const json_t *c) {
   float *ordered = floats(T * B * inputs);
   for (int64_t t = 0; t < T; ++t)
     for (int64_t b = 0; b < B; ++b)
-      memcpy(ordered + (batch_first ? b * T + t : t * B + b) * inputs, current + (t * B + b) * inputs, sizeof(float) * (size_t)inputs);
+      memcpy(ordered + (batch_first ? b * T + t : t * B + b) * inputs, current + (t * B + b) * inputs,
+             sizeof(float) * (size_t)inputs);
   close_to(y.view.data, ordered, T * B * inputs, 1e-5, golden_text(c, "name"));
   free(current);
   free(ordered);

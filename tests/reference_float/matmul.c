@@ -2,7 +2,8 @@
 #include "naive.h"
 #include "support/kernel_host.h"
 
-static void check_gemm(int64_t m, int64_t n, int64_t k, bool ta, bool tb, int c_shape, float alpha, float beta, bool constant, uint64_t seed) {
+static void check_gemm(int64_t m, int64_t n, int64_t k, bool ta, bool tb, int c_shape, float alpha, float beta,
+                       bool constant, uint64_t seed) {
   float *a = malloc(sizeof(float) * (size_t)(m * k + 1)), *b = malloc(sizeof(float) * (size_t)(k * n + 1));
   float *c = malloc(sizeof(float) * (size_t)(m * n + m + n + 1)), *y = malloc(sizeof(float) * (size_t)(m * n + 1));
   float *expected = malloc(sizeof(float) * (size_t)(m * n + 1));
@@ -58,8 +59,8 @@ Test(reference_gemm, shapes_flags_and_factors) {
   for (uint64_t seed = 1; seed <= 80; ++seed) {
     uint64_t s = seed;
     cr_log_info("seed %llu", (unsigned long long)seed);
-    check_gemm(kh_int(&s, 1, 40), kh_int(&s, 1, 3) == 1 ? kh_int(&s, 200, 600) : kh_int(&s, 1, 80), kh_int(&s, 1, 50), seed & 1, seed & 2,
-               (int)(seed % 6), seed % 3 ? 1.0f : 0.7f, seed % 4 ? 1.0f : -1.3f, seed & 4, s);
+    check_gemm(kh_int(&s, 1, 40), kh_int(&s, 1, 3) == 1 ? kh_int(&s, 200, 600) : kh_int(&s, 1, 80), kh_int(&s, 1, 50),
+               seed & 1, seed & 2, (int)(seed % 6), seed % 3 ? 1.0f : 0.7f, seed % 4 ? 1.0f : -1.3f, seed & 4, s);
   }
 }
 
@@ -87,7 +88,8 @@ Test(reference_gemm, misfits_are_refused) {
 
 /* Products by double loops over broadcast batches. */
 static void naive_matmul(const kh_tensor *a, const kh_tensor *b, const kh_tensor *y, const float *bias, float *out) {
-  const int64_t k = a->dims[a->rank - 1], m = a->rank > 1 ? a->dims[a->rank - 2] : 1, n = b->rank > 1 ? b->dims[b->rank - 1] : 1;
+  const int64_t k = a->dims[a->rank - 1], m = a->rank > 1 ? a->dims[a->rank - 2] : 1,
+                n = b->rank > 1 ? b->dims[b->rank - 1] : 1;
   const int64_t total = kh_count(y), batches = m * n > 0 ? total / (m * n) : 0;
   const int64_t batch_rank = (int64_t)y->rank - (a->rank > 1) - (b->rank > 1);
   for (int64_t batch = 0; batch < batches; ++batch) {

@@ -1,4 +1,4 @@
-/* The contract's orders of operations once more, written as plainly as possible and on purpose differently from the kernels. */
+/* The contract's orders of operations once more, as plainly as possible and on purpose unlike the kernels. */
 #ifndef QE_TESTS_REFERENCE_NAIVE_H
 #define QE_TESTS_REFERENCE_NAIVE_H
 

@@ -103,7 +103,8 @@ Test(reference_norm, chunks_of_65536) {
 }
 
 static void check_layer(int64_t rows, int64_t a, int64_t b, bool with_bias, bool with_stats, uint64_t seed) {
-  static float x[20000], y[20000], expected[20000], scale[500], bias[500], mean[100], inv[100], want_mean[100], want_inv[100];
+  static float x[20000], y[20000], expected[20000], scale[500], bias[500], mean[100], inv[100], want_mean[100],
+      want_inv[100];
   const int64_t n = a * b;
   kh_fill_f32(&seed, x, rows * n, -1.0f, 2.0f);
   kh_fill_f32(&seed, scale, n, -1.0f, 1.0f);

@@ -85,7 +85,14 @@ Test(reference_pool, random_windows) {
 }
 
 Test(reference_pool, many_tiles) {
-  pool p = {.n = 1, .c = 40, .in = {21, 20}, .kernel = {2, 3}, .stride = {1, 1}, .dilation = {1, 1}, .pad = {1, 1}, .pad_end = {0, 1},
+  pool p = {.n = 1,
+            .c = 40,
+            .in = {21, 20},
+            .kernel = {2, 3},
+            .stride = {1, 1},
+            .dilation = {1, 1},
+            .pad = {1, 1},
+            .pad_end = {0, 1},
             .out = {21, 20}};
   check_pool(&p, false, 1);
   check_pool(&p, true, 2);
@@ -185,7 +192,8 @@ static float reduce_terms(const char *op, float *terms, int64_t n) {
   return strcmp(op, "ReduceL2") == 0 ? sqrtf(v) : v;
 }
 
-static const char *const reductions[] = {"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL2", "ReduceSumSquare"};
+static const char *const reductions[] = {"ReduceSum",  "ReduceMean", "ReduceMax",      "ReduceMin",
+                                         "ReduceProd", "ReduceL2",   "ReduceSumSquare"};
 
 /* Reduces [2,3,4,5] or [1,2,1,70000] over `axes`. */
 static void check_reduce(const char *op, const int64_t *dims, uint32_t axes, bool keep, uint64_t seed) {
@@ -275,8 +283,13 @@ Test(reference_reduce, nan_is_the_largest_and_the_smallest) {
 
 Test(reference_reduce, integers) {
   int32_t x[4] = {INT32_MAX, -7, 3, 5}, y[1];
-  const int32_t expected[7] = {(int32_t)((uint32_t)INT32_MAX + 1u), (int32_t)(((int64_t)INT32_MAX + 1) / 4), INT32_MAX, -7,
-                               (int32_t)(UINT32_C(0x7fffffff) * (uint32_t)-105), (int32_t)2147483647, (int32_t)(1u + 49u + 9u + 25u)};
+  const int32_t expected[7] = {(int32_t)((uint32_t)INT32_MAX + 1u),
+                               (int32_t)(((int64_t)INT32_MAX + 1) / 4),
+                               INT32_MAX,
+                               -7,
+                               (int32_t)(UINT32_C(0x7fffffff) * (uint32_t)-105),
+                               (int32_t)2147483647,
+                               (int32_t)(1u + 49u + 9u + 25u)};
   for (int i = 0; i < 7; ++i) {
     if (i == 5)
       continue; /* the square root of such a sum is nobody's use */

@@ -53,7 +53,8 @@ static data d;
 
 static void naive_sequence(const setup *s, int64_t dir, int64_t b) {
   const int64_t H = s->hidden, G = gate_count[s->op], D = s->direction == 2 ? 2 : 1;
-  const float *w = d.w + dir * G * H * s->inputs, *r = d.r + dir * G * H * H, *bias = d.b + dir * 2 * G * H, *p = d.p + dir * 3 * H;
+  const float *w = d.w + dir * G * H * s->inputs, *r = d.r + dir * G * H * H, *bias = d.b + dir * 2 * G * H,
+              *p = d.p + dir * 3 * H;
   const int64_t state = (s->layout ? b * D + dir : dir * s->batch + b) * H;
   float h[16] = {0}, c[16] = {0};
   for (int64_t j = 0; j < H && s->initial; ++j) {
@@ -165,10 +166,21 @@ static void check(const setup *s, uint64_t seed) {
 static void check_random(int op, uint64_t first) {
   for (uint64_t seed = first; seed < first + 48; ++seed) {
     uint64_t r = seed;
-    const setup s = {.op = op, .steps = kh_int(&r, 0, 5), .batch = kh_int(&r, 1, 4), .inputs = kh_int(&r, 1, 9), .hidden = kh_int(&r, 1, 11),
-                     .direction = (uint32_t)(seed % 3), .layout = kh_next(&r) & 1, .bias = kh_next(&r) & 1, .lengths = kh_next(&r) & 1,
-                     .initial = kh_next(&r) & 1, .peephole = kh_next(&r) & 1, .flag = kh_next(&r) & 1, .constant = kh_next(&r) & 1,
-                     .relu = kh_next(&r) & 1, .clip = kh_next(&r) & 1 ? 0.3f : INFINITY};
+    const setup s = {.op = op,
+                     .steps = kh_int(&r, 0, 5),
+                     .batch = kh_int(&r, 1, 4),
+                     .inputs = kh_int(&r, 1, 9),
+                     .hidden = kh_int(&r, 1, 11),
+                     .direction = (uint32_t)(seed % 3),
+                     .layout = kh_next(&r) & 1,
+                     .bias = kh_next(&r) & 1,
+                     .lengths = kh_next(&r) & 1,
+                     .initial = kh_next(&r) & 1,
+                     .peephole = kh_next(&r) & 1,
+                     .flag = kh_next(&r) & 1,
+                     .constant = kh_next(&r) & 1,
+                     .relu = kh_next(&r) & 1,
+                     .clip = kh_next(&r) & 1 ? 0.3f : INFINITY};
     cr_log_info("seed %llu", (unsigned long long)seed);
     check(&s, r);
   }
@@ -179,7 +191,8 @@ Test(reference_recurrent, gru) { check_random(GRU, 100); }
 Test(reference_recurrent, rnn) { check_random(RNN, 200); }
 
 Test(reference_recurrent, outputs_are_optional) {
-  float x[6] = {1, 2, 3, 4, 5, 6}, w[8] = {0.1f, 0.2f, 0.3f, 0.4f, 0.5f, 0.6f, 0.7f, 0.8f}, r[4] = {0.1f, 0.2f, 0.3f, 0.4f}, y[3], yc[1];
+  float x[6] = {1, 2, 3, 4, 5, 6}, w[8] = {0.1f, 0.2f, 0.3f, 0.4f, 0.5f, 0.6f, 0.7f, 0.8f},
+        r[4] = {0.1f, 0.2f, 0.3f, 0.4f}, y[3], yc[1];
   kh_case c = kh_new("LSTM");
   kh_in(&c, KH_F32(x, 3, 1, 2));
   kh_in(&c, KH_F32(w, 1, 4, 2));

@@ -22,7 +22,8 @@ Test(reference_table, rows_are_well_formed_and_unique) {
     cr_assert_leq(k->key.layout, QE_LAYOUT_STRIDED, "%s", k->name);
     for (uint32_t j = 0; j < i; ++j) {
       cr_assert_str_neq(k->name, kh_kernel_at(j)->name);
-      cr_assert(memcmp(&k->key, &kh_kernel_at(j)->key, sizeof k->key) != 0, "%s and %s have one key", k->name, kh_kernel_at(j)->name);
+      cr_assert(memcmp(&k->key, &kh_kernel_at(j)->key, sizeof k->key) != 0, "%s and %s have one key", k->name,
+                kh_kernel_at(j)->name);
     }
   }
 }
@@ -44,4 +45,28 @@ Test(reference_table, relu_example) {
   kh_run(&c);
   const float expected[6] = {0.0f, 2.0f, -0.0f, NAN, 0.0f, INFINITY};
   kh_same_f32(expected, y, 6, "Relu");
+}
+
+/* The plugin exports its query and nothing else, and needs SLEEF, libm and libc only. */
+static void run_and_collect(const char *command, char *text, size_t size) {
+  FILE *f = popen(command, "r");
+  cr_assert(f);
+  const size_t n = fread(text, 1, size - 1, f);
+  text[n] = '\0';
+  if (pclose(f) != 0)
+    cr_skip_test("skipped: \"%s\" did not work here", command);
+}
+
+Test(reference_table, one_export) {
+  char text[4096];
+  run_and_collect("nm -D --defined-only " KH_PLUGIN, text, sizeof text);
+  const char *name = strstr(text, "qe_plugin_query");
+  cr_assert(name, "%s", text);
+  cr_assert_eq(strchr(text, '\n'), text + strlen(text) - 1, "more than one export:\n%s", text);
+}
+
+Test(reference_table, never_linked_to_the_core) {
+  char text[8192];
+  run_and_collect("nm -D --undefined-only " KH_PLUGIN, text, sizeof text);
+  cr_assert_null(strstr(text, " qe_"), "%s", text);
 }

@@ -1,4 +1,5 @@
-/* Unary ops: against double-precision libm where they round, exactly where the definition is exact, and special values. */
+/* Unary ops: against double-precision libm where they round, exactly where the definition is exact, and special values.
+ */
 #include "naive.h"
 #include "support/kernel_host.h"
 
@@ -8,18 +9,25 @@ typedef double (*function)(double x, const qe_op_params *a);
 
 static double f_leaky(double x, const qe_op_params *a) { return x < 0 ? (double)a->alpha * x : x; }
 static double f_elu(double x, const qe_op_params *a) { return x < 0 ? (double)a->alpha * expm1(x) : x; }
-static double f_selu(double x, const qe_op_params *a) { return (double)a->gamma * (x > 0 ? x : (double)a->alpha * expm1(x)); }
-static double f_celu(double x, const qe_op_params *a) { return fmax(0, x) + fmin(0, (double)a->alpha * expm1(x / (double)a->alpha)); }
+static double f_selu(double x, const qe_op_params *a) {
+  return (double)a->gamma * (x > 0 ? x : (double)a->alpha * expm1(x));
+}
+static double f_celu(double x, const qe_op_params *a) {
+  return fmax(0, x) + fmin(0, (double)a->alpha * expm1(x / (double)a->alpha));
+}
 static double f_threshold(double x, const qe_op_params *a) { return x > (double)a->alpha ? x : 0; }
 static double f_sigmoid(double x, const qe_op_params *a) { (void)a; return 1 / (1 + exp(-x)); }
-static double f_hard_sigmoid(double x, const qe_op_params *a) { return fmax(0, fmin(1, (double)a->alpha * x + (double)a->beta)); }
+static double f_hard_sigmoid(double x, const qe_op_params *a) {
+  return fmax(0, fmin(1, (double)a->alpha * x + (double)a->beta));
+}
 static double f_tanh(double x, const qe_op_params *a) { (void)a; return tanh(x); }
 static double f_hard_swish(double x, const qe_op_params *a) { (void)a; return x * fmax(0, fmin(1, x / 6 + 0.5)); }
 static double f_silu(double x, const qe_op_params *a) { (void)a; return x / (1 + exp(-x)); }
 static double f_softplus(double x, const qe_op_params *a) { (void)a; return log1p(exp(-fabs(x))) + fmax(x, 0); }
 static double f_mish(double x, const qe_op_params *a) { return x * tanh(f_softplus(x, a)); }
 static double f_gelu(double x, const qe_op_params *a) {
-  return a->mode ? 0.5 * x * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x))) : 0.5 * x * (1 + erf(x / sqrt(2)));
+  return a->mode ? 0.5 * x * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)))
+                 : 0.5 * x * (1 + erf(x / sqrt(2)));
 }
 static double f_softsign(double x, const qe_op_params *a) { (void)a; return x / (1 + fabs(x)); }
 static double f_erf(double x, const qe_op_params *a) { (void)a; return erf(x); }
@@ -219,12 +227,12 @@ Test(reference_unary, many_tiles_and_empty) {
       cr_assert(y[i] == expected, op " of " #type ": element %d", i);                                 \
     }                                                                                                 \
   } while (0)
-#define SIGNED_TESTS(type, dtype)                                                                     \
-  INTEGER_TEST(type, dtype, "Neg", (void)0, (uint64_t)0 - (uint64_t)v);                               \
-  INTEGER_TEST(type, dtype, "Relu", (void)0, v > 0 ? v : 0);                                          \
-  INTEGER_TEST(type, dtype, "Abs", (void)0, v > 0 ? (uint64_t)v : (uint64_t)0 - (uint64_t)v);         \
-  INTEGER_TEST(type, dtype, "Sign", (void)0, v > 0 ? 1 : v == 0 ? 0 : -1);                            \
-  INTEGER_TEST(type, dtype, "Clip", (c.params.clip_lo = -2.0f, c.params.clip_hi = 99.0f), v < -2 ? -2 : v > 99 ? 99 : v); \
+#define SIGNED_TESTS(type, dtype)                                                                                      \
+  INTEGER_TEST(type, dtype, "Neg", (void)0, (uint64_t)0 - (uint64_t)v);                                                \
+  INTEGER_TEST(type, dtype, "Relu", (void)0, v > 0 ? v : 0);                                                           \
+  INTEGER_TEST(type, dtype, "Abs", (void)0, v > 0 ? (uint64_t)v : (uint64_t)0 - (uint64_t)v);                          \
+  INTEGER_TEST(type, dtype, "Sign", (void)0, v > 0 ? 1 : v == 0 ? 0 : -1);                                             \
+  INTEGER_TEST(type, dtype, "Clip", (c.params.clip_lo = -2.0f, c.params.clip_hi = 99.0f), v<-2 ? -2 : v> 99 ? 99 : v); \
   INTEGER_TEST(type, dtype, "Clip", (void)0, v)
 #define UNSIGNED_TESTS(type, dtype)                                                                   \
   INTEGER_TEST(type, dtype, "Abs", (void)0, v);                                                       \

@@ -96,7 +96,8 @@ static inline kh_tensor kh_const(kh_tensor t) {
   return t;
 }
 /* Per-tensor (count 1, axis -1) or per-channel parameters. */
-static inline kh_tensor kh_quantized(kh_tensor t, uint32_t count, int32_t axis, const float *scales, const int32_t *zps) {
+static inline kh_tensor kh_quantized(kh_tensor t, uint32_t count, int32_t axis, const float *scales,
+                                     const int32_t *zps) {
   t.q_count = count;
   t.q_axis = axis;
   t.scales = scales;
@@ -133,7 +134,8 @@ static inline int64_t kh_count(const kh_tensor *t) {
   return n;
 }
 
-/* -- comparing ------------------------------------------------------------------------------------------------------- */
+/* -- comparing -------------------------------------------------------------------------------------------------------
+ */
 
 /* Bit comparison of float arrays; NaNs are equal whatever their payload. */
 static inline void kh_same_f32(const float *expected, const float *got, int64_t n, const char *what) {
@@ -147,7 +149,8 @@ static inline void kh_same_f32(const float *expected, const float *got, int64_t 
                  (double)got[i], b);
   }
 }
-static inline void kh_close_f32(const double *expected, const float *got, int64_t n, double relative, const char *what) {
+static inline void kh_close_f32(const double *expected, const float *got, int64_t n, double relative,
+                                const char *what) {
   for (int64_t i = 0; i < n; ++i) {
     if (isnan(expected[i]) && isnan(got[i]))
       continue;

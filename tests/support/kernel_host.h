@@ -270,7 +270,8 @@ static inline bool kh_arrangement_fits(const qe_kernel *k, const kh_case *c, kh_
   }
 }
 
-static inline kh_arrangement kh_operand_arrangement(const kh_case *c, const qe_kernel *k, const kh_tensor *t, kh_arrangement how) {
+static inline kh_arrangement kh_operand_arrangement(const kh_case *c, const qe_kernel *k, const kh_tensor *t,
+                                                    kh_arrangement how) {
   if (how == KH_CHANNELS_LAST) {
     if (t->rank < 3 || t->rank != c->out[0].rank || t->constant)
       return KH_ROW_MAJOR;
@@ -331,7 +332,8 @@ static inline void kh_ownership_take(kh_ownership *o, kh_buffer *b, const char *
       touched = touched || b->data[at + i] != KH_JUNK;
     if (!touched)
       continue;
-    cr_assert(!o->owned[at / o->size], "%s: tile %ld writes element %zu, which another tile wrote", kernel, (long)tile, at / o->size);
+    cr_assert(!o->owned[at / o->size], "%s: tile %ld writes element %zu, which another tile wrote", kernel, (long)tile,
+              at / o->size);
     o->owned[at / o->size] = 1;
     memcpy(o->result + at, b->data + at, o->size);
     memset(b->data + at, KH_JUNK, o->size);
@@ -363,8 +365,8 @@ static inline void kh_gaps_check(const qe_operand *o, const kh_buffer *b, const 
 }
 
 /* One pass: returns run's error; results (row-major) into results[i]. */
-static inline int kh_pass(const kh_case *c, const qe_kernel *k, void *self, kh_arrangement how, bool shuffled, bool inplace,
-                          uint8_t *const *results) {
+static inline int kh_pass(const kh_case *c, const qe_kernel *k, void *self, kh_arrangement how, bool shuffled,
+                          bool inplace, uint8_t *const *results) {
   uint64_t seed = c->seed * 977u + (uint64_t)how;
   kh_problem problem;
   kh_problem_init(&problem, c);
@@ -399,7 +401,8 @@ static inline int kh_pass(const kh_case *c, const qe_kernel *k, void *self, kh_a
       out_data[0] = in[0].data;
       continue;
     }
-    const size_t bytes = (size_t)kh_arrange(o, kh_operand_arrangement(c, k, &c->out[i], how), &seed) * kh_size(o->dtype);
+    const size_t bytes =
+        (size_t)kh_arrange(o, kh_operand_arrangement(c, k, &c->out[i], how), &seed) * kh_size(o->dtype);
     out[i] = kh_buffer_new(bytes);
     out_data[i] = out[i].data;
   }
@@ -516,9 +519,10 @@ static inline int kh_run(const kh_case *c) {
             continue;
           const size_t size = kh_size(c->out[i].dtype), bytes = (size_t)kh_count(&c->out[i]) * size;
           for (size_t b = 0; b < bytes; ++b)
-            cr_assert_eq(results[i][b], again[i][b], "%s: output %u differs at element %zu (arrangement %d, isa %d, %s%s, seed %llu)",
-                         k->name, i, b / size, how, isa, shuffled ? "shuffled tiles" : "one range",
-                         inplace ? ", in place" : "", (unsigned long long)c->seed);
+            cr_assert_eq(results[i][b], again[i][b],
+                         "%s: output %u differs at element %zu (arrangement %d, isa %d, %s%s, seed %llu)", k->name, i,
+                         b / size, how, isa, shuffled ? "shuffled tiles" : "one range", inplace ? ", in place" : "",
+                         (unsigned long long)c->seed);
         }
       }
       first = false;
