@@ -28,7 +28,8 @@ static qe_status_t open_regular(const char *path, int *fd, uint64_t *size) {
   qe_status_t status = QE_OK;
   if (fstat(*fd, &st) != 0) status = qe__fail(QE_ERROR_IO, "%s: %s", path, strerror(errno));
   else if (!S_ISREG(st.st_mode)) {
-    status = qe__fail(QE_ERROR_IO, "%s: is %s; expected a regular file (write the data to a file first)", path, kind_of(st.st_mode));
+    status = qe__fail(QE_ERROR_IO, "%s: is %s; expected a regular file (write the data to a file first)", path,
+                      kind_of(st.st_mode));
   }
   if (status != QE_OK) close(*fd);
   else *size = (uint64_t)st.st_size;
@@ -40,9 +41,11 @@ static qe_status_t read_at(int fd, const char *path, uint64_t offset, uint8_t *d
   while (done < size) {
     const ssize_t n = pread(fd, data + done, size - done, (off_t)(offset + done));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return qe__fail(QE_ERROR_IO, "%s: reading failed at byte %" PRIu64 ": %s", path, offset + done, strerror(errno));
+    if (n < 0)
+      return qe__fail(QE_ERROR_IO, "%s: reading failed at byte %" PRIu64 ": %s", path, offset + done, strerror(errno));
     if (n == 0) {
-      return qe__fail(QE_ERROR_IO, "%s: ended at byte %" PRIu64 " while it was being read; is something still writing to it?", path,
+      return qe__fail(QE_ERROR_IO,
+                      "%s: ended at byte %" PRIu64 " while it was being read; is something still writing to it?", path,
                       offset + done);
     }
     done += (size_t)n;
@@ -51,7 +54,8 @@ static qe_status_t read_at(int fd, const char *path, uint64_t offset, uint8_t *d
 }
 
 static qe_status_t read_open(int fd, const char *path, uint64_t offset, size_t size, void **data) {
-  if (size > PTRDIFF_MAX - 1) return qe__fail(QE_ERROR_OUT_OF_MEMORY, "%s: %zu bytes exceed the address space", path, size);
+  if (size > PTRDIFF_MAX - 1)
+    return qe__fail(QE_ERROR_OUT_OF_MEMORY, "%s: %zu bytes exceed the address space", path, size);
   uint8_t *bytes = qe__alloc_aligned(size + 1, 0);
   if (bytes == NULL) return qe__fail_in(QE_ERROR_OUT_OF_MEMORY, "%s", path);
   const qe_status_t status = read_at(fd, path, offset, bytes, size);
@@ -72,7 +76,8 @@ qe_status_t qe__read_file(const char *path, uint64_t max_bytes, void **data, siz
   QE_TRY(open_regular(path, &fd, &length));
   qe_status_t status;
   if (length > max_bytes || length > SIZE_MAX) {
-    status = qe__fail(QE_ERROR_FORMAT, "%s: has %" PRIu64 " bytes; at most %" PRIu64 " are accepted here", path, length, max_bytes);
+    status = qe__fail(QE_ERROR_FORMAT, "%s: has %" PRIu64 " bytes; at most %" PRIu64 " are accepted here", path, length,
+                      max_bytes);
   } else {
     status = read_open(fd, path, 0, (size_t)length, data);
   }
@@ -88,8 +93,9 @@ qe_status_t qe__read_file_range(const char *path, uint64_t offset, size_t size, 
   QE_TRY(open_regular(path, &fd, &length));
   qe_status_t status;
   if (offset > length || size > length - offset) {
-    status = qe__fail(QE_ERROR_FORMAT, "%s: has %" PRIu64 " bytes; bytes %" PRIu64 " to %" PRIu64 " were expected in it", path, length,
-                      offset, offset + size);
+    status =
+        qe__fail(QE_ERROR_FORMAT, "%s: has %" PRIu64 " bytes; bytes %" PRIu64 " to %" PRIu64 " were expected in it",
+                 path, length, offset, offset + size);
   } else {
     status = read_open(fd, path, offset, size, data);
   }

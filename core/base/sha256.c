@@ -48,7 +48,8 @@ static void compress(uint32_t h[8], const uint8_t *block) {
 }
 
 void qe__sha256_init(qe__sha256_state *s) {
-  static const uint32_t start[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+  static const uint32_t start[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                    0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
   memcpy(s->h, start, sizeof start);
   s->length = 0;
 }

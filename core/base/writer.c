@@ -52,7 +52,8 @@ void qe__writer_unlink_all(void) {
 }
 
 static qe_status_t refuse_existing(const char *path) {
-  return qe__fail(QE_ERROR_EXISTS, "%s: exists already and is left as it is; choose another name, or overwrite it (--force)", path);
+  return qe__fail(QE_ERROR_EXISTS,
+                  "%s: exists already and is left as it is; choose another name, or overwrite it (--force)", path);
 }
 
 /* What may be written over, and the mode that the new file gets. */
@@ -80,11 +81,12 @@ static qe_status_t create_temporary(qe__writer *w) {
   const int directory = (int)(base - w->path);
   w->slot = take_slot();
   if (w->slot == NULL) {
-    return qe__fail(QE_ERROR_STATE, "%s: %d output files are being written already; finish one first", w->path, MAX_WRITERS);
+    return qe__fail(QE_ERROR_STATE, "%s: %d output files are being written already; finish one first", w->path,
+                    MAX_WRITERS);
   }
   for (int tries = 0; tries < MAX_TRIES; tries++) {
-    const int n = snprintf(w->slot->path, sizeof w->slot->path, "%.*s.%.*s.%ld.%u.tmp", directory, w->path, NAME_PART, base,
-                           (long)getpid(), atomic_fetch_add(&counter, 1));
+    const int n = snprintf(w->slot->path, sizeof w->slot->path, "%.*s.%.*s.%ld.%u.tmp", directory, w->path, NAME_PART,
+                           base, (long)getpid(), atomic_fetch_add(&counter, 1));
     if (n < 0 || (size_t)n >= sizeof w->slot->path) return qe__fail(QE_ERROR_IO, "%s: the path is too long", w->path);
     /* Listed before it exists: the name carries our process id, so whoever made such a file before is gone. */
     atomic_store(&w->slot->state, SLOT_ACTIVE);
@@ -93,10 +95,12 @@ static qe_status_t create_temporary(qe__writer *w) {
     const int error = errno;
     atomic_store(&w->slot->state, SLOT_TAKEN);
     if (error != EEXIST) {
-      return qe__fail(QE_ERROR_IO, "%s: cannot be written: no file can be created in its directory: %s", w->path, strerror(error));
+      return qe__fail(QE_ERROR_IO, "%s: cannot be written: no file can be created in its directory: %s", w->path,
+                      strerror(error));
     }
   }
-  return qe__fail(QE_ERROR_IO, "%s: cannot be written: %d temporary names beside it are in use; remove old .tmp files", w->path, MAX_TRIES);
+  return qe__fail(QE_ERROR_IO, "%s: cannot be written: %d temporary names beside it are in use; remove old .tmp files",
+                  w->path, MAX_TRIES);
 }
 
 static void close_writer(qe__writer **writer, int remove_temporary) {

@@ -36,12 +36,14 @@ static void from_fortran(const qe__array_header *h, size_t element, const uint8_
   }
 }
 
-qe_status_t qe__array_tensor(const qe__array_header *h, const void *data, size_t size, const char *name, qe_tensor_t **out) {
+qe_status_t qe__array_tensor(const qe__array_header *h, const void *data, size_t size, const char *name,
+                             qe_tensor_t **out) {
   *out = NULL;
   if (h->offset > size || h->bytes > size - h->offset) {
     char dims[200];
-    return qe__fail(QE_ERROR_FORMAT, "%s: truncated: %s of %s needs %zu bytes from byte %zu on, the file has %zu in all", name,
-                    qe__dims_text(h->rank, h->dims, dims, sizeof dims), qe_dtype_name(h->dtype), h->bytes, h->offset, size);
+    return qe__fail(
+        QE_ERROR_FORMAT, "%s: truncated: %s of %s needs %zu bytes from byte %zu on, the file has %zu in all", name,
+        qe__dims_text(h->rank, h->dims, dims, sizeof dims), qe_dtype_name(h->dtype), h->bytes, h->offset, size);
   }
   const uint8_t *elements = (const uint8_t *)data + h->offset;
   const size_t element = qe_dtype_bits(h->dtype) / 8;

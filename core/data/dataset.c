@@ -41,7 +41,8 @@ static qe_status_t add_part(qe_dataset_t *d, const char *const *paths, uint32_t 
   d->parts[index] = t;
   if (t->rank == 0) return qe__fail(QE_ERROR_SHAPE, "%s: a single number; expected samples along axis 0", paths[index]);
   if (qe_dtype_bits(t->dtype) < 8) {
-    return qe__fail(QE_ERROR_UNSUPPORTED, "%s: a data set of %s elements; expected whole bytes", paths[index], qe_dtype_name(t->dtype));
+    return qe__fail(QE_ERROR_UNSUPPORTED, "%s: a data set of %s elements; expected whole bytes", paths[index],
+                    qe_dtype_name(t->dtype));
   }
   const uint32_t rank = t->rank - 1;
   if (index == 0) {
@@ -54,16 +55,18 @@ static qe_status_t add_part(qe_dataset_t *d, const char *const *paths, uint32_t 
     }
   }
   if (t->dtype != d->stored) {
-    return qe__fail(QE_ERROR_DTYPE, "%s holds %s, %s holds %s; files of one data set need one type", paths[0], qe_dtype_name(d->stored),
-                    paths[index], qe_dtype_name(t->dtype));
+    return qe__fail(QE_ERROR_DTYPE, "%s holds %s, %s holds %s; files of one data set need one type", paths[0],
+                    qe_dtype_name(d->stored), paths[index], qe_dtype_name(t->dtype));
   }
   if (rank != d->sample_rank || memcmp(d->sample_dims, t->dims + 1, rank * sizeof t->dims[0]) != 0) {
-    return qe__fail(QE_ERROR_SHAPE, "%s holds samples of shape %s, %s of shape %s; files of one data set need one shape", paths[0],
+    return qe__fail(QE_ERROR_SHAPE,
+                    "%s holds samples of shape %s, %s of shape %s; files of one data set need one shape", paths[0],
                     qe__dims_text(d->sample_rank, d->sample_dims, first, sizeof first), paths[index],
                     qe__dims_text(rank, t->dims + 1, mine, sizeof mine));
   }
   d->starts[index] = d->count;
-  if (__builtin_add_overflow(d->count, t->dims[0], &d->count)) return qe__fail(QE_ERROR_SHAPE, "%s: too many samples", paths[index]);
+  if (__builtin_add_overflow(d->count, t->dims[0], &d->count))
+    return qe__fail(QE_ERROR_SHAPE, "%s: too many samples", paths[index]);
   return QE_OK;
 }
 
@@ -74,10 +77,10 @@ static qe_status_t set_normalization(qe_dataset_t *d, const qe_dataset_options_t
     return qe__fail(QE_ERROR_INVALID_ARGUMENT, "normalization: mean %g, std %g; expected finite numbers, std not 0",
                     (double)options->mean, (double)options->std);
   }
-  if (d->stored != QE_UINT8 && d->stored != QE_INT8 && d->stored != QE_UINT16 && d->stored != QE_INT16 && d->stored != QE_INT32 &&
-      d->stored != QE_INT64) {
-    return qe__fail(QE_ERROR_DTYPE, "%s: normalization is for integer images, (x / 255 - mean) / std; the data are %s", path,
-                    qe_dtype_name(d->stored));
+  if (d->stored != QE_UINT8 && d->stored != QE_INT8 && d->stored != QE_UINT16 && d->stored != QE_INT16 &&
+      d->stored != QE_INT32 && d->stored != QE_INT64) {
+    return qe__fail(QE_ERROR_DTYPE, "%s: normalization is for integer images, (x / 255 - mean) / std; the data are %s",
+                    path, qe_dtype_name(d->stored));
   }
   d->dtype = QE_FLOAT32;
   d->mean = options->mean;
@@ -85,12 +88,14 @@ static qe_status_t set_normalization(qe_dataset_t *d, const qe_dataset_options_t
   return QE_OK;
 }
 
-qe_status_t qe_dataset_open(uint32_t n_paths, const char *const *paths, const qe_dataset_options_t *options, qe_dataset_t **out) {
+qe_status_t qe_dataset_open(uint32_t n_paths, const char *const *paths, const qe_dataset_options_t *options,
+                            qe_dataset_t **out) {
   QE_CHECK_ARG(out != NULL, "out is NULL");
   *out = NULL;
   QE_CHECK_ARG(n_paths > 0 && paths != NULL, "no paths");
   for (uint32_t i = 0; i < n_paths; i++) QE_CHECK_ARG(paths[i] != NULL, "a path is NULL");
-  QE_CHECK_ARG(options == NULL || options->struct_size >= sizeof *options, "options.struct_size is not sizeof(qe_dataset_options_t)");
+  QE_CHECK_ARG(options == NULL || options->struct_size >= sizeof *options,
+               "options.struct_size is not sizeof(qe_dataset_options_t)");
   qe_dataset_t *d = qe__calloc(1, sizeof *d);
   if (d == NULL) return QE_ERROR_OUT_OF_MEMORY;
   qe_status_t status = QE_ERROR_OUT_OF_MEMORY;
@@ -110,7 +115,9 @@ failed:
 int64_t qe_dataset_count(const qe_dataset_t *dataset) { return dataset == NULL ? 0 : dataset->count; }
 qe_dtype_t qe_dataset_dtype(const qe_dataset_t *dataset) { return dataset == NULL ? QE_DTYPE_NONE : dataset->dtype; }
 uint32_t qe_dataset_sample_rank(const qe_dataset_t *dataset) { return dataset == NULL ? 0 : dataset->sample_rank; }
-const int64_t *qe_dataset_sample_dims(const qe_dataset_t *dataset) { return dataset == NULL ? NULL : dataset->sample_dims; }
+const int64_t *qe_dataset_sample_dims(const qe_dataset_t *dataset) {
+  return dataset == NULL ? NULL : dataset->sample_dims;
+}
 
 qe_status_t qe_dataset_fit(qe_dataset_t *dataset, uint32_t rank, const int64_t *dims) {
   QE_CHECK_ARG(dataset != NULL, "dataset is NULL");
@@ -127,10 +134,13 @@ qe_status_t qe_dataset_fit(qe_dataset_t *dataset, uint32_t rank, const int64_t *
   qe__dims_text(dataset->sample_rank, dataset->sample_dims, have, sizeof have);
   qe__dims_text(rank < QE_MAX_RANK ? rank : QE_MAX_RANK, dims, want, sizeof want);
   if (ways > 1) {
-    return qe__fail(QE_ERROR_SHAPE, "the data's samples have shape %s, the input wants %s, and there is more than one way to make them "
-                    "fit; save the data in the input's shape", have, want);
+    return qe__fail(QE_ERROR_SHAPE,
+                    "the data's samples have shape %s, the input wants %s, and there is more than one way to make them "
+                    "fit; save the data in the input's shape",
+                    have, want);
   }
-  return qe__fail(QE_ERROR_SHAPE, "the data's samples have shape %s, the input wants %s; only dimensions of 1 are inserted or removed",
+  return qe__fail(QE_ERROR_SHAPE,
+                  "the data's samples have shape %s, the input wants %s; only dimensions of 1 are inserted or removed",
                   have, want);
 }
 
@@ -172,7 +182,8 @@ qe_status_t qe_dataset_batch(const qe_dataset_t *dataset, int64_t first, int64_t
   *out = NULL;
   QE_CHECK_ARG(dataset != NULL, "dataset is NULL");
   if (first < 0 || count < 0 || first > dataset->count || count > dataset->count - first) {
-    return qe__fail(QE_ERROR_INVALID_ARGUMENT, "batch of %" PRId64 " samples from %" PRId64 " on; the data set has %" PRId64, count, first,
+    return qe__fail(QE_ERROR_INVALID_ARGUMENT,
+                    "batch of %" PRId64 " samples from %" PRId64 " on; the data set has %" PRId64, count, first,
                     dataset->count);
   }
   int64_t dims[QE_MAX_RANK] = {count};

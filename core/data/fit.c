@@ -41,7 +41,8 @@ static void walk(search *s, uint32_t h, uint32_t w) {
   if (h < s->have_rank && s->have[h] == 1) walk(s, h + 1, w);
 }
 
-uint32_t qe__fit_dims(uint32_t have_rank, const int64_t *have, uint32_t want_rank, const int64_t *want, int64_t *fitted) {
+uint32_t qe__fit_dims(uint32_t have_rank, const int64_t *have, uint32_t want_rank, const int64_t *want,
+                      int64_t *fitted) {
   search s = {.have_rank = have_rank, .want_rank = want_rank, .have = have, .want = want, .fitted = fitted};
   if (have_rank == want_rank) { /* a shape that fits as it is stays as it is */
     uint32_t same = 0;

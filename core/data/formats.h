@@ -23,7 +23,8 @@ typedef struct qe__array_header {
 qe_status_t qe__npy_header(const void *data, size_t size, const char *name, qe__array_header *out);
 qe_status_t qe__idx_header(const void *data, size_t size, const char *name, qe__array_header *out);
 /* Checks the element bytes against size and copies them into a tensor, in native row-major order. */
-qe_status_t qe__array_tensor(const qe__array_header *header, const void *data, size_t size, const char *name, qe_tensor_t **out);
+qe_status_t qe__array_tensor(const qe__array_header *header, const void *data, size_t size, const char *name,
+                             qe_tensor_t **out);
 
 bool qe__npy_magic(const void *data, size_t size);
 bool qe__npz_magic(const void *data, size_t size);

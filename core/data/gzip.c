@@ -73,10 +73,12 @@ static qe_status_t unpack_rest(stream *s, uint8_t *whole, size_t start, size_t t
   uint8_t beyond;
   QE_TRY(unpack(s, whole + start, total - start, &got));
   if (got < total - start) {
-    return qe__fail(QE_ERROR_FORMAT, "%s: truncated: unpacks to %zu bytes, its header promises %zu", s->name, start + got, total);
+    return qe__fail(QE_ERROR_FORMAT, "%s: truncated: unpacks to %zu bytes, its header promises %zu", s->name,
+                    start + got, total);
   }
   QE_TRY(unpack(s, &beyond, 1, &extra));
-  if (extra != 0) return qe__fail(QE_ERROR_FORMAT, "%s: unpacks to more than the %zu bytes that its header promises", s->name, total);
+  if (extra != 0)
+    return qe__fail(QE_ERROR_FORMAT, "%s: unpacks to more than the %zu bytes that its header promises", s->name, total);
   return QE_OK;
 }
 
@@ -87,7 +89,8 @@ static qe_status_t parse_stream(stream *s, size_t packed, uint8_t *prefix, qe_te
   QE_TRY(promised_header(prefix, start, s->name, &h));
   const size_t limit = packed > (SIZE_MAX >> 11) ? SIZE_MAX : packed * QE__DEFLATE_MAX_RATIO;
   if (h.bytes > SIZE_MAX - h.offset || h.offset + h.bytes > limit) {
-    return qe__fail(QE_ERROR_FORMAT, "%s: its header promises %zu bytes of elements; %zu gzipped bytes cannot hold so many", s->name,
+    return qe__fail(QE_ERROR_FORMAT,
+                    "%s: its header promises %zu bytes of elements; %zu gzipped bytes cannot hold so many", s->name,
                     h.bytes, packed);
   }
   const size_t total = h.offset + h.bytes;

@@ -25,17 +25,20 @@ qe_status_t qe__idx_header(const void *data, size_t size, const char *name, qe__
   const uint8_t *p = data;
   memset(h, 0, sizeof *h);
   if (!qe__idx_magic(data, size)) {
-    return qe__fail(QE_ERROR_FORMAT, "%s: not an idx file: it does not begin with 00 00, a type (08 09 0B 0C 0D 0E) and a rank", name);
+    return qe__fail(QE_ERROR_FORMAT,
+                    "%s: not an idx file: it does not begin with 00 00, a type (08 09 0B 0C 0D 0E) and a rank", name);
   }
   h->dtype = dtype_of(p[2]);
   h->swap = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
   h->rank = p[3];
   if (h->rank > QE_MAX_RANK) {
-    return qe__fail(QE_ERROR_UNSUPPORTED, "%s: an idx array of %u dimensions; at most %d are supported", name, h->rank, QE_MAX_RANK);
+    return qe__fail(QE_ERROR_UNSUPPORTED, "%s: an idx array of %u dimensions; at most %d are supported", name, h->rank,
+                    QE_MAX_RANK);
   }
   h->offset = 4 + 4 * (size_t)h->rank;
   if (size < h->offset) {
-    return qe__fail(QE_ERROR_FORMAT, "%s: truncated: an idx header of rank %u has %zu bytes, %zu are there", name, h->rank, h->offset, size);
+    return qe__fail(QE_ERROR_FORMAT, "%s: truncated: an idx header of rank %u has %zu bytes, %zu are there", name,
+                    h->rank, h->offset, size);
   }
   for (uint32_t d = 0; d < h->rank; d++) {
     const uint8_t *q = p + 4 + 4 * d;
@@ -55,8 +58,9 @@ qe_status_t qe__idx_parse(const void *data, size_t size, const char *name, qe_te
   QE_TRY(qe__idx_header(data, size, name, &h));
   if (size > h.offset && size - h.offset > h.bytes) {
     char dims[200];
-    return qe__fail(QE_ERROR_FORMAT, "%s: %zu bytes follow the idx elements; %s of %s takes %zu", name, size - h.offset - h.bytes,
-                    qe__dims_text(h.rank, h.dims, dims, sizeof dims), qe_dtype_name(h.dtype), h.bytes);
+    return qe__fail(QE_ERROR_FORMAT, "%s: %zu bytes follow the idx elements; %s of %s takes %zu", name,
+                    size - h.offset - h.bytes, qe__dims_text(h.rank, h.dims, dims, sizeof dims), qe_dtype_name(h.dtype),
+                    h.bytes);
   }
   return qe__array_tensor(&h, data, size, name, out);
 }

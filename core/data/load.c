@@ -14,17 +14,20 @@ static bool ends_with(const char *text, const char *ending) {
 }
 
 static qe_status_t fail_unknown(const uint8_t *data, size_t size, const char *name) {
-  if (size == 0) return qe__fail(QE_ERROR_FORMAT, "%s: is empty; expected .npy, .npz, idx (.gz too) or an ONNX tensor .pb", name);
+  if (size == 0)
+    return qe__fail(QE_ERROR_FORMAT, "%s: is empty; expected .npy, .npz, idx (.gz too) or an ONNX tensor .pb", name);
   char start[16] = "";
   for (size_t i = 0; i < size && i < 4; i++) snprintf(start + 3 * i, sizeof start - 3 * i, "%02x ", data[i]);
-  return qe__fail(QE_ERROR_FORMAT, "%s: begins with %s- no .npy, .npz, idx or gzip file, and not named .pb (ONNX tensor)", name, start);
+  return qe__fail(QE_ERROR_FORMAT,
+                  "%s: begins with %s- no .npy, .npz, idx or gzip file, and not named .pb (ONNX tensor)", name, start);
 }
 
 qe_status_t qe__data_parse(const void *data, size_t size, const char *name, const char *member, qe_tensor_t **out) {
   *out = NULL;
   if (qe__npz_magic(data, size)) return qe__npz_parse(data, size, name, member, out);
   if (member != NULL) {
-    return qe__fail(QE_ERROR_INVALID_ARGUMENT, "%s: member '%s' was asked for, but only .npz archives have members", name, member);
+    return qe__fail(QE_ERROR_INVALID_ARGUMENT, "%s: member '%s' was asked for, but only .npz archives have members",
+                    name, member);
   }
   if (qe__npy_magic(data, size)) return qe__npy_parse(data, size, name, out);
   if (qe__gzip_magic(data, size)) return qe__gzip_parse(data, size, name, out);

@@ -19,8 +19,8 @@ typedef struct cursor {
 } cursor;
 
 static qe_status_t fail_at(const cursor *c, const char *expected) {
-  return qe__fail(QE_ERROR_FORMAT, "%s: malformed .npy header: expected %s at character %td of \"%.*s\"", c->name, expected,
-                  c->p - c->start, (int)(c->end - c->start < 200 ? c->end - c->start : 200), c->start);
+  return qe__fail(QE_ERROR_FORMAT, "%s: malformed .npy header: expected %s at character %td of \"%.*s\"", c->name,
+                  expected, c->p - c->start, (int)(c->end - c->start < 200 ? c->end - c->start : 200), c->start);
 }
 
 static void skip_space(cursor *c) {
@@ -65,7 +65,8 @@ enum { N_DESCRS = sizeof descrs / sizeof descrs[0] };
 static qe_status_t parse_descr(cursor *c, qe__array_header *h) {
   skip_space(c);
   if (c->p < c->end && *c->p == '[') {
-    return qe__fail(QE_ERROR_UNSUPPORTED, "%s: a structured array (records with named fields); save each field as an array of its own",
+    return qe__fail(QE_ERROR_UNSUPPORTED,
+                    "%s: a structured array (records with named fields); save each field as an array of its own",
                     c->name);
   }
   const char *text = NULL;
@@ -77,7 +78,8 @@ static qe_status_t parse_descr(cursor *c, qe__array_header *h) {
   const size_t code_length = length - (has_order ? 1 : 0);
   if (code_length > 0 && code[0] == 'O') {
     return qe__fail(QE_ERROR_UNSUPPORTED,
-                    "%s: an array of Python objects (a pickle), which is never read; save numbers: np.save(f, a.astype(np.float32))",
+                    "%s: an array of Python objects (a pickle), which is never read; save numbers: np.save(f, "
+                    "a.astype(np.float32))",
                     c->name);
   }
   for (size_t i = 0; i < N_DESCRS; i++) {
@@ -86,9 +88,10 @@ static qe_status_t parse_descr(cursor *c, qe__array_header *h) {
     h->swap = order == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? '>' : '<');
     return QE_OK;
   }
-  return qe__fail(QE_ERROR_UNSUPPORTED,
-                  "%s: elements of type '%.*s'; expected f2 f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 or b1 (convert with a.astype)", c->name,
-                  (int)(length < 64 ? length : 64), text);
+  return qe__fail(
+      QE_ERROR_UNSUPPORTED,
+      "%s: elements of type '%.*s'; expected f2 f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 or b1 (convert with a.astype)", c->name,
+      (int)(length < 64 ? length : 64), text);
 }
 
 static qe_status_t parse_dimension(cursor *c, int64_t *value) {
@@ -138,7 +141,8 @@ static qe_status_t parse_dictionary(cursor *c, qe__array_header *h) {
     QE_TRY(quoted(c, &key, &length));
     while (which < 3 && (strlen(keys[which]) != length || memcmp(keys[which], key, length) != 0)) which++;
     if (which == 3 || (seen & (1u << which)) != 0) {
-      return qe__fail(QE_ERROR_FORMAT, "%s: malformed .npy header: key '%.*s' is %s; expected descr, fortran_order and shape", c->name,
+      return qe__fail(QE_ERROR_FORMAT,
+                      "%s: malformed .npy header: key '%.*s' is %s; expected descr, fortran_order and shape", c->name,
                       (int)(length < 64 ? length : 64), key, which == 3 ? "unknown" : "there twice");
     }
     seen |= 1u << which;
@@ -149,7 +153,8 @@ static qe_status_t parse_dictionary(cursor *c, qe__array_header *h) {
     break;
   }
   for (size_t i = 0; i < 3; i++) {
-    if ((seen & (1u << i)) == 0) return qe__fail(QE_ERROR_FORMAT, "%s: malformed .npy header: no '%s'", c->name, keys[i]);
+    if ((seen & (1u << i)) == 0)
+      return qe__fail(QE_ERROR_FORMAT, "%s: malformed .npy header: no '%s'", c->name, keys[i]);
   }
   skip_space(c);
   return c->p == c->end ? QE_OK : fail_at(c, "the end");
@@ -158,7 +163,8 @@ static qe_status_t parse_dictionary(cursor *c, qe__array_header *h) {
 qe_status_t qe__npy_header(const void *data, size_t size, const char *name, qe__array_header *h) {
   const uint8_t *p = data;
   memset(h, 0, sizeof *h);
-  if (!qe__npy_magic(data, size)) return qe__fail(QE_ERROR_FORMAT, "%s: not an .npy file: it does not begin with \\x93NUMPY", name);
+  if (!qe__npy_magic(data, size))
+    return qe__fail(QE_ERROR_FORMAT, "%s: not an .npy file: it does not begin with \\x93NUMPY", name);
   if (size < MAGIC_SIZE + 2) return qe__fail(QE_ERROR_FORMAT, "%s: truncated: %zu bytes, no .npy version", name, size);
   const uint8_t major = p[6];
   if (major < 1 || major > 3) {
@@ -169,10 +175,12 @@ qe_status_t qe__npy_header(const void *data, size_t size, const char *name, qe__
   size_t length = (size_t)p[8] | (size_t)p[9] << 8;
   if (major > 1) length |= (size_t)p[10] << 16 | (size_t)p[11] << 24;
   if (length > MAX_HEADER) {
-    return qe__fail(QE_ERROR_UNSUPPORTED, "%s: an .npy header of %zu bytes; at most %d are accepted", name, length, MAX_HEADER);
+    return qe__fail(QE_ERROR_UNSUPPORTED, "%s: an .npy header of %zu bytes; at most %d are accepted", name, length,
+                    MAX_HEADER);
   }
   if (length > size - start) {
-    return qe__fail(QE_ERROR_FORMAT, "%s: truncated: the .npy header has %zu bytes, %zu are there", name, length, size - start);
+    return qe__fail(QE_ERROR_FORMAT, "%s: truncated: the .npy header has %zu bytes, %zu are there", name, length,
+                    size - start);
   }
   const char *text = (const char *)p + start;
   cursor c = {.name = name, .start = text, .p = text, .end = text + length};
@@ -198,7 +206,8 @@ qe_status_t qe__npy_write_header(const qe_tensor_t *tensor, char buffer[QE__NPY_
   *size = 0;
   while (which < N_DESCRS && descrs[which].dtype != tensor->dtype) which++;
   if (which == N_DESCRS) {
-    return qe__fail(QE_ERROR_UNSUPPORTED, "a %s tensor cannot be saved as .npy, which has no such type; dequantize or convert it first",
+    return qe__fail(QE_ERROR_UNSUPPORTED,
+                    "a %s tensor cannot be saved as .npy, which has no such type; dequantize or convert it first",
                     qe_dtype_name(tensor->dtype));
   }
   char shape[256];
@@ -211,8 +220,9 @@ qe_status_t qe__npy_write_header(const qe_tensor_t *tensor, char buffer[QE__NPY_
   memcpy(buffer, magic, MAGIC_SIZE);
   buffer[6] = 1;
   buffer[7] = 0;
-  const int n = snprintf(buffer + 10, QE__NPY_HEADER_MAX - 10, "{'descr': '%c%s', 'fortran_order': False, 'shape': (%s%s), }", order,
-                         descrs[which].code, shape, tensor->rank == 1 ? "," : "");
+  const int n =
+      snprintf(buffer + 10, QE__NPY_HEADER_MAX - 10, "{'descr': '%c%s', 'fortran_order': False, 'shape': (%s%s), }",
+               order, descrs[which].code, shape, tensor->rank == 1 ? "," : "");
   size_t end = 10 + (size_t)n;
   while ((end + 1) % 64 != 0) buffer[end++] = ' ';
   buffer[end++] = '\n';

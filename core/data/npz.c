@@ -117,9 +117,11 @@ static qe_status_t find_member(unzFile zip, const char *name, const char *wanted
   if (arrays == 0) return fail_no_arrays(name);
   if (wanted != NULL) return qe__fail(QE_ERROR_NOT_FOUND, "%s: no member '%s'; there are: %s", name, wanted, list);
   if (arrays > 1) {
-    return qe__fail(QE_ERROR_INVALID_ARGUMENT, "%s: holds %u arrays; name one as %s:MEMBER, of: %s", name, arrays, name, list);
+    return qe__fail(QE_ERROR_INVALID_ARGUMENT, "%s: holds %u arrays; name one as %s:MEMBER, of: %s", name, arrays, name,
+                    list);
   }
-  if (unzGoToFilePos64(zip, &found) != UNZ_OK || unzGetCurrentFileInfo64(zip, info, NULL, 0, NULL, 0, NULL, 0) != UNZ_OK) {
+  if (unzGoToFilePos64(zip, &found) != UNZ_OK ||
+      unzGetCurrentFileInfo64(zip, info, NULL, 0, NULL, 0, NULL, 0) != UNZ_OK) {
     return qe__fail(QE_ERROR_FORMAT, "%s: damaged .npz: the entry of member '%s' cannot be read", name, list);
   }
   return QE_OK;
@@ -136,8 +138,9 @@ static qe_status_t check_entry(const unz_file_info64 *info, size_t archive, cons
   const uint64_t limit = info->compression_method == METHOD_STORED ? packed : packed * QE__DEFLATE_MAX_RATIO;
   if (packed > archive || whole > limit || whole > SIZE_MAX / 2) {
     return qe__fail(QE_ERROR_FORMAT,
-                    "%s: declares %" PRIu64 " bytes packed into %" PRIu64 ", in an archive of %zu; no archive can hold that", name, whole,
-                    packed, archive);
+                    "%s: declares %" PRIu64 " bytes packed into %" PRIu64
+                    ", in an archive of %zu; no archive can hold that",
+                    name, whole, packed, archive);
   }
   return QE_OK;
 }
@@ -189,7 +192,8 @@ qe_status_t qe__npz_parse(const void *data, size_t size, const char *name, const
   memory_file file = {.data = data, .size = size};
   unzFile zip = open_archive(&file);
   if (zip == NULL) {
-    return qe__fail(QE_ERROR_FORMAT, "%s: damaged .npz: the end of the zip archive is missing (is the file complete?)", name);
+    return qe__fail(QE_ERROR_FORMAT, "%s: damaged .npz: the end of the zip archive is missing (is the file complete?)",
+                    name);
   }
   const qe_status_t status = parse_member(zip, size, name, member, out);
   unzClose(zip);

@@ -13,20 +13,22 @@ static qe_status_t check_values(const qe_qparams_t *src, qe_dtype_t dtype) {
                     qe_dtype_name(dtype));
   }
   if (src->scales == NULL || src->zero_points == NULL) {
-    return qe__fail(QE_ERROR_INVALID_ARGUMENT, "quantization parameters: count is %" PRIu32 " but %s is NULL", src->count,
-                    src->scales == NULL ? "scales" : "zero_points");
+    return qe__fail(QE_ERROR_INVALID_ARGUMENT, "quantization parameters: count is %" PRIu32 " but %s is NULL",
+                    src->count, src->scales == NULL ? "scales" : "zero_points");
   }
   for (uint32_t i = 0; i < src->count; i++) {
     const float s = src->scales[i];
     if (!isfinite(s) || s <= 0) {
-      return qe__fail(QE_ERROR_INVALID_ARGUMENT, "quantization parameters: scale[%" PRIu32 "] is %g; expected a finite number above 0",
-                      i, (double)s);
+      return qe__fail(QE_ERROR_INVALID_ARGUMENT,
+                      "quantization parameters: scale[%" PRIu32 "] is %g; expected a finite number above 0", i,
+                      (double)s);
     }
     const int32_t z = src->zero_points[i];
     if (z < lo || z > hi) {
       return qe__fail(QE_ERROR_INVALID_ARGUMENT,
-                      "quantization parameters: zero_point[%" PRIu32 "] is %" PRId32 "; expected %" PRId32 "..%" PRId32 " (%s)", i, z,
-                      lo, hi, qe_dtype_name(dtype));
+                      "quantization parameters: zero_point[%" PRIu32 "] is %" PRId32 "; expected %" PRId32 "..%" PRId32
+                      " (%s)",
+                      i, z, lo, hi, qe_dtype_name(dtype));
     }
   }
   return QE_OK;
@@ -36,8 +38,8 @@ static qe_status_t check_axis(const qe_qparams_t *src, uint32_t rank, const int6
   if (src->axis == -1 && src->count == 1) return QE_OK;
   if (src->axis < 0 || (dims != NULL && (uint32_t)src->axis >= rank)) {
     return qe__fail(QE_ERROR_INVALID_ARGUMENT,
-                    "quantization parameters: axis is %" PRId32 " with %" PRIu32 " scale(s) on a tensor of rank %" PRIu32
-                    "; expected an axis of the tensor, or -1 with one scale",
+                    "quantization parameters: axis is %" PRId32 " with %" PRIu32
+                    " scale(s) on a tensor of rank %" PRIu32 "; expected an axis of the tensor, or -1 with one scale",
                     src->axis, src->count, rank);
   }
   /* A graph's value may not know its dimension yet (-1). */
@@ -50,7 +52,8 @@ static qe_status_t check_axis(const qe_qparams_t *src, uint32_t rank, const int6
   return QE_OK;
 }
 
-qe_status_t qe__qparams_set(qe__qparams *dst, const qe_qparams_t *src, qe_dtype_t dtype, uint32_t rank, const int64_t *dims) {
+qe_status_t qe__qparams_set(qe__qparams *dst, const qe_qparams_t *src, qe_dtype_t dtype, uint32_t rank,
+                            const int64_t *dims) {
   if (src == NULL || src->count == 0) {
     qe__qparams_clear(dst);
     return QE_OK;
@@ -97,20 +100,20 @@ static int32_t middle(qe_dtype_t dtype, int32_t lo, int32_t hi, int32_t quant_mi
   return (int32_t)(((int64_t)quant_min + quant_max) / 2);
 }
 
-qe_status_t qe_choose_qparams(float min, float max, qe_dtype_t dtype, int32_t quant_min, int32_t quant_max, int symmetric,
-                              float eps, float *scale, int32_t *zero_point) {
+qe_status_t qe_choose_qparams(float min, float max, qe_dtype_t dtype, int32_t quant_min, int32_t quant_max,
+                              int symmetric, float eps, float *scale, int32_t *zero_point) {
   QE_CHECK_ARG(scale != NULL && zero_point != NULL, "scale or zero_point is NULL");
   *scale = 0;
   *zero_point = 0;
   int32_t lo_code, hi_code;
   if (!qe__dtype_integer_range(dtype, &lo_code, &hi_code)) {
-    return qe__fail(QE_ERROR_INVALID_ARGUMENT, "qe_choose_qparams: dtype is %s; expected an integer type of 4 to 32 bits",
-                    qe_dtype_name(dtype));
+    return qe__fail(QE_ERROR_INVALID_ARGUMENT,
+                    "qe_choose_qparams: dtype is %s; expected an integer type of 4 to 32 bits", qe_dtype_name(dtype));
   }
   if (quant_min < lo_code || quant_max > hi_code || quant_min >= quant_max) {
     return qe__fail(QE_ERROR_INVALID_ARGUMENT,
-                    "qe_choose_qparams: the code range is %" PRId32 "..%" PRId32 "; expected a non-empty part of %" PRId32 "..%" PRId32
-                    " (%s)",
+                    "qe_choose_qparams: the code range is %" PRId32 "..%" PRId32
+                    "; expected a non-empty part of %" PRId32 "..%" PRId32 " (%s)",
                     quant_min, quant_max, lo_code, hi_code, qe_dtype_name(dtype));
   }
   if (!isfinite(min) || !isfinite(max) || min > max) {

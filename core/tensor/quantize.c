@@ -50,11 +50,12 @@ static void dequantize_run(const run *r, const int32_t *codes, float *y) {
 }
 
 /* A tensor of q's shape that will hold codes of `dtype` under `qparams`. */
-static qe_status_t create_quantized(const char *where, const qe_tensor_t *like, qe_dtype_t dtype, const qe_qparams_t *qparams,
-                                    qe_tensor_t **out) {
+static qe_status_t create_quantized(const char *where, const qe_tensor_t *like, qe_dtype_t dtype,
+                                    const qe_qparams_t *qparams, qe_tensor_t **out) {
   int32_t qmin, qmax;
   if (!qe__dtype_integer_range(dtype, &qmin, &qmax)) {
-    return qe__fail(QE_ERROR_DTYPE, "%s: cannot quantize to %s; expected an integer type of 4 to 32 bits", where, qe_dtype_name(dtype));
+    return qe__fail(QE_ERROR_DTYPE, "%s: cannot quantize to %s; expected an integer type of 4 to 32 bits", where,
+                    qe_dtype_name(dtype));
   }
   if (qparams == NULL || qparams->count == 0) {
     return qe__fail(QE_ERROR_INVALID_ARGUMENT, "%s: no quantization parameters were given", where);
@@ -71,7 +72,8 @@ qe_status_t qe_quantize(const qe_tensor_t *x, qe_dtype_t dtype, const qe_qparams
   *out = NULL;
   QE_CHECK_ARG(x != NULL, "x is NULL");
   if (x->dtype != QE_FLOAT32) {
-    return qe__fail(QE_ERROR_DTYPE, "qe_quantize: the input is %s; expected float32 (qe_requantize takes quantized tensors)",
+    return qe__fail(QE_ERROR_DTYPE,
+                    "qe_quantize: the input is %s; expected float32 (qe_requantize takes quantized tensors)",
                     qe_dtype_name(x->dtype));
   }
   QE_TRY(create_quantized("qe_quantize", x, dtype, qparams, out));
@@ -90,8 +92,9 @@ qe_status_t qe_quantize(const qe_tensor_t *x, qe_dtype_t dtype, const qe_qparams
 
 static qe_status_t need_quantized(const char *where, const qe_tensor_t *q) {
   if (q->q.view.count != 0) return QE_OK;
-  return qe__fail(QE_ERROR_INVALID_ARGUMENT, "%s: the %s tensor has no quantization parameters; set them with qe_tensor_set_qparams",
-                  where, qe_dtype_name(q->dtype));
+  return qe__fail(QE_ERROR_INVALID_ARGUMENT,
+                  "%s: the %s tensor has no quantization parameters; set them with qe_tensor_set_qparams", where,
+                  qe_dtype_name(q->dtype));
 }
 
 qe_status_t qe_dequantize(const qe_tensor_t *q, qe_tensor_t **out) {

@@ -6,7 +6,8 @@
 enum { DIMS_TEXT = 200 };
 
 static qe_status_t check_shape(qe_dtype_t dtype, uint32_t rank, const int64_t *dims, int64_t *count, size_t *bytes) {
-  if (qe_dtype_bits(dtype) == 0) return qe__fail(QE_ERROR_INVALID_ARGUMENT, "tensor: %d is not a data type", (int)dtype);
+  if (qe_dtype_bits(dtype) == 0)
+    return qe__fail(QE_ERROR_INVALID_ARGUMENT, "tensor: %d is not a data type", (int)dtype);
   if (rank > QE_MAX_RANK) {
     return qe__fail(QE_ERROR_SHAPE, "tensor: rank is %u; at most %d dimensions are supported", rank, QE_MAX_RANK);
   }
@@ -60,7 +61,8 @@ qe_status_t qe_tensor_create(qe_dtype_t dtype, uint32_t rank, const int64_t *dim
   return QE_OK;
 }
 
-qe_status_t qe_tensor_from_data(qe_dtype_t dtype, uint32_t rank, const int64_t *dims, const void *data, qe_tensor_t **out) {
+qe_status_t qe_tensor_from_data(qe_dtype_t dtype, uint32_t rank, const int64_t *dims, const void *data,
+                                qe_tensor_t **out) {
   QE_CHECK_ARG(out != NULL, "out is NULL");
   QE_TRY(create_raw(dtype, rank, dims, out));
   qe_tensor_t *t = *out;
@@ -69,7 +71,8 @@ qe_status_t qe_tensor_from_data(qe_dtype_t dtype, uint32_t rank, const int64_t *
     return qe__fail(QE_ERROR_INVALID_ARGUMENT, "qe_tensor_from_data: data is NULL");
   }
   if (t->bytes > 0) memcpy(t->data, data, t->bytes);
-  /* The unused half of the last byte of an odd number of 4-bit elements: always 0, so that equal tensors have equal bytes. */
+  /* The unused half of the last byte of an odd number of 4-bit elements: always 0, so that equal tensors have equal
+   * bytes. */
   if (qe_dtype_bits(dtype) == 4 && t->count % 2 != 0) ((uint8_t *)t->data)[t->bytes - 1] &= 0x0f;
   return QE_OK;
 }
@@ -134,8 +137,9 @@ qe_status_t qe__tensor_reshape(const qe_tensor_t *t, uint32_t rank, const int64_
   const qe_qparams_t *q = qe_tensor_qparams(t);
   qe_status_t status = QE_OK;
   if (q != NULL && !keeps_axis(t, rank, dims, q->axis)) {
-    status = qe__fail(QE_ERROR_SHAPE, "reshape: %s -> %s moves dimension %d, which the quantization parameters run along",
-                      qe__dims_text(t->rank, t->dims, from, sizeof from), qe__dims_text(rank, dims, to, sizeof to), (int)q->axis);
+    status = qe__fail(
+        QE_ERROR_SHAPE, "reshape: %s -> %s moves dimension %d, which the quantization parameters run along",
+        qe__dims_text(t->rank, t->dims, from, sizeof from), qe__dims_text(rank, dims, to, sizeof to), (int)q->axis);
   } else if (q != NULL) {
     status = qe_tensor_set_qparams(*out, q);
   }

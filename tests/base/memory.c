@@ -35,7 +35,8 @@ Test(memory, alignment) {
 }
 
 Test(memory, strings) {
-  char *a = qe__strdup("abc"), *b = qe__strndup("abcdef", 3), *c = qe__strndup("ab", 10), *d = qe__format("%s-%d", "x", 12);
+  char *a = qe__strdup("abc"), *b = qe__strndup("abcdef", 3), *c = qe__strndup("ab", 10),
+       *d = qe__format("%s-%d", "x", 12);
   cr_assert_str_eq(a, "abc");
   cr_assert_str_eq(b, "abc");
   cr_assert_str_eq(c, "ab");

@@ -108,7 +108,8 @@ Test(writer, targets_that_cannot_be_written) {
   qe__writer *w;
   const char *fifo = scratch_file(&dir, "fifo");
   cr_assert_eq(mkfifo(fifo, 0600), 0);
-  const char *bad[] = {dir.path, fifo, "/dev/null", "", "/", scratch_file(&dir, "no/such/directory"), scratch_file(&dir, "fifo/x")};
+  const char *bad[] = {
+      dir.path, fifo, "/dev/null", "", "/", scratch_file(&dir, "no/such/directory"), scratch_file(&dir, "fifo/x")};
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
     cr_assert_eq(qe__writer_open(bad[i], 1, &w), QE_ERROR_IO, "%s", bad[i]);
     cr_assert_null(w);
@@ -163,7 +164,9 @@ Test(writer, an_interrupted_process_leaves_nothing) {
   if (child == 0) {
     signal(SIGINT, on_interrupt);
     qe__writer *a, *b;
-    if (qe__writer_open(scratch_file(&dir, "a"), 0, &a) != QE_OK || qe__writer_open(scratch_file(&dir, "b"), 0, &b) != QE_OK) _exit(1);
+    if (qe__writer_open(scratch_file(&dir, "a"), 0, &a) != QE_OK ||
+        qe__writer_open(scratch_file(&dir, "b"), 0, &b) != QE_OK)
+      _exit(1);
     qe__writer_write(a, "x", 1);
     if (write(ready[1], "r", 1) != 1) _exit(1);
     for (;;) pause();

@@ -24,7 +24,9 @@ static void make(int kind, bytes *out) {
   bytes_npy(&inner, 1, "{'descr': '<i2', 'fortran_order': False, 'shape': (2, 3, 4), }\n", elements, 48);
   switch (kind) {
   case NPY: *out = inner; break;
-  case NPY_BIG_FORTRAN: bytes_npy(out, 2, "{'descr': '>i2', 'fortran_order': True, 'shape': (2, 3, 4), }\n", elements, 48); break;
+  case NPY_BIG_FORTRAN:
+    bytes_npy(out, 2, "{'descr': '>i2', 'fortran_order': True, 'shape': (2, 3, 4), }\n", elements, 48);
+    break;
   case IDX: bytes_idx(out, 0x0B, 3, dims, elements, 48); break;
   case GZIP: out->size = 0, bytes_gzip(out, inner.data, inner.size); break;
   default:
@@ -46,7 +48,8 @@ Test(bad_inputs, cut_at_every_byte) {
     for (size_t size = 0; size < b.size; size++) {
       uint8_t *copy = malloc(size == 0 ? 1 : size);
       memcpy(copy, b.data, size);
-      cr_assert_neq(qe__data_parse(copy, size, "t", NULL, &t), QE_OK, "kind %d cut to %zu of %zu bytes", kind, size, b.size);
+      cr_assert_neq(qe__data_parse(copy, size, "t", NULL, &t), QE_OK, "kind %d cut to %zu of %zu bytes", kind, size,
+                    b.size);
       cr_assert_null(t);
       cr_assert_neq(qe_last_error()[0], 0);
       free(copy);
@@ -76,7 +79,8 @@ Test(bad_inputs, any_byte_changed) {
 Test(bad_inputs, what_is_not_a_data_file) {
   qe_tensor_t *t;
   qe_dataset_t *d;
-  const char *fifo = scratch_file(&dir, "fifo"), *text = scratch_file(&dir, "text"), *empty = scratch_file(&dir, "empty");
+  const char *fifo = scratch_file(&dir, "fifo"), *text = scratch_file(&dir, "text"),
+             *empty = scratch_file(&dir, "empty");
   cr_assert_eq(mkfifo(fifo, 0600), 0);
   scratch_write(text, "hello", 5);
   scratch_write(empty, "", 0);

@@ -30,12 +30,14 @@ static inline void bytes_npy(bytes *b, int version, const char *header, const vo
   bytes_add(b, elements, size);
 }
 
-static inline void bytes_idx(bytes *b, uint8_t type, uint8_t rank, const uint32_t *dims, const void *elements, size_t size) {
+static inline void bytes_idx(bytes *b, uint8_t type, uint8_t rank, const uint32_t *dims, const void *elements,
+                             size_t size) {
   b->size = 0;
   const uint8_t start[4] = {0, 0, type, rank};
   bytes_add(b, start, 4);
   for (uint8_t d = 0; d < rank; d++) {
-    const uint8_t big[4] = {(uint8_t)(dims[d] >> 24), (uint8_t)(dims[d] >> 16), (uint8_t)(dims[d] >> 8), (uint8_t)dims[d]};
+    const uint8_t big[4] = {(uint8_t)(dims[d] >> 24), (uint8_t)(dims[d] >> 16), (uint8_t)(dims[d] >> 8),
+                            (uint8_t)dims[d]};
     bytes_add(b, big, 4);
   }
   bytes_add(b, elements, size);
@@ -55,12 +57,15 @@ static inline void bytes_gzip(bytes *b, const void *data, size_t size) {
 }
 
 /* Adds a member to a zip file on disk, which is created when `append` is 0. level 0: stored. */
-static inline void zip_add(const char *path, int append, const char *member, const void *data, size_t size, int level, int zip64) {
+static inline void zip_add(const char *path, int append, const char *member, const void *data, size_t size, int level,
+                           int zip64) {
   zipFile zip = zipOpen64(path, append ? APPEND_STATUS_ADDINZIP : APPEND_STATUS_CREATE);
   cr_assert_not_null(zip);
   zip_fileinfo info;
   memset(&info, 0, sizeof info);
-  cr_assert_eq(zipOpenNewFileInZip64(zip, member, &info, NULL, 0, NULL, 0, NULL, level == 0 ? 0 : Z_DEFLATED, level, zip64), ZIP_OK);
+  cr_assert_eq(
+      zipOpenNewFileInZip64(zip, member, &info, NULL, 0, NULL, 0, NULL, level == 0 ? 0 : Z_DEFLATED, level, zip64),
+      ZIP_OK);
   cr_assert_eq(zipWriteInFileInZip(zip, data, (unsigned)size), ZIP_OK);
   cr_assert_eq(zipCloseFileInZip(zip), ZIP_OK);
   cr_assert_eq(zipClose(zip, NULL), ZIP_OK);

@@ -69,8 +69,8 @@ Test(dataset, normalisation_is_as_written) {
 }
 
 Test(dataset, what_does_not_belong_together) {
-  const char *first = images("a", 2, 0), *other_shape = scratch_file(&dir, "shape"), *other_type = scratch_file(&dir, "type"),
-             *number = scratch_file(&dir, "number");
+  const char *first = images("a", 2, 0), *other_shape = scratch_file(&dir, "shape"),
+             *other_type = scratch_file(&dir, "type"), *number = scratch_file(&dir, "number");
   const uint32_t dims[] = {2, 3};
   const uint8_t zeros[64] = {0};
   qe_dataset_t *d;
@@ -83,9 +83,11 @@ Test(dataset, what_does_not_belong_together) {
   scratch_write(number, b.data, b.size);
   cr_assert_eq(qe_dataset_open(2, (const char *[]){first, other_shape}, NULL, &d), QE_ERROR_SHAPE);
   cr_assert_null(d);
-  cr_assert(strstr(qe_last_error(), first) != NULL && strstr(qe_last_error(), other_shape) != NULL, "%s", qe_last_error());
+  cr_assert(strstr(qe_last_error(), first) != NULL && strstr(qe_last_error(), other_shape) != NULL, "%s",
+            qe_last_error());
   cr_assert_eq(qe_dataset_open(2, (const char *[]){first, other_type}, NULL, &d), QE_ERROR_DTYPE);
-  cr_assert(strstr(qe_last_error(), "uint8") != NULL && strstr(qe_last_error(), "float32") != NULL, "%s", qe_last_error());
+  cr_assert(strstr(qe_last_error(), "uint8") != NULL && strstr(qe_last_error(), "float32") != NULL, "%s",
+            qe_last_error());
   cr_assert_eq(qe_dataset_open(1, &number, NULL, &d), QE_ERROR_SHAPE);
   const qe_dataset_options_t normalize = {.struct_size = sizeof normalize, .normalize = 1, .mean = 0, .std = 1};
   const qe_dataset_options_t no_std = {.struct_size = sizeof no_std, .normalize = 1, .mean = 0, .std = 0};
@@ -103,8 +105,9 @@ Test(dataset, members_of_archives) {
   zip_add(path, 1, "y.npy", b.data, b.size, 9, 0);
   qe_dataset_t *d;
   qe_tensor_t *t;
-  cr_assert_eq(qe_dataset_open(2, (const char *[]){scratch_file(&dir, "t.npz:y"), scratch_file(&dir, "t.npz:x")}, NULL, &d), QE_OK, "%s",
-               qe_last_error());
+  cr_assert_eq(
+      qe_dataset_open(2, (const char *[]){scratch_file(&dir, "t.npz:y"), scratch_file(&dir, "t.npz:x")}, NULL, &d),
+      QE_OK, "%s", qe_last_error());
   cr_assert_eq(qe_dataset_batch(d, 0, 3, &t), QE_OK);
   cr_assert_arr_eq(qe_tensor_data(t), "cab", 3);
   cr_assert_eq(qe_tensor_rank(t), 1u);
@@ -113,31 +116,39 @@ Test(dataset, members_of_archives) {
 }
 
 Test(dataset, fit) {
-  static const struct { uint32_t have_rank; int64_t have[4]; uint32_t want_rank; int64_t want[4]; uint32_t ways; int64_t fitted[4]; } cases[] = {
-    {2, {28, 28}, 3, {1, 28, 28}, 1, {1, 28, 28}},
-    {2, {28, 28}, 3, {-1, 28, 28}, 1, {1, 28, 28}},
-    {2, {28, 28}, 3, {1, -1, -1}, 1, {1, 28, 28}},
-    {2, {28, 28}, 3, {28, 28, 1}, 1, {28, 28, 1}},
-    {3, {1, 28, 28}, 2, {28, 28}, 1, {28, 28}},
-    {3, {28, 28, 1}, 3, {1, 28, 28}, 1, {1, 28, 28}},
-    {0, {0}, 1, {1}, 1, {1}},
-    {1, {1}, 0, {0}, 1, {0}},
-    {0, {0}, 0, {0}, 1, {0}},
-    {2, {28, 28}, 2, {-1, -1}, 1, {28, 28}},
-    {3, {1, 5, 1}, 3, {-1, -1, -1}, 1, {1, 5, 1}},
-    {2, {28, 28}, 3, {-1, -1, -1}, 2, {0}},
-    {2, {28, 28}, 1, {784}, 0, {0}},
-    {1, {784}, 3, {1, 28, 28}, 0, {0}},
-    {2, {28, 28}, 3, {3, 28, 28}, 0, {0}},
-    {2, {28, 27}, 2, {27, 28}, 0, {0}},
-    {1, {0}, 2, {1, 0}, 1, {1, 0}},
+  static const struct {
+    uint32_t have_rank;
+    int64_t have[4];
+    uint32_t want_rank;
+    int64_t want[4];
+    uint32_t ways;
+    int64_t fitted[4];
+  } cases[] = {
+      {2, {28, 28},    3, {1, 28, 28},  1, {1, 28, 28}},
+      {2, {28, 28},    3, {-1, 28, 28}, 1, {1, 28, 28}},
+      {2, {28, 28},    3, {1, -1, -1},  1, {1, 28, 28}},
+      {2, {28, 28},    3, {28, 28, 1},  1, {28, 28, 1}},
+      {3, {1, 28, 28}, 2, {28, 28},     1, {28, 28}   },
+      {3, {28, 28, 1}, 3, {1, 28, 28},  1, {1, 28, 28}},
+      {0, {0},         1, {1},          1, {1}        },
+      {1, {1},         0, {0},          1, {0}        },
+      {0, {0},         0, {0},          1, {0}        },
+      {2, {28, 28},    2, {-1, -1},     1, {28, 28}   },
+      {3, {1, 5, 1},   3, {-1, -1, -1}, 1, {1, 5, 1}  },
+      {2, {28, 28},    3, {-1, -1, -1}, 2, {0}        },
+      {2, {28, 28},    1, {784},        0, {0}        },
+      {1, {784},       3, {1, 28, 28},  0, {0}        },
+      {2, {28, 28},    3, {3, 28, 28},  0, {0}        },
+      {2, {28, 27},    2, {27, 28},     0, {0}        },
+      {1, {0},         2, {1, 0},       1, {1, 0}     },
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     int64_t fitted[8];
     const uint32_t ways = qe__fit_dims(cases[i].have_rank, cases[i].have, cases[i].want_rank, cases[i].want, fitted);
     cr_assert_eq(ways, cases[i].ways, "case %zu: %u", i, ways);
     if (ways == 1) {
-      for (uint32_t k = 0; k < cases[i].want_rank; k++) cr_assert_eq(fitted[k], cases[i].fitted[k], "case %zu dimension %u", i, k);
+      for (uint32_t k = 0; k < cases[i].want_rank; k++)
+        cr_assert_eq(fitted[k], cases[i].fitted[k], "case %zu dimension %u", i, k);
     }
   }
 }
@@ -148,8 +159,10 @@ Test(dataset, fit_shapes_the_batches) {
   qe_tensor_t *t;
   cr_assert_eq(qe_dataset_open(1, &path, NULL, &d), QE_OK);
   cr_assert_eq(qe_dataset_fit(d, 3, (int64_t[]){1, 2, 3}), QE_ERROR_SHAPE);
-  cr_assert(strstr(qe_last_error(), "[2,2]") != NULL && strstr(qe_last_error(), "[1,2,3]") != NULL, "%s", qe_last_error());
-  cr_assert_eq(qe_dataset_fit(d, 8, (int64_t[]){1, 1, 1, 1, 1, 1, 2, 2}), QE_ERROR_SHAPE, "axis 0 needs a dimension too");
+  cr_assert(strstr(qe_last_error(), "[2,2]") != NULL && strstr(qe_last_error(), "[1,2,3]") != NULL, "%s",
+            qe_last_error());
+  cr_assert_eq(qe_dataset_fit(d, 8, (int64_t[]){1, 1, 1, 1, 1, 1, 2, 2}), QE_ERROR_SHAPE,
+               "axis 0 needs a dimension too");
   cr_assert_eq(qe_dataset_sample_rank(d), 2u);
   cr_assert_eq(qe_dataset_fit(d, 3, (int64_t[]){1, 2, 2}), QE_OK);
   cr_assert_eq(qe_dataset_batch(d, 1, 2, &t), QE_OK);

@@ -21,7 +21,8 @@ Test(idx, every_type_is_big_endian) {
     cr_assert_eq(qe__idx_parse(b.data, b.size, "t", &t), QE_OK, "%s", qe_last_error());
     cr_assert_eq(qe_tensor_dtype(t), types[i].dtype);
     cr_assert_eq(qe_tensor_dims(t)[0], 2);
-    for (size_t k = 0; k < size; k++) cr_assert_eq(((uint8_t *)qe_tensor_data(t))[size + k], elements[2 * size - 1 - k]);
+    for (size_t k = 0; k < size; k++)
+      cr_assert_eq(((uint8_t *)qe_tensor_data(t))[size + k], elements[2 * size - 1 - k]);
     qe_tensor_release(&t);
   }
 }

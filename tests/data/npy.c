@@ -35,16 +35,28 @@ Test(npy, every_version) {
 }
 
 Test(npy, every_type_in_both_byte_orders) {
-  static const struct { const char *code; qe_dtype_t dtype; size_t size; } types[] = {
-    {"f4", QE_FLOAT32, 4}, {"f8", QE_FLOAT64, 8}, {"f2", QE_FLOAT16, 2}, {"i1", QE_INT8, 1},   {"u1", QE_UINT8, 1},  {"i2", QE_INT16, 2},
-    {"u2", QE_UINT16, 2},  {"i4", QE_INT32, 4},   {"u4", QE_UINT32, 4},  {"i8", QE_INT64, 8},  {"u8", QE_UINT64, 8}, {"b1", QE_BOOL, 1},
+  static const struct { const char *code; qe_dtype_t dtype; size_t size;
+  } types[] = {
+      {"f4", QE_FLOAT32, 4},
+      {"f8", QE_FLOAT64, 8},
+      {"f2", QE_FLOAT16, 2},
+      {"i1", QE_INT8,    1},
+      {"u1", QE_UINT8,   1},
+      {"i2", QE_INT16,   2},
+      {"u2", QE_UINT16,  2},
+      {"i4", QE_INT32,   4},
+      {"u4", QE_UINT32,  4},
+      {"i8", QE_INT64,   8},
+      {"u8", QE_UINT64,  8},
+      {"b1", QE_BOOL,    1},
   };
   static const uint8_t pattern[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
   for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
     for (const char *order = "<>|="; *order != 0; order++) {
       char header[100];
       qe_tensor_t *t;
-      snprintf(header, sizeof header, "{'descr': '%c%s', 'fortran_order': False, 'shape': (2,), }\n", *order, types[i].code);
+      snprintf(header, sizeof header, "{'descr': '%c%s', 'fortran_order': False, 'shape': (2,), }\n", *order,
+               types[i].code);
       bytes_npy(&b, 1, header, pattern, 2 * types[i].size);
       cr_assert_eq(parse(&t), QE_OK, "%s: %s", header, qe_last_error());
       cr_assert_eq(qe_tensor_dtype(t), types[i].dtype);
@@ -75,8 +87,10 @@ Test(npy, fortran_order) {
 
 Test(npy, headers_that_numpy_would_read) {
   static const char *const headers[] = {
-    "{'shape': (), 'fortran_order': False, 'descr': '<f4'}", "{\"descr\":\"<f4\",\"fortran_order\":True,\"shape\":(1L,)}",
-    "  { 'descr' : '<f4' , 'shape' : ( 1 , 1 , ) , 'fortran_order' : False , }  \n", "{'descr':'f4','fortran_order':False,'shape':(1,)}",
+      "{'shape': (), 'fortran_order': False, 'descr': '<f4'}",
+      "{\"descr\":\"<f4\",\"fortran_order\":True,\"shape\":(1L,)}",
+      "  { 'descr' : '<f4' , 'shape' : ( 1 , 1 , ) , 'fortran_order' : False , }  \n",
+      "{'descr':'f4','fortran_order':False,'shape':(1,)}",
   };
   const float x = 3;
   for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++) {
@@ -157,7 +171,8 @@ Test(npy, save_and_load) {
     for (uint32_t rank = 0; rank <= 8; rank++) {
       qe_tensor_t *t, *back;
       cr_assert_eq(qe_tensor_create(types[i], rank, dims, &t), QE_OK);
-      for (size_t k = 0; k < qe_tensor_bytes(t); k++) ((uint8_t *)qe_tensor_data(t))[k] = types[i] == QE_BOOL ? k % 2 : (uint8_t)(k * 7 + 1);
+      for (size_t k = 0; k < qe_tensor_bytes(t); k++)
+        ((uint8_t *)qe_tensor_data(t))[k] = types[i] == QE_BOOL ? k % 2 : (uint8_t)(k * 7 + 1);
       const char *path = scratch_file(&dir, "t.npy");
       cr_assert_eq(qe_tensor_save_npy(t, path, 1), QE_OK, "%s", qe_last_error());
       cr_assert_eq(qe_tensor_load(path, NULL, &back), QE_OK, "%s", qe_last_error());

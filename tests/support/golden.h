@@ -82,7 +82,8 @@ static inline qe_tensor_t *golden_tensor(const golden *g, const json_t *c, const
   if (!golden_has(c, section, name)) return NULL;
   char path[1200];
   qe_tensor_t *tensor;
-  snprintf(path, sizeof path, "%s/%s", g->directory, golden_text(json_object_get(json_object_get(c, section), name), "file"));
+  snprintf(path, sizeof path, "%s/%s", g->directory,
+           golden_text(json_object_get(json_object_get(c, section), name), "file"));
   const qe_status_t status = qe_tensor_load(path, NULL, &tensor);
   cr_assert_eq(status, QE_OK, "%s", qe_last_error());
   return tensor;

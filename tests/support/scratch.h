@@ -34,7 +34,8 @@ static inline int scratch_entries(const scratch *s) {
   int n = 0;
   DIR *d = opendir(s->path);
   cr_assert_not_null(d);
-  for (const struct dirent *e; (e = readdir(d)) != NULL;) n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+  for (const struct dirent *e; (e = readdir(d)) != NULL;)
+    n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
   closedir(d);
   return n;
 }

@@ -23,7 +23,8 @@ typedef struct parameters {
 static void read_parameters(const golden *g, const json_t *c, parameters *p) {
   const json_t *params = json_object_get(c, "params"), *expected = json_object_get(c, "expected");
   p->view = (qe_qparams_t){1, -1, p->scales, p->zero_points};
-  qe_tensor_t *scales = golden_tensor(g, c, "inputs", "scales"), *zero_points = golden_tensor(g, c, "inputs", "zero_points");
+  qe_tensor_t *scales = golden_tensor(g, c, "inputs", "scales"),
+              *zero_points = golden_tensor(g, c, "inputs", "zero_points");
   if (scales != NULL) {
     cr_assert_leq(scales->count, 64);
     p->view.count = (uint32_t)scales->count;
@@ -49,29 +50,35 @@ static int64_t channel_of(const qe_tensor_t *x, const parameters *p, int64_t ind
 }
 
 /* Why torch's code `theirs` differs from `ours` for x. */
-static void explain(const char *name, float x, float s, int32_t z, int32_t lo, int32_t hi, int64_t theirs, int64_t ours, tally *t) {
+static void explain(const char *name, float x, float s, int32_t z, int32_t lo, int32_t hi, int64_t theirs, int64_t ours,
+                    tally *t) {
   const float inv = 1.0f / s;
   const float by_inv = rintf(x * inv), by_division = rintf(x / s), sum = (float)z + by_inv;
   if (!(fabsf(sum) < 0x1p63f)) {
-    cr_assert_eq(theirs, lo, "%s: %a: torch's undefined conversion ends at the lowest code, found %lld", name, (double)x, (long long)theirs);
+    cr_assert_eq(theirs, lo, "%s: %a: torch's undefined conversion ends at the lowest code, found %lld", name,
+                 (double)x, (long long)theirs);
     cr_assert_eq(ours, isnan(x) ? z : x > 0 ? hi : lo, "%s: %a -> %lld", name, (double)x, (long long)ours);
     t->undefined_conversion++;
     return;
   }
   const int64_t rounded = (int64_t)sum, clamped = rounded < lo ? lo : rounded > hi ? hi : rounded;
-  cr_assert_eq(theirs, clamped, "%s: %a: torch's formula gives %lld, the file says %lld", name, (double)x, (long long)clamped, (long long)theirs);
+  cr_assert_eq(theirs, clamped, "%s: %a: torch's formula gives %lld, the file says %lld", name, (double)x,
+               (long long)clamped, (long long)theirs);
   if (by_inv != by_division) {
     /* One quantum; above 2^24, where floats are further apart than 1, one float. */
     const float step = fmaxf(1.0f, fabsf(nextafterf(by_division, by_inv) - by_division));
-    cr_assert_leq(fabsf(by_inv - by_division), step, "%s: %a / %a: %a and %a", name, (double)x, (double)s, (double)by_inv, (double)by_division);
+    cr_assert_leq(fabsf(by_inv - by_division), step, "%s: %a / %a: %a and %a", name, (double)x, (double)s,
+                  (double)by_inv, (double)by_division);
     if (fabsf(by_division) < 0x1p24f && abs(z) < 1 << 23) {
-      cr_assert_eq(llabs(ours - theirs), 1, "%s: %a: %lld and %lld", name, (double)x, (long long)ours, (long long)theirs);
+      cr_assert_eq(llabs(ours - theirs), 1, "%s: %a: %lld and %lld", name, (double)x, (long long)ours,
+                   (long long)theirs);
     }
     t->reciprocal++;
     return;
   }
-  cr_assert_neq((double)sum, (double)z + (double)by_inv, "%s: %a / %a + %d: torch %lld, here %lld, and nothing explains it", name, (double)x,
-                (double)s, z, (long long)theirs, (long long)ours);
+  cr_assert_neq((double)sum, (double)z + (double)by_inv,
+                "%s: %a / %a + %d: torch %lld, here %lld, and nothing explains it", name, (double)x, (double)s, z,
+                (long long)theirs, (long long)ours);
   t->zero_point_addition++;
 }
 
@@ -137,10 +144,11 @@ Test(golden, quantize) {
     }
   }
   fprintf(stderr,
-          "golden quantize: %u cases, %lld elements; %lld differ by the reciprocal, %lld by torch's float zero point addition, "
+          "golden quantize: %u cases, %lld elements; %lld differ by the reciprocal, %lld by torch's float zero point "
+          "addition, "
           "%lld by torch's undefined conversion of huge values; not applicable: %u cases\n",
-          t.cases, (long long)t.elements, (long long)t.reciprocal, (long long)t.zero_point_addition, (long long)t.undefined_conversion,
-          t.not_applicable);
+          t.cases, (long long)t.elements, (long long)t.reciprocal, (long long)t.zero_point_addition,
+          (long long)t.undefined_conversion, t.not_applicable);
   cr_assert_gt(t.cases, 100u);
   golden_close(&g);
 }

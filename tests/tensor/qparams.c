@@ -39,8 +39,8 @@ Test(choose_qparams, values) {
     const choice *c = &cases[i];
     float s;
     int32_t z;
-    cr_assert_eq(qe_choose_qparams(c->min, c->max, c->dtype, c->lo, c->hi, c->symmetric, c->eps, &s, &z), QE_OK, "case %zu: %s", i,
-                 qe_last_error());
+    cr_assert_eq(qe_choose_qparams(c->min, c->max, c->dtype, c->lo, c->hi, c->symmetric, c->eps, &s, &z), QE_OK,
+                 "case %zu: %s", i, qe_last_error());
     cr_assert_eq(s, c->scale, "case %zu: scale %a, expected %a", i, (double)s, (double)c->scale);
     cr_assert_eq(z, c->zero_point, "case %zu: zero point %d, expected %d", i, z, c->zero_point);
   }
@@ -59,7 +59,8 @@ Test(choose_qparams, the_widest_range_has_a_finite_scale) {
 Test(choose_qparams, properties) {
   srand(20240);
   for (int i = 0; i < 20000; i++) {
-    float a = ldexpf((float)rand() / (float)RAND_MAX - 0.5f, rand() % 80 - 40), b = ldexpf((float)rand() / (float)RAND_MAX - 0.5f, rand() % 80 - 40);
+    float a = ldexpf((float)rand() / (float)RAND_MAX - 0.5f, rand() % 80 - 40),
+          b = ldexpf((float)rand() / (float)RAND_MAX - 0.5f, rand() % 80 - 40);
     if (a > b) {
       const float t = a;
       a = b;
@@ -73,7 +74,8 @@ Test(choose_qparams, properties) {
     cr_assert_eq(qe__quantize_value(0, s, z, 0, 255), z, "zero is exact");
     /* Both ends are representable within one step (half a step plus the rounding of the zero point). */
     const float lo = (float)(0 - z) * s, hi = (float)(255 - z) * s;
-    cr_assert(lo <= fminf(a, 0) + s && hi >= fmaxf(b, 0) - s, "[%a, %a] -> [%a, %a]", (double)a, (double)b, (double)lo, (double)hi);
+    cr_assert(lo <= fminf(a, 0) + s && hi >= fmaxf(b, 0) - s, "[%a, %a] -> [%a, %a]", (double)a, (double)b, (double)lo,
+              (double)hi);
   }
 }
 

@@ -13,20 +13,34 @@ static const qe_dtype_t kinds[] = {QE_INT8, QE_UINT8, QE_INT16, QE_UINT16, QE_IN
 enum { N_KINDS = sizeof kinds / sizeof kinds[0] };
 
 Test(quantize, values) {
-  static const struct { float x, s; int32_t z, lo, hi, q; } cases[] = {
-    {0.5f, 1, 0, -128, 127, 0}, {1.5f, 1, 0, -128, 127, 2}, {2.5f, 1, 0, -128, 127, 2}, {-0.5f, 1, 0, -128, 127, 0},
-    {-1.5f, 1, 0, -128, 127, -2}, {0.5f, 1, 3, 0, 255, 3}, {1e30f, 1, 3, 0, 255, 255}, {-1e30f, 1e-30f, 3, 0, 255, 0},
-    {FLT_MAX, FLT_MIN, 0, INT32_MIN, INT32_MAX, INT32_MAX}, {-FLT_MAX, FLT_TRUE_MIN, 0, INT32_MIN, INT32_MAX, INT32_MIN},
-    {FLT_TRUE_MIN, FLT_MAX, 7, -128, 127, 7}, {4294967296.0f, 1, INT32_MIN, INT32_MIN, INT32_MAX, INT32_MAX},
-    {2147483648.0f, 1, INT32_MIN, INT32_MIN, INT32_MAX, 0}, {-2147483648.0f, 1, INT32_MAX, INT32_MIN, INT32_MAX, -1},
-    {-127.6f, 1, 0, -127, 127, -127}, {INFINITY, 1, 0, -128, 127, 127}, {-INFINITY, 1, 0, -128, 127, -128},
-    {INFINITY, 1, INT32_MIN, INT32_MIN, INT32_MAX, INT32_MAX}, {NAN, 1, 5, -128, 127, 5}, {-NAN, 0.1f, -128, -128, 127, -128},
-    {-0.0f, 0.1f, 9, 0, 255, 9},
+  static const struct { float x, s; int32_t z, lo, hi, q;
+  } cases[] = {
+      {0.5f,           1,            0,         -128,      127,       0        },
+      {1.5f,           1,            0,         -128,      127,       2        },
+      {2.5f,           1,            0,         -128,      127,       2        },
+      {-0.5f,          1,            0,         -128,      127,       0        },
+      {-1.5f,          1,            0,         -128,      127,       -2       },
+      {0.5f,           1,            3,         0,         255,       3        },
+      {1e30f,          1,            3,         0,         255,       255      },
+      {-1e30f,         1e-30f,       3,         0,         255,       0        },
+      {FLT_MAX,        FLT_MIN,      0,         INT32_MIN, INT32_MAX, INT32_MAX},
+      {-FLT_MAX,       FLT_TRUE_MIN, 0,         INT32_MIN, INT32_MAX, INT32_MIN},
+      {FLT_TRUE_MIN,   FLT_MAX,      7,         -128,      127,       7        },
+      {4294967296.0f,  1,            INT32_MIN, INT32_MIN, INT32_MAX, INT32_MAX},
+      {2147483648.0f,  1,            INT32_MIN, INT32_MIN, INT32_MAX, 0        },
+      {-2147483648.0f, 1,            INT32_MAX, INT32_MIN, INT32_MAX, -1       },
+      {-127.6f,        1,            0,         -127,      127,       -127     },
+      {INFINITY,       1,            0,         -128,      127,       127      },
+      {-INFINITY,      1,            0,         -128,      127,       -128     },
+      {INFINITY,       1,            INT32_MIN, INT32_MIN, INT32_MAX, INT32_MAX},
+      {NAN,            1,            5,         -128,      127,       5        },
+      {-NAN,           0.1f,         -128,      -128,      127,       -128     },
+      {-0.0f,          0.1f,         9,         0,         255,       9        },
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     const int32_t q = qe__quantize_value(cases[i].x, cases[i].s, cases[i].z, cases[i].lo, cases[i].hi);
-    cr_assert_eq(q, cases[i].q, "case %zu: %g / %g + %d -> %d, expected %d", i, (double)cases[i].x, (double)cases[i].s, cases[i].z, q,
-                 cases[i].q);
+    cr_assert_eq(q, cases[i].q, "case %zu: %g / %g + %d -> %d, expected %d", i, (double)cases[i].x, (double)cases[i].s,
+                 cases[i].z, q, cases[i].q);
   }
 }
 
@@ -52,7 +66,8 @@ Test(quantize, every_code_survives_dequantize_and_quantize) {
         for (int64_t q = from; q <= to; q += step) {
           const float x = (float)(q - zs[j]) * s;
           const int32_t back = qe__quantize_value(x, s, zs[j], lo, hi);
-          cr_assert_eq(back, q, "scale #%u = %a, zero point %d, code %lld -> %d", i, (double)s, zs[j], (long long)q, back);
+          cr_assert_eq(back, q, "scale #%u = %a, zero point %d, code %lld -> %d", i, (double)s, zs[j], (long long)q,
+                       back);
         }
       }
     }
@@ -78,8 +93,8 @@ Test(quantize, tensors_of_every_type_round_trip) {
       for (int64_t i = 0; i < 30; i++) {
         const int64_t c = axis < 0 ? 0 : axis == 0 ? i / 15 : axis == 1 ? i / 5 % 3 : i % 5;
         const int32_t expected = qe__quantize_value(x[i], s[c], z[c], lo, hi);
-        cr_assert_eq(qe__tensor_int_at(q, i), expected, "%s axis %d element %lld: %lld, expected %d", qe_dtype_name(kinds[k]), axis,
-                     (long long)i, (long long)qe__tensor_int_at(q, i), expected);
+        cr_assert_eq(qe__tensor_int_at(q, i), expected, "%s axis %d element %lld: %lld, expected %d",
+                     qe_dtype_name(kinds[k]), axis, (long long)i, (long long)qe__tensor_int_at(q, i), expected);
       }
       cr_assert_eq(qe_dequantize(q, &d), QE_OK);
       cr_assert_eq(qe_quantize(d, kinds[k], &qp, &q2), QE_OK);

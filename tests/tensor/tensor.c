@@ -32,7 +32,8 @@ Test(tensor, new_tensors_are_zero) {
 
 Test(tensor, shapes) {
   qe_tensor_t *t;
-  const int64_t negative[] = {2, -1}, huge[] = {1ll << 40, 1ll << 40}, empty[] = {1ll << 62, 0, 1ll << 62}, many[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
+  const int64_t negative[] = {2, -1}, huge[] = {1ll << 40, 1ll << 40}, empty[] = {1ll << 62, 0, 1ll << 62},
+                many[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
   const int64_t bytes_overflow[] = {INT64_MAX / 4};
   cr_assert_eq(qe_tensor_create(QE_INT8, 2, negative, &t), QE_ERROR_SHAPE);
   cr_assert_null(t);
