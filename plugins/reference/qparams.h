@@ -9,6 +9,7 @@ typedef struct ref_qparams {
   int64_t count;
   int32_t axis; /* of the coded tensor; used when count > 1 */
   const float *scales;
+  int64_t scale_step, zero_step; /* elements from one channel's to the next one's */
   const int32_t *wide;  /* zero points of constant parameters */
   const void *codes;    /* zero points as an input; NULL with wide NULL: 0 */
   uint8_t codes_dtype;
@@ -17,17 +18,26 @@ typedef struct ref_qparams {
 /* `coded` is the operand whose codes the parameters belong to; in: the call's inputs, NULL while planning. */
 static inline ref_qparams ref_qparams_of(const qe_problem *p, const qe_operand *coded, const void *const *in) {
   if (!ref_has_in(p, 1))
-    return (ref_qparams){.count = coded->q_count, .axis = coded->q_axis, .scales = coded->scales, .wide = coded->zero_points};
+    return (ref_qparams){.count = coded->q_count,
+                         .axis = coded->q_axis,
+                         .scales = coded->scales,
+                         .wide = coded->zero_points,
+                         .scale_step = 1,
+                         .zero_step = 1};
   ref_qparams q = {.count = p->in[1]->count, .axis = (int32_t)p->params->axis, .scales = in ? in[1] : NULL};
+  q.scale_step = p->in[1]->rank ? p->in[1]->strides[0] : 0;
   if (ref_has_in(p, 2)) {
     q.codes = in ? in[2] : NULL;
     q.codes_dtype = p->in[2]->dtype;
+    q.zero_step = p->in[2]->rank ? p->in[2]->strides[0] : 0;
   }
   return q;
 }
 
+static inline float ref_qparams_scale(const ref_qparams *q, int64_t channel) { return q->scales[channel * q->scale_step]; }
 static inline int32_t ref_qparams_zero(const ref_qparams *q, int64_t channel) {
-  return q->wide ? q->wide[channel] : q->codes ? ref_load_code(q->codes, q->codes_dtype, channel) : 0;
+  const int64_t at = channel * q->zero_step;
+  return q->wide ? q->wide[at] : q->codes ? ref_load_code(q->codes, q->codes_dtype, at) : 0;
 }
 
 /* 1, or 0 with the reason: the parameters fit the coded operand. */

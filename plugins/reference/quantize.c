@@ -20,7 +20,7 @@ int ref_quantize_supports(void *self, const qe_problem *p, char *reason, size_t 
 #define STORE(type)                                                                                                     \
   for (int64_t i = 0; i < n; ++i) {                                                                                     \
     const int64_t c = channel + i * channel_step;                                                                       \
-    ((type *)y)[at + i * step] = (type)ref_rne_sat(x[i] / q->scales[c], ref_qparams_zero(q, c), lo, hi);                \
+    ((type *)y)[at + i * step] = (type)ref_rne_sat(x[i] / ref_qparams_scale(q, c), ref_qparams_zero(q, c), lo, hi);                \
   }                                                                                                                     \
   break
 
