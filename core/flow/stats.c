@@ -57,8 +57,10 @@ static qe_status_t put_block(sink *s, const void *data, size_t size) {
 
 /* ---- an observer's arguments ---- */
 
-/* name, as an integer or as the bits of a float */
-#define CONFIG_INTS(X) X(dtype) X(qscheme) X(reduce_range) X(has_range) X(quant_min) X(quant_max) X(ch_axis) X(bins) X(upsample_rate) X(method) X(zero_point)
+/* field and type of what is kept as an integer; fields kept as the bits of a float */
+#define CONFIG_INTS(X)                                                                                                       \
+  X(dtype, qe_dtype_t) X(qscheme, qe_qscheme_t) X(reduce_range, int) X(has_range, int) X(quant_min, int32_t) X(quant_max, int32_t) \
+  X(ch_axis, int32_t) X(bins, int32_t) X(upsample_rate, int32_t) X(method, qe_histogram_method_t) X(zero_point, int32_t)
 #define CONFIG_FLOATS(X) X(eps) X(averaging_constant) X(percentile) X(scale)
 
 static uint32_t float_bits(float v) {
@@ -76,7 +78,7 @@ static float bits_float(uint32_t u) {
 static qe_status_t put_config(sink *s, const qe_observer_config_t *c) {
   sink b = {0};
   qe_status_t status = put_block(&b, c->observer, strlen(c->observer));
-#define X(field) if (status == QE_OK) status = put_uint(&b, (uint32_t)c->field, 4);
+#define X(field, type) if (status == QE_OK) status = put_uint(&b, (uint32_t)c->field, 4);
   CONFIG_INTS(X)
 #undef X
 #define X(field) if (status == QE_OK) status = put_uint(&b, float_bits(c->field), 4);
@@ -144,9 +146,9 @@ static bool take_config(block from, qe_observer_config_t *c) {
   if (!take_block(&in, &name) || name.size >= sizeof c->observer) return false;
   memset(c->observer, 0, sizeof c->observer);
   if (name.size) memcpy(c->observer, name.data, name.size);
-#define X(field) \
+#define X(field, type) \
   if (!take_uint(&in, 4, &v)) return false; \
-  c->field = (int32_t)(uint32_t)v;
+  c->field = (type)(int32_t)(uint32_t)v;
   CONFIG_INTS(X)
 #undef X
 #define X(field) \

@@ -19,7 +19,10 @@ static qe_status_t set_window(qe__node *n, uint32_t spatial, const int64_t *kern
   QE_TRY(qe__node_set_ints(n, "kernel_shape", kernel, spatial));
   QE_TRY(qe__node_set_ints(n, "strides", w->stride, spatial));
   QE_TRY(qe__node_set_ints(n, "pads", w->pads, 2 * (size_t)spatial));
-  return qe__node_set_ints(n, "dilations", w->dilation, spatial);
+  for (uint32_t i = 0; i < spatial; i++) { /* left out when 1: AveragePool has it only from opset 19 on */
+    if (w->dilation[i] != 1) return qe__node_set_ints(n, "dilations", w->dilation, spatial);
+  }
+  return QE_OK;
 }
 
 /* rank 0: that of the weight. */

@@ -1,0 +1,28 @@
+#!/bin/sh
+# run.sh QENGINE MODEL_MAKER SOURCE_DIR WORK_DIR PROJECT_DIR: installs onnxruntime-node once, then compares. 77: not possible here.
+set -eu
+qengine=$1 maker=$2 source=$3 work=$4 project=$5
+if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+  echo "skipped: node and npm are not installed"
+  exit 77
+fi
+cp "$source/package.json" "$source/interop.js" "$work/"
+if [ ! -d "$work/node_modules/onnxruntime-node" ]; then
+  # its install script only fetches GPU libraries; the CPU runtime is in the package
+  if ! (cd "$work" && npm install --ignore-scripts --no-audit --no-fund >npm.log 2>&1); then
+    echo "skipped: npm could not install onnxruntime-node (see $work/npm.log)"
+    exit 77
+  fi
+fi
+cd "$work"
+"$maker" made.onnx made.npy
+node interop.js "$qengine" made.onnx made.npy made.npy "$work/made"
+node interop.js "$qengine" "$project/examples/demo/shapes.onnx" shapes.npy shapes.npy "$work/shapes"
+models=$project/../shared/models
+if [ -d "$models" ]; then
+  for m in digits_resnet digits_mobilenet; do
+    node interop.js "$qengine" "$models/$m.onnx" "$models/${m}_input.npy" "$models/${m}_input.npy" "$work/$m"
+  done
+else
+  echo "skipped: no models at $models; the made ones were compared"
+fi
