@@ -21,6 +21,17 @@ static bool weight8(const qe__graph *g, qe__value_id v, int32_t axis) {
   return q->count > 0 && (q->axis < 0 || q->axis == axis);
 }
 
+/* ONNX Runtime has these operators for one type of activations, and no int8 activations with uint8 weights. */
+static bool types_fit(const qe__graph *g, const qe__node *n) {
+  const qe_dtype_t t = g->values[n->out[0]].dtype;
+  if (qe__op_is_weighted(n->op->id)) return g->values[n->in[0]].dtype == t && (t == QE_UINT8 || g->values[n->in[1]].dtype == QE_INT8);
+  const uint32_t first = qe__fuse_first_data_input(n), count = qe__fuse_data_inputs(n);
+  for (uint32_t i = first; i < n->n_in && i < first + count; i++) {
+    if (n->in[i] == QE__NO_VALUE || g->values[n->in[i]].dtype != t) return false;
+  }
+  return true;
+}
+
 /* Codes, scale and zero point of a value: three inputs. */
 static qe_status_t triple(qe__export *ex, qe__value_id v, char **in) {
   QE_TRY(qe__export_value(ex, v, &in[0]));
@@ -193,6 +204,7 @@ qe_status_t qe__export_qoperator(qe__export *ex, const qe__node *n, bool *done) 
   *done = false;
   if (n->n_in == 0 || n->out[0] == QE__NO_VALUE || !per_tensor8(ex->g, n->out[0])) return QE_OK;
   if (n->op->id != QE__OP_Where && !per_tensor8(ex->g, n->in[0])) return QE_OK;
+  if (!types_fit(ex->g, n)) return QE_OK;
   switch (n->op->id) {
     case QE__OP_Conv: return write_conv(ex, n, done);
     case QE__OP_MatMul: return write_matmul(ex, n, done);

@@ -9,10 +9,12 @@ qe_status_t qe__import_q_read(qe__import *im, qe__value_id v, size_t scale_input
   out->dtype = out->zero_point != QE__NO_VALUE ? im->g->values[out->zero_point].dtype : v != QE__NO_VALUE ? im->g->values[v].dtype : QE_DTYPE_NONE;
   const qe_tensor_t *s = qe__import_data(im, out->scale), *z = qe__import_data(im, out->zero_point);
   out->constant = s != NULL && (out->zero_point == QE__NO_VALUE || z != NULL);
-  if (!out->constant) return QE_OK;
-  if (s->dtype != QE_FLOAT32) {
-    return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "scale '%s' is %s; only float32 scales are supported", im->g->values[out->scale].name, qe_dtype_name(s->dtype));
+  const qe_dtype_t scale_dtype = im->g->values[out->scale].dtype;
+  if (scale_dtype != QE_FLOAT32 && scale_dtype != QE_DTYPE_NONE) {
+    return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "scale '%s' is %s; only float32 scales are supported", im->g->values[out->scale].name,
+                           qe_dtype_name(scale_dtype));
   }
+  if (!out->constant) return QE_OK;
   if (s->rank > 1) {
     return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "scale '%s' has rank %u: blocked quantization is not supported; quantize per tensor or per channel",
                            im->g->values[out->scale].name, (unsigned)s->rank);
