@@ -6,7 +6,8 @@
  * the old counts are spread over the new bins. So the bins of an old batch blur a little each time the range grows;
  * batch order matters to that extent, batch size does not otherwise. torch counts between the limits truncated to
  * integers and drops what falls outside; here the limits are the true ones and every value is counted. torch forgets
- * batches of one constant value; here they are kept.
+ * batches of one constant value; here they are kept. A batch inside the range leaves it as it is; torch may widen it by
+ * rounding when the number of cells is not a power of two.
  */
 #include "observe/histogram.h"
 
@@ -31,38 +32,48 @@ static void fini(void *self, void *state) {
   qe__free(((qe__histogram *)state)->counts);
 }
 
+/* histc's position, multiply, then divide; in double where float32 would overflow. */
+static void positions(int32_t *to, int32_t bins, float min, float max, const float *x, int64_t n) {
+  const float width = max - min, scale = (float)bins;
+  if (isfinite(width * scale)) {
+    for (int64_t i = 0; i < n; i++) to[i] = (int32_t)((x[i] - min) * scale / width);
+  } else {
+    const double wide = (double)max - (double)min;
+    for (int64_t i = 0; i < n; i++) to[i] = (int32_t)(((double)x[i] - (double)min) * (double)bins / wide);
+  }
+}
+
 static void count_values(double *counts, int32_t bins, float min, float max, const float *x, int64_t n) {
+  enum { BLOCK = 512 };
+  int32_t position[BLOCK];
   if (!(max > min)) {
     counts[0] += (double)n;
     return;
   }
-  const float width = max - min, scale = (float)bins;
-  for (int64_t i = 0; i < n; i++) {
-    int32_t pos = (int32_t)((x[i] - min) * scale / width); /* histc: multiply, then divide */
-    if (!isfinite(width)) pos = (int32_t)(((double)x[i] - (double)min) * (double)scale / ((double)max - (double)min));
-    counts[pos >= bins ? bins - 1 : pos < 0 ? 0 : pos] += 1.0;
+  for (int64_t start = 0; start < n; start += BLOCK) {
+    const int64_t count = n - start < BLOCK ? n - start : BLOCK;
+    positions(position, bins, min, max, x + start, count);
+    for (int64_t i = 0; i < count; i++) {
+      counts[position[i] >= bins ? bins - 1 : position[i] < 0 ? 0 : position[i]] += 1.0;
+    }
   }
 }
 
 /* How torch widens a range: cells of the old bins / upsample; the new bin is a whole number of cells. */
 typedef struct widening {
   float min, max;
-  double down;  /* cells per new bin */
+  double down;  /* cells per new bin; 0: no such number (a point, or too wide), the counts are rebinned instead */
   double start; /* cells between the new and the old minimum */
 } widening;
 
 static widening widen(const qe__histogram *h, float min, float max) {
   const float bins = (float)h->args.bins, up = (float)h->args.upsample_rate;
-  widening w = {min, max, 0.0, 0.0};
   const float cell = (h->max - h->min) / (bins * up);
   const float range = max - min, covered = bins * cell;
   const float down = ceilf(range / covered);
-  if (!(cell > 0.0f) || !(down < 1e15f)) return w;
-  const float excess = down * covered - range;
-  w.max = max + excess;
-  w.down = (double)down;
-  w.start = (double)rintf((h->min - min) / cell);
-  return w;
+  const float wider = max + (down * covered - range);
+  if (!(cell > 0.0f) || !(down < 1e15f) || !(wider >= max) || !isfinite(wider)) return (widening){min, max, 0.0, 0.0};
+  return (widening){min, wider, (double)down, (double)rintf((h->min - min) / cell)};
 }
 
 /* Counts below cell t of the refined old histogram, times the refinement. */
@@ -74,65 +85,22 @@ static double below(const qe__histogram *h, const double *prefix, double t) {
   return prefix[(size_t)full] * up + (t - full * up) * h->counts[(size_t)full];
 }
 
-/* Adds the old counts to `to`, whose bins cover the widened range. */
+/* Adds the old counts to `to`, whose bins are made of w->down cells each. */
 static int spread(const qe__histogram *h, const widening *w, double *to) {
   const int32_t bins = h->args.bins;
+  const double up = (double)h->args.upsample_rate;
+  double before = 0.0;
   double *prefix = qe__calloc((size_t)bins + 1, sizeof *prefix);
   if (!prefix) return QE_ERROR_OUT_OF_MEMORY;
   for (int32_t i = 0; i < bins; i++) prefix[i + 1] = prefix[i] + h->counts[i];
-  if (w->down == 0.0) { /* the old range is a point beside the new one */
-    const double at = ((double)h->min - (double)w->min) / ((double)w->max - (double)w->min) * (double)bins;
-    const int32_t pos = at >= (double)bins ? bins - 1 : at < 0.0 ? 0 : (int32_t)at;
-    to[pos] += prefix[bins];
-  } else {
-    double before = 0.0;
-    for (int32_t j = 0; j < bins; j++) {
-      const double integral = below(h, prefix, ((double)j + 1.0) * w->down - w->start);
-      to[j] += (integral - before) / (double)h->args.upsample_rate;
-      before = integral;
-    }
+  for (int32_t j = 0; j < bins; j++) {
+    /* `start` is rounded: the last bin takes what that would leave outside. */
+    const double integral = j == bins - 1 ? prefix[bins] * up : below(h, prefix, ((double)j + 1.0) * w->down - w->start);
+    if (integral <= before) continue;
+    to[j] += (integral - before) / up;
+    before = integral;
   }
   qe__free(prefix);
-  return 0;
-}
-
-static int observe(void *self, void *state, const float *x, uint32_t rank, const int64_t *dims) {
-  qe__histogram *h = state;
-  int64_t n = 1;
-  (void)self;
-  for (uint32_t d = 0; d < rank; d++) n *= dims[d];
-  if (n == 0) return 0;
-  float min = x[0], max = x[0];
-  int64_t zeros = 0;
-  for (int64_t i = 0; i < n; i++) {
-    min = x[i] < min ? x[i] : min;
-    max = x[i] > max ? x[i] : max;
-    zeros += x[i] == 0.0f;
-  }
-  if (h->batches == 0) {
-    h->min = min;
-    h->max = max;
-    count_values(h->counts, h->args.bins, min, max, x, n);
-  } else if (h->min == h->max && min == h->min && max == h->max) {
-    h->counts[0] += (double)n;
-  } else {
-    const widening w = widen(h, min < h->min ? min : h->min, max > h->max ? max : h->max);
-    double *counts = qe__calloc((size_t)h->args.bins, sizeof *counts);
-    if (!counts) return QE_ERROR_OUT_OF_MEMORY;
-    count_values(counts, h->args.bins, w.min, w.max, x, n);
-    if (w.min == h->min && w.max == h->max) {
-      for (int32_t i = 0; i < h->args.bins; i++) counts[i] += h->counts[i];
-    } else if (spread(h, &w, counts) != 0) {
-      qe__free(counts);
-      return QE_ERROR_OUT_OF_MEMORY;
-    }
-    qe__free(h->counts);
-    h->counts = counts;
-    h->min = w.min;
-    h->max = w.max;
-  }
-  h->zeros += (double)zeros;
-  h->batches++;
   return 0;
 }
 
@@ -153,8 +121,54 @@ static void rebin(double *to, int32_t bins, double min, double max, const qe__hi
       to[j] += part;
       left -= part;
     }
-    to[last] += left;
+    if (left > 0.0) to[last] += left;
   }
+}
+
+/* Counts the batch and the old counts over [min, max], which holds both. */
+static int recount(qe__histogram *h, float min, float max, const float *x, int64_t n) {
+  const bool inside = min == h->min && max == h->max;
+  const widening w = inside ? (widening){min, max, 0.0, 0.0} : widen(h, min, max);
+  int status = 0;
+  double *counts = qe__calloc((size_t)h->args.bins, sizeof *counts);
+  if (!counts) return QE_ERROR_OUT_OF_MEMORY;
+  count_values(counts, h->args.bins, w.min, w.max, x, n);
+  if (inside) {
+    for (int32_t i = 0; i < h->args.bins; i++) counts[i] += h->counts[i];
+  } else if (w.down > 0.0) {
+    status = spread(h, &w, counts);
+  } else {
+    rebin(counts, h->args.bins, (double)w.min, (double)w.max, h);
+  }
+  if (status != 0) {
+    qe__free(counts);
+    return status;
+  }
+  qe__free(h->counts);
+  h->counts = counts;
+  h->min = w.min;
+  h->max = w.max;
+  return 0;
+}
+
+static int observe(void *self, void *state, const float *x, uint32_t rank, const int64_t *dims) {
+  qe__histogram *h = state;
+  int64_t n = 1, zeros = 0;
+  float min = h->batches ? h->min : INFINITY, max = h->batches ? h->max : -INFINITY;
+  (void)self;
+  for (uint32_t d = 0; d < rank; d++) n *= dims[d];
+  if (n == 0) return 0;
+  if (!qe__finite_range(x, n, &min, &max)) return QE_ERROR_NUMERIC;
+  for (int64_t i = 0; i < n; i++) zeros += x[i] == 0.0f;
+  if (h->batches == 0) {
+    h->min = min;
+    h->max = max;
+  }
+  const int status = recount(h, min, max, x, n);
+  if (status != 0) return status;
+  h->zeros += (double)zeros;
+  h->batches++;
+  return 0;
 }
 
 static int merge(void *self, void *state, const void *other) {
@@ -223,16 +237,24 @@ static int load(void *self, void *state, const void *buffer, size_t size) {
   qe__histogram *h = state;
   qe__source in = {buffer, size, false};
   (void)self;
-  h->batches = qe__source_u64(&in);
-  h->min = qe__source_f32(&in);
-  h->max = qe__source_f32(&in);
-  h->zeros = qe__source_f64(&in);
-  bool valid = isfinite(h->min) && isfinite(h->max) && h->min <= h->max && h->zeros >= 0.0;
+  const uint64_t batches = qe__source_u64(&in);
+  const float min = qe__source_f32(&in), max = qe__source_f32(&in);
+  const double zeros = qe__source_f64(&in);
+  qe__source ahead = in; /* everything is checked before anything is changed */
+  double total = 0.0;
+  bool valid = isfinite(min) && isfinite(max) && min <= max && zeros >= 0.0 && zeros < 1e300;
   for (int32_t i = 0; i < h->args.bins; i++) {
-    h->counts[i] = qe__source_f64(&in);
-    valid = valid && h->counts[i] > -1.0 && h->counts[i] < 1e300; /* interpolation may leave -epsilon */
+    const double count = qe__source_f64(&ahead);
+    valid = valid && count >= 0.0 && count < 1e300;
+    total += count;
   }
-  return valid && !in.failed && in.left == 0 ? 0 : -1;
+  if (!valid || ahead.failed || ahead.left || (batches == 0) != (total == 0.0)) return -1;
+  h->batches = batches;
+  h->min = min;
+  h->max = max;
+  h->zeros = zeros;
+  for (int32_t i = 0; i < h->args.bins; i++) h->counts[i] = qe__source_f64(&in);
+  return 0;
 }
 
 const qe_observer qe__kind_histogram = {

@@ -27,7 +27,8 @@ static double quantization_error(const qe__histogram *h, int32_t start, int32_t 
 
 void qe__histogram_l2(const qe__histogram *h, float *lo, float *hi) {
   const int32_t bins = h->args.bins;
-  const float width = (h->max - h->min) / (float)bins;
+  const float span = h->max - h->min;
+  const float width = isfinite(span) ? span / (float)bins : h->max / (float)bins - h->min / (float)bins;
   const double step = 1e-5, levels = 256.0; /* 2^8, also for reduced ranges, as torch has it */
   double total = 0.0, alpha = 0.0, beta = 1.0, best = INFINITY;
   int32_t start = 0, end = bins - 1;

@@ -14,6 +14,15 @@ extern const qe_observer qe__kind_placeholder, qe__kind_recording, qe__kind_noop
 /* Kinds that never give parameters: bit 0 of qe_observer.flags. */
 #define QE__OBSERVER_NO_PARAMS 1u
 
+/* Checks a config and works out the arguments; `what` names the tensor in messages. */
+qe_status_t qe__observer_arguments(const qe_observer_config_t *config, const char *what, qe_observer_args *out);
+
+/* Widens *min..*max to the n values; false, with nothing changed, when one of them is not finite. */
+bool qe__finite_range(const float *x, int64_t n, float *min, float *max);
+
+/* old + weight * (now - old), in float32, also where the difference overflows. */
+float qe__weighted_mean(float old, float now, float weight);
+
 /* Parameters for a range, by docs/numerics.md. Returns 0 or -1 with the message set. */
 int qe__observer_choose(const qe_observer_args *args, float min, float max, float *scale, int32_t *zero_point);
 

@@ -24,16 +24,13 @@ static int range_init(void *self, void *state, const qe_observer_args *args) {
   return 0;
 }
 
+/* False when the batch is empty. */
 static bool batch_range(const float *x, uint32_t rank, const int64_t *dims, float *min, float *max) {
   int64_t n = 1;
   for (uint32_t d = 0; d < rank; d++) n *= dims[d];
   *min = INFINITY;
   *max = -INFINITY;
-  for (int64_t i = 0; i < n; i++) {
-    *min = x[i] < *min ? x[i] : *min;
-    *max = x[i] > *max ? x[i] : *max;
-  }
-  return n > 0;
+  return n > 0 && qe__finite_range(x, n, min, max);
 }
 
 static int min_max_observe(void *self, void *state, const float *x, uint32_t rank, const int64_t *dims) {
@@ -56,8 +53,8 @@ static int average_observe(void *self, void *state, const float *x, uint32_t ran
     s->min = min;
     s->max = max;
   } else {
-    s->min = s->min + s->args.averaging_constant * (min - s->min);
-    s->max = s->max + s->args.averaging_constant * (max - s->max);
+    s->min = qe__weighted_mean(s->min, min, s->args.averaging_constant);
+    s->max = qe__weighted_mean(s->max, max, s->args.averaging_constant);
   }
   s->batches++;
   return 0;
@@ -83,8 +80,8 @@ static int average_merge(void *self, void *state, const void *other) {
     s->max = o->max;
   } else {
     const float share = (float)o->batches / (float)(s->batches + o->batches);
-    s->min = s->min + share * (o->min - s->min);
-    s->max = s->max + share * (o->max - s->max);
+    s->min = qe__weighted_mean(s->min, o->min, share);
+    s->max = qe__weighted_mean(s->max, o->max, share);
   }
   s->batches += o->batches;
   return 0;

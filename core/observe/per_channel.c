@@ -62,15 +62,11 @@ static int observe(channel_state *s, const float *x, uint32_t rank, const int64_
   for (int64_t c = 0; c < channels; c++) {
     float min = INFINITY, max = -INFINITY;
     for (int64_t o = 0; o < outer; o++) {
-      const float *row = x + (o * channels + c) * inner;
-      for (int64_t i = 0; i < inner; i++) {
-        min = row[i] < min ? row[i] : min;
-        max = row[i] > max ? row[i] : max;
-      }
+      (void)qe__finite_range(x + (o * channels + c) * inner, inner, &min, &max);
     }
     if (average && !first) {
-      s->min[c] = s->min[c] + s->args.averaging_constant * (min - s->min[c]);
-      s->max[c] = s->max[c] + s->args.averaging_constant * (max - s->max[c]);
+      s->min[c] = qe__weighted_mean(s->min[c], min, s->args.averaging_constant);
+      s->max[c] = qe__weighted_mean(s->max[c], max, s->args.averaging_constant);
     } else {
       s->min[c] = min < s->min[c] ? min : s->min[c];
       s->max[c] = max > s->max[c] ? max : s->max[c];
@@ -98,8 +94,8 @@ static int merge(channel_state *s, const channel_state *o, bool average) {
   const float share = (float)o->batches / (float)(s->batches + o->batches);
   for (int64_t c = 0; c < s->channels; c++) {
     if (average && !first) {
-      s->min[c] = s->min[c] + share * (o->min[c] - s->min[c]);
-      s->max[c] = s->max[c] + share * (o->max[c] - s->max[c]);
+      s->min[c] = qe__weighted_mean(s->min[c], o->min[c], share);
+      s->max[c] = qe__weighted_mean(s->max[c], o->max[c], share);
     } else {
       s->min[c] = o->min[c] < s->min[c] ? o->min[c] : s->min[c];
       s->max[c] = o->max[c] > s->max[c] ? o->max[c] : s->max[c];
@@ -147,18 +143,23 @@ static int load(void *self, void *state, const void *buffer, size_t size) {
   channel_state *s = state;
   qe__source in = {buffer, size, false};
   const uint64_t batches = qe__source_u64(&in), channels = qe__source_u64(&in);
-  if (in.failed || channels != in.left / 8 || in.left % 8 != 0) return -1;
-  fini(self, s);
-  s->channels = 0;
-  s->batches = 0;
-  if (channels == 0) return 0;
-  if (reserve(s, (int64_t)channels) != 0) return -1;
-  for (int64_t c = 0; c < s->channels; c++) {
-    s->min[c] = qe__source_f32(&in);
-    s->max[c] = qe__source_f32(&in);
-    if (!(s->min[c] <= s->max[c]) || !isfinite(s->min[c]) || !isfinite(s->max[c])) return -1;
+  if (in.failed || channels != in.left / 8 || in.left % 8 != 0 || (batches == 0) != (channels == 0)) return -1;
+  qe__source ahead = in; /* everything is checked before anything is changed */
+  for (uint64_t c = 0; c < channels; c++) {
+    const float min = qe__source_f32(&ahead), max = qe__source_f32(&ahead);
+    if (!(min <= max) || !isfinite(min) || !isfinite(max)) return -1;
   }
-  s->batches = batches;
+  channel_state fresh = {.args = s->args, .batches = batches};
+  if (channels > 0) {
+    const int reserved = reserve(&fresh, (int64_t)channels);
+    if (reserved != 0) return reserved;
+  }
+  for (int64_t c = 0; c < fresh.channels; c++) {
+    fresh.min[c] = qe__source_f32(&in);
+    fresh.max[c] = qe__source_f32(&in);
+  }
+  fini(self, s);
+  *s = fresh;
   return 0;
 }
 
