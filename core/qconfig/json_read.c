@@ -1,6 +1,6 @@
 /*
  * Reading qconfig JSON (docs/qconfig.md). Strict: an unknown key, a wrong type, a duplicate key or a value out of range
- * is an error that names the place as a JSON pointer.
+ * is an error that names the path from the top, as /global/activation/dtype.
  */
 #include <jansson.h>
 #include <math.h>
@@ -13,15 +13,29 @@
 #include "tensor/tensor.h"
 
 #define MAX_JSON_BYTES ((size_t)16 << 20)
+enum { PLACE = 256 }; /* a path in messages; longer ones are cut */
 
 static qe_status_t wrong(const char *at, const char *expected, const json_t *found) {
-  static const char *const types[] = {"an object", "an array", "a string", "an integer", "a number", "true", "false", "null"};
-  return qe__fail(QE_ERROR_FORMAT, "qconfig JSON at %s: expected %s, found %s", *at ? at : "the top", expected, found ? types[json_typeof(found)] : "nothing");
+  static const char *const types[] = {"an object", "an array", "a string", "an integer",
+                                      "a number",  "true",     "false",    "null"};
+  return qe__fail(QE_ERROR_FORMAT, "qconfig JSON at %s: expected %s, found %s", *at ? at : "the top", expected,
+                  found ? types[json_typeof(found)] : "nothing");
 }
 
 static qe_status_t unknown_key(const char *at, const char *key, size_t count, const char *const *known) {
   const char *near = qe__nearest_name(key, count, known);
-  return qe__fail(QE_ERROR_FORMAT, "qconfig JSON at %s: unknown key '%s'%s%s%s", *at ? at : "the top", key, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  char list[400] = "";
+  size_t used = 0;
+  for (size_t i = 0; i < count && used < sizeof list; i++) {
+    const int w = snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", known[i]);
+    used += w > 0 ? (size_t)w : 0;
+  }
+  if (near) {
+    return qe__fail(QE_ERROR_FORMAT, "qconfig JSON at %s: unknown key '%s'; did you mean '%s'?", *at ? at : "the top",
+                    key, near);
+  }
+  return qe__fail(QE_ERROR_FORMAT, "qconfig JSON at %s: unknown key '%s'; there are %s", *at ? at : "the top", key,
+                  list);
 }
 
 /* ---- one observer ---- */
@@ -35,7 +49,10 @@ static qe_status_t read_bool(const json_t *v, const char *at, int *out) {
 static qe_status_t read_int(const json_t *v, const char *at, int64_t lo, int64_t hi, int32_t *out) {
   if (!json_is_integer(v)) return wrong(at, "an integer", v);
   const json_int_t i = json_integer_value(v);
-  if (i < lo || i > hi) return qe__fail(QE_ERROR_FORMAT, "qconfig JSON at %s: %lld is outside %lld..%lld", at, (long long)i, (long long)lo, (long long)hi);
+  if (i < lo || i > hi) {
+    return qe__fail(QE_ERROR_FORMAT, "qconfig JSON at %s: %lld is outside %lld..%lld", at, (long long)i, (long long)lo,
+                    (long long)hi);
+  }
   *out = (int32_t)i;
   return QE_OK;
 }
@@ -43,7 +60,9 @@ static qe_status_t read_int(const json_t *v, const char *at, int64_t lo, int64_t
 static qe_status_t read_float(const json_t *v, const char *at, float *out) {
   if (!json_is_number(v)) return wrong(at, "a number", v);
   const double d = json_number_value(v);
-  if (!isfinite(d) || fabs(d) > 3.4028234663852886e38) return qe__fail(QE_ERROR_FORMAT, "qconfig JSON at %s: %g is not a float32 number", at, d);
+  if (!isfinite(d) || fabs(d) > 3.4028234663852886e38) {
+    return qe__fail(QE_ERROR_FORMAT, "qconfig JSON at %s: %g is not a float32 number", at, d);
+  }
   *out = (float)d;
   return QE_OK;
 }
@@ -52,7 +71,35 @@ static qe_status_t read_name(const json_t *v, const char *at, const qe__name *ta
   if (!json_is_string(v)) return wrong(at, "a string", v);
   *out = qe__name_value(table, json_string_value(v));
   if (*out >= 0) return QE_OK;
-  return qe__fail(QE_ERROR_FORMAT, "qconfig JSON at %s: '%s' is not a %s (%s, ...)", at, json_string_value(v), what, table[0].name);
+  char list[200] = "";
+  size_t used = 0;
+  for (const qe__name *n = table; n->name && used < sizeof list; n++) {
+    const int w = snprintf(list + used, sizeof list - used, "%s%s", n == table ? "" : ", ", n->name);
+    used += w > 0 ? (size_t)w : 0;
+  }
+  return qe__fail(QE_ERROR_FORMAT, "qconfig JSON at %s: '%s' is not a %s; there are %s", at, json_string_value(v), what,
+                  list);
+}
+
+static qe_status_t read_dtype(const json_t *v, const char *at, qe_dtype_t *out) {
+  if (!json_is_string(v)) return wrong(at, "a string", v);
+  const char *name = json_string_value(v);
+  *out = qe__dtype_from_name(strncmp(name, "torch.", 6) == 0 ? name + 6 : name);
+  if (*out != QE_DTYPE_NONE) return QE_OK;
+  return qe__fail(QE_ERROR_FORMAT,
+                  "qconfig JSON at %s: '%s' is not a dtype; there are uint8, int8, int16, ... and torch's names", at, name);
+}
+
+static qe_status_t read_observer_name(const json_t *v, const char *at, qe_observer_config_t *c) {
+  if (!json_is_string(v)) return wrong(at, "a string", v);
+  const char *name = qe__observer_canonical(json_string_value(v));
+  if (!*name || strlen(name) >= sizeof c->observer) {
+    return qe__fail(QE_ERROR_FORMAT, "qconfig JSON at %s: an observer's name has 1..%zu characters", at,
+                    sizeof c->observer - 1);
+  }
+  memset(c->observer, 0, sizeof c->observer);
+  memcpy(c->observer, name, strlen(name));
+  return QE_OK;
 }
 
 static qe_status_t read_field(const char *key, const json_t *v, const char *at, qe_observer_config_t *c) {
@@ -63,20 +110,8 @@ static qe_status_t read_field(const char *key, const json_t *v, const char *at, 
 #undef FIELD
   };
   int value = 0;
-  if (strcmp(key, "observer") == 0) {
-    if (!json_is_string(v)) return wrong(at, "a string", v);
-    const char *name = qe__observer_canonical(json_string_value(v));
-    if (!*name || strlen(name) >= sizeof c->observer) return qe__fail(QE_ERROR_FORMAT, "qconfig JSON at %s: an observer's name has 1..%zu characters", at, sizeof c->observer - 1);
-    memset(c->observer, 0, sizeof c->observer);
-    memcpy(c->observer, name, strlen(name));
-    return QE_OK;
-  }
-  if (strcmp(key, "dtype") == 0) {
-    if (!json_is_string(v)) return wrong(at, "a string", v);
-    const char *name = json_string_value(v);
-    c->dtype = qe__dtype_from_name(strncmp(name, "torch.", 6) == 0 ? name + 6 : name);
-    return c->dtype ? QE_OK : qe__fail(QE_ERROR_FORMAT, "qconfig JSON at %s: '%s' is not a dtype (uint8, int8, ...)", at, name);
-  }
+  if (strcmp(key, "observer") == 0) return read_observer_name(v, at, c);
+  if (strcmp(key, "dtype") == 0) return read_dtype(v, at, &c->dtype);
   if (strcmp(key, "qscheme") == 0) {
     QE_TRY(read_name(v, at, qe__qscheme_names, "qscheme", &value));
     c->qscheme = (qe_qscheme_t)value;
@@ -106,11 +141,13 @@ static qe_status_t read_observer(json_t *object, const char *at, qe_observer_con
     return QE_OK;
   }
   if (!json_is_object(object)) return wrong(at, "an object or null", object);
-  if (!json_object_get(object, "observer")) return qe__fail(QE_ERROR_FORMAT, "qconfig JSON at %s: key 'observer' is missing", at);
   json_object_foreach(object, key, v) {
-    char place[256];
-    snprintf(place, sizeof place, "%.160s/%.80s", at, key);
+    char place[PLACE];
+    snprintf(place, sizeof place, "%.200s/%.40s", at, key);
     QE_TRY(read_field(key, v, place, c));
+  }
+  if (!json_object_get(object, "observer")) {
+    return qe__fail(QE_ERROR_FORMAT, "qconfig JSON at %s: key 'observer' is missing", at);
   }
   const bool lo = json_object_get(object, "quant_min") != NULL, hi = json_object_get(object, "quant_max") != NULL;
   if (lo != hi) return qe__fail(QE_ERROR_FORMAT, "qconfig JSON at %s: quant_min and quant_max go together", at);
@@ -119,7 +156,7 @@ static qe_status_t read_observer(json_t *object, const char *at, qe_observer_con
 }
 
 /* A qconfig: {"activation": ..., "weight": ...}, {"preset": name}, or null (*quantize false: keep float). */
-static qe_status_t read_qconfig(json_t *value, const char *at, qe_qconfig_t *q, bool *quantize) {
+static qe_status_t read_qconfig(json_t *value, const char *at, bool engines, qe_qconfig_t *q, bool *quantize) {
   static const char *const known[] = {"activation", "weight", "preset"};
   const char *key;
   json_t *v;
@@ -130,33 +167,36 @@ static qe_status_t read_qconfig(json_t *value, const char *at, qe_qconfig_t *q, 
   json_t *preset = json_object_get(value, "preset");
   if (preset) {
     if (!json_is_string(preset)) return wrong(at, "the name of a preset", preset);
-    const qe_status_t status = qe_default_qconfig(json_string_value(preset), q);
-    if (status != QE_OK) return qe__fail_in(QE_ERROR_FORMAT, "qconfig JSON at %s/preset", at);
-  } else if (!json_object_get(value, "activation") || !json_object_get(value, "weight")) {
-    return qe__fail(QE_ERROR_FORMAT, "qconfig JSON at %s: 'activation' and 'weight' (or 'preset') are needed", *at ? at : "the top");
+    if (qe__preset_qconfig(json_string_value(preset), engines, q) != QE_OK) {
+      return qe__fail_in(QE_ERROR_FORMAT, "qconfig JSON at %s/preset", at);
+    }
   }
   json_object_foreach(value, key, v) {
-    char place[200];
-    snprintf(place, sizeof place, "%.150s/%.40s", at, key);
+    char place[PLACE];
+    snprintf(place, sizeof place, "%.200s/%.40s", at, key);
     if (strcmp(key, "activation") == 0) QE_TRY(read_observer(v, place, &q->activation));
     else if (strcmp(key, "weight") == 0) QE_TRY(read_observer(v, place, &q->weight));
     else if (strcmp(key, "preset") != 0) return unknown_key(at, key, sizeof known / sizeof known[0], known);
+  }
+  if (!preset && (!json_object_get(value, "activation") || !json_object_get(value, "weight"))) {
+    return qe__fail(QE_ERROR_FORMAT, "qconfig JSON at %s: 'activation' and 'weight' (or 'preset') are needed", at);
   }
   return QE_OK;
 }
 
 /* ---- the mapping ---- */
 
-static qe_status_t read_rules(json_t *object, const char *section, qe__rule_kind kind, qe_qconfig_mapping_t *m) {
+static qe_status_t read_rules(json_t *object, const char *section, qe__rule_kind kind, bool engines,
+                              qe_qconfig_mapping_t *m) {
   const char *key;
   json_t *v;
-  char at[160];
+  char at[PLACE];
   snprintf(at, sizeof at, "/%s", section);
   if (!json_is_object(object)) return wrong(at, "an object", object);
   json_object_foreach(object, key, v) {
     qe_qconfig_t q;
     bool quantize, optional = false;
-    snprintf(at, sizeof at, "/%s/%.100s", section, key);
+    snprintf(at, sizeof at, "/%s/%.160s", section, key);
     if (!*key) return qe__fail(QE_ERROR_FORMAT, "qconfig JSON at %s: the empty string matches nothing", at);
     json_t *mark = json_is_object(v) ? json_object_get(v, "optional") : NULL;
     if (mark) { /* a rule that may match nothing, as those of presets */
@@ -165,14 +205,15 @@ static qe_status_t read_rules(json_t *object, const char *section, qe__rule_kind
       optional = on;
       json_object_del(v, "optional");
     }
-    QE_TRY(read_qconfig(v, at, &q, &quantize));
+    QE_TRY(read_qconfig(v, at, engines, &q, &quantize));
     QE_TRY(qe__mapping_add(m, kind, key, quantize ? &q : NULL, optional));
   }
   return QE_OK;
 }
 
-static qe_status_t read_mapping(json_t *root, qe_qconfig_mapping_t *m) {
-  static const char *const known[] = {"schema_version", "preset", "global", "equalize", "op_types", "name_globs", "names"};
+static qe_status_t read_mapping(json_t *root, bool engines, qe_qconfig_mapping_t *m) {
+  static const char *const known[] = {"schema_version", "preset",     "global", "equalize",
+                                      "op_types",       "name_globs", "names"};
   const char *key;
   json_t *v;
   json_object_foreach(root, key, v) {
@@ -182,16 +223,16 @@ static qe_status_t read_mapping(json_t *root, qe_qconfig_mapping_t *m) {
     } else if (strcmp(key, "preset") == 0) {
       continue;
     } else if (strcmp(key, "global") == 0) {
-      QE_TRY(read_qconfig(v, "/global", &m->global, &m->has_global));
+      QE_TRY(read_qconfig(v, "/global", engines, &m->global, &m->has_global));
     } else if (strcmp(key, "equalize") == 0) {
       QE_TRY(read_bool(v, "/equalize", &on));
       m->equalize = on;
     } else if (strcmp(key, "op_types") == 0) {
-      QE_TRY(read_rules(v, key, QE__RULE_OP_TYPE, m));
+      QE_TRY(read_rules(v, key, QE__RULE_OP_TYPE, engines, m));
     } else if (strcmp(key, "name_globs") == 0) {
-      QE_TRY(read_rules(v, key, QE__RULE_GLOB, m));
+      QE_TRY(read_rules(v, key, QE__RULE_GLOB, engines, m));
     } else if (strcmp(key, "names") == 0) {
-      QE_TRY(read_rules(v, key, QE__RULE_NAME, m));
+      QE_TRY(read_rules(v, key, QE__RULE_NAME, engines, m));
     } else {
       return unknown_key("", key, sizeof known / sizeof known[0], known);
     }
@@ -200,28 +241,37 @@ static qe_status_t read_mapping(json_t *root, qe_qconfig_mapping_t *m) {
 }
 
 /* The starting point: a preset's mapping when one is named, else nothing. */
-static qe_status_t start_mapping(json_t *root, qe_qconfig_mapping_t **out) {
+static qe_status_t start_mapping(json_t *root, bool engines, qe_qconfig_mapping_t **out) {
   json_t *preset = json_object_get(root, "preset");
   if (!preset) return qe_qconfig_mapping_create(NULL, out);
   if (!json_is_string(preset)) return wrong("/preset", "a string", preset);
-  const qe_status_t status = qe_qconfig_mapping_preset(json_string_value(preset), out);
+  const qe_status_t status = qe__mapping_preset(json_string_value(preset), engines, out);
   return status == QE_OK ? QE_OK : qe__fail_in(QE_ERROR_FORMAT, "qconfig JSON at /preset");
 }
 
-qe_status_t qe_qconfig_mapping_parse(const char *json, size_t length, qe_qconfig_mapping_t **out) {
+qe_status_t qe__mapping_parse(const char *json, size_t length, bool engines, qe_qconfig_mapping_t **out) {
   json_error_t error;
-  QE_CHECK_ARG(out, "out is NULL");
   *out = NULL;
-  QE_CHECK_ARG(json || length == 0, "json is NULL");
-  if (length > MAX_JSON_BYTES) return qe__fail(QE_ERROR_FORMAT, "qconfig JSON: %zu bytes exceed the limit of %zu", length, MAX_JSON_BYTES);
+  if (length > MAX_JSON_BYTES) {
+    return qe__fail(QE_ERROR_FORMAT, "qconfig JSON: %zu bytes exceed the limit of %zu", length, MAX_JSON_BYTES);
+  }
   json_t *root = json_loadb(length ? json : "", length, JSON_REJECT_DUPLICATES, &error);
-  if (!root) return qe__fail(QE_ERROR_FORMAT, "qconfig JSON, line %d, column %d: %s", error.line, error.column, error.text);
+  if (!root) {
+    return qe__fail(QE_ERROR_FORMAT, "qconfig JSON, line %d, column %d: %s", error.line, error.column, error.text);
+  }
   qe_status_t status = json_is_object(root) ? QE_OK : wrong("", "an object", root);
-  if (status == QE_OK) status = start_mapping(root, out);
-  if (status == QE_OK) status = read_mapping(root, *out);
+  if (status == QE_OK) status = start_mapping(root, engines, out);
+  if (status == QE_OK) status = read_mapping(root, engines, *out);
   if (status != QE_OK) qe_qconfig_mapping_destroy(out);
   json_decref(root);
   return status;
+}
+
+qe_status_t qe_qconfig_mapping_parse(const char *json, size_t length, qe_qconfig_mapping_t **out) {
+  QE_CHECK_ARG(out, "out is NULL");
+  *out = NULL;
+  QE_CHECK_ARG(json || length == 0, "json is NULL");
+  return qe__mapping_parse(json, length, true, out);
 }
 
 qe_status_t qe_qconfig_mapping_load(const char *path, qe_qconfig_mapping_t **out) {

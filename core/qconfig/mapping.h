@@ -23,7 +23,14 @@ struct qe_qconfig_mapping {
   size_t count, capacity;
 };
 
-/* Adds a rule, or replaces one of the same kind and pattern where it stands. qconfig NULL: keep float. */
-qe_status_t qe__mapping_add(qe_qconfig_mapping_t *m, qe__rule_kind kind, const char *pattern, const qe_qconfig_t *qconfig, bool optional);
+/* Adds a rule as the latest, instead of one of the same kind and pattern. qconfig NULL: keep float. */
+qe_status_t qe__mapping_add(qe_qconfig_mapping_t *m, qe__rule_kind kind, const char *pattern,
+                            const qe_qconfig_t *qconfig, bool optional);
+
+/* Parses as qe_qconfig_mapping_parse does; engines false: only the built-in presets may be named. */
+qe_status_t qe__mapping_parse(const char *json, size_t length, bool engines, qe_qconfig_mapping_t **out);
+/* As qe_qconfig_mapping_preset and qe_default_qconfig, with the same restriction. */
+qe_status_t qe__mapping_preset(const char *name, bool engines, qe_qconfig_mapping_t **out);
+qe_status_t qe__preset_qconfig(const char *name, bool engines, qe_qconfig_t *out);
 
 #endif

@@ -8,7 +8,8 @@ const qe__name qe__qscheme_names[] = {
     {"per_tensor_symmetric", QE_PER_TENSOR_SYMMETRIC}, {"per_channel_symmetric", QE_PER_CHANNEL_SYMMETRIC}, {NULL, 0}};
 
 const qe__name qe__method_names[] = {
-    {"l2", QE_HISTOGRAM_L2}, {"mse", QE_HISTOGRAM_MSE}, {"percentile", QE_HISTOGRAM_PERCENTILE}, {"entropy", QE_HISTOGRAM_ENTROPY}, {"kl", QE_HISTOGRAM_ENTROPY}, {NULL, 0}};
+    {"l2", QE_HISTOGRAM_L2}, {"mse", QE_HISTOGRAM_MSE}, {"percentile", QE_HISTOGRAM_PERCENTILE},
+    {"entropy", QE_HISTOGRAM_ENTROPY}, {"kl", QE_HISTOGRAM_ENTROPY}, {NULL, 0}};
 
 static const char *const TORCH_OBSERVERS[][2] = {
     {"MinMaxObserver", "min_max"},
@@ -38,8 +39,10 @@ const char *qe__name_of(const qe__name *table, int value) {
 }
 
 const char *qe__observer_canonical(const char *name) {
+  const char *dot = strncmp(name, "torch.", 6) == 0 ? strrchr(name, '.') : NULL;
+  const char *last = dot ? dot + 1 : name;
   for (size_t i = 0; i < sizeof TORCH_OBSERVERS / sizeof TORCH_OBSERVERS[0]; i++) {
-    if (strcmp(TORCH_OBSERVERS[i][0], name) == 0) return TORCH_OBSERVERS[i][1];
+    if (strcmp(TORCH_OBSERVERS[i][0], last) == 0) return TORCH_OBSERVERS[i][1];
   }
   return name;
 }

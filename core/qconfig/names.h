@@ -15,7 +15,7 @@ extern const qe__name qe__qscheme_names[], qe__method_names[]; /* name NULL at t
 int qe__name_value(const qe__name *table, const char *name);
 /* The canonical name of a value. */
 const char *qe__name_of(const qe__name *table, int value);
-/* "HistogramObserver" -> "histogram"; a name that is not torch's comes back as it is. */
+/* "HistogramObserver", also with torch's module in front -> "histogram"; other names come back as they are. */
 const char *qe__observer_canonical(const char *name);
 
 #endif

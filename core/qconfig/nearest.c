@@ -3,7 +3,7 @@
 
 #include "qconfig/qconfig.h"
 
-enum { LONGEST = 64 };
+enum { LONGEST = 200 };
 
 /* Levenshtein distance of two short words. */
 static size_t distance(const char *a, const char *b) {

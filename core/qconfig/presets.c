@@ -15,8 +15,10 @@ static void set_observer(qe_observer_config_t *c, const char *name) {
 
 void qe_observer_config_default(qe_observer_config_t *out) {
   if (!out) return;
-  *out = (qe_observer_config_t){.struct_size = sizeof *out, .dtype = QE_UINT8, .qscheme = QE_PER_TENSOR_AFFINE, .eps = 0x1p-23f, .averaging_constant = 0.01f,
-                                .bins = 2048, .upsample_rate = 128, .method = QE_HISTOGRAM_L2, .percentile = 0.9999f, .scale = 1.0f};
+  *out = (qe_observer_config_t){
+      .struct_size = sizeof *out, .dtype = QE_UINT8, .qscheme = QE_PER_TENSOR_AFFINE, .eps = 0x1p-23f,
+      .averaging_constant = 0.01f, .bins = 2048, .upsample_rate = 128, .method = QE_HISTOGRAM_L2, .percentile = 0.9999f,
+      .scale = 1.0f};
   set_observer(out, "min_max");
 }
 
@@ -59,34 +61,39 @@ static qe_status_t torch_rules(const char *name, qe_qconfig_mapping_t *m) {
   static const char *const pools[] = {"AveragePool", "GlobalAveragePool", "ReduceMean"};
   qe_qconfig_t q = m->global;
   set_observer(&q.activation, "reuse_input"); /* torch runs these on quantized tensors as they are */
-  for (size_t i = 0; i < sizeof pools / sizeof pools[0]; i++) QE_TRY(qe__mapping_add(m, QE__RULE_OP_TYPE, pools[i], &q, true));
+  for (size_t i = 0; i < sizeof pools / sizeof pools[0]; i++) {
+    QE_TRY(qe__mapping_add(m, QE__RULE_OP_TYPE, pools[i], &q, true));
+  }
   if (strcmp(name, "fbgemm") != 0 && strcmp(name, "x86") != 0) return QE_OK;
   q = m->global;
   weight_observer(&q.weight, false, false); /* no per-channel transposed convolution there */
   return qe__mapping_add(m, QE__RULE_OP_TYPE, "ConvTranspose", &q, true);
 }
 
-static qe_status_t unknown_preset(const char *name) {
+static qe_status_t unknown_preset(const char *name, bool engines) {
   const char *near = qe__nearest_name(name, sizeof NAMES / sizeof NAMES[0] - 1, NAMES);
-  return qe__fail(QE_ERROR_NOT_FOUND, "no qconfig preset is named '%s'%s%s%s; there are default, fbgemm, x86, qnnpack, onednn, and the name of any usable engine", name,
-                  near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  return qe__fail(QE_ERROR_NOT_FOUND,
+                  "no qconfig preset is named '%s'%s%s%s; there are default, fbgemm, x86, qnnpack, onednn%s",
+                  name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "",
+                  engines ? ", and the name of any usable engine" : "");
 }
 
+/* An engine's own JSON may name built-in presets only, or two engines could send each other in circles. */
 static qe_status_t engine_mapping(const char *name, qe_qconfig_mapping_t **out) {
   const qe__engine *engine = NULL;
-  if (qe__engines_ready() != QE_OK || qe__engine_resolve(name, &engine) != QE_OK || !engine) return unknown_preset(name);
+  if (qe__engines_ready() != QE_OK || qe__engine_resolve(name, &engine) != QE_OK || !engine) {
+    return unknown_preset(name, true);
+  }
   const char *json = qe__engine_default_qconfig(name);
-  if (!json) return qe_qconfig_mapping_preset("default", out);
-  const qe_status_t status = qe_qconfig_mapping_parse(json, strlen(json), out);
+  if (!json) return qe__mapping_preset("default", false, out);
+  const qe_status_t status = qe__mapping_parse(json, strlen(json), false, out);
   return status == QE_OK ? QE_OK : qe__fail_in(status, "default qconfig of engine '%s'", name);
 }
 
-qe_status_t qe_qconfig_mapping_preset(const char *name, qe_qconfig_mapping_t **out) {
+qe_status_t qe__mapping_preset(const char *name, bool engines, qe_qconfig_mapping_t **out) {
   qe_qconfig_t q;
-  QE_CHECK_ARG(out, "out is NULL");
   *out = NULL;
-  QE_CHECK_ARG(name, "name is NULL");
-  if (!preset(name, &q)) return engine_mapping(name, out);
+  if (!preset(name, &q)) return engines ? engine_mapping(name, out) : unknown_preset(name, false);
   QE_TRY(qe_qconfig_mapping_create(&q, out));
   if (strcmp(name, "default") == 0) {
     (*out)->equalize = true;
@@ -97,14 +104,26 @@ qe_status_t qe_qconfig_mapping_preset(const char *name, qe_qconfig_mapping_t **o
   return status;
 }
 
-qe_status_t qe_default_qconfig(const char *name, qe_qconfig_t *out) {
+qe_status_t qe__preset_qconfig(const char *name, bool engines, qe_qconfig_t *out) {
   qe_qconfig_mapping_t *m = NULL;
-  QE_CHECK_ARG(name && out, "name or out is NULL");
-  memset(out, 0, sizeof *out);
   if (preset(name, out)) return QE_OK;
-  memset(out, 0, sizeof *out);
-  QE_TRY(engine_mapping(name, &m));
+  *out = (qe_qconfig_t){.struct_size = sizeof *out}; /* both observers "": nothing is quantized */
+  QE_TRY(engines ? engine_mapping(name, &m) : unknown_preset(name, false));
   if (m->has_global) *out = m->global;
   qe_qconfig_mapping_destroy(&m);
   return QE_OK;
+}
+
+qe_status_t qe_qconfig_mapping_preset(const char *name, qe_qconfig_mapping_t **out) {
+  QE_CHECK_ARG(out, "out is NULL");
+  *out = NULL;
+  QE_CHECK_ARG(name, "name is NULL");
+  return qe__mapping_preset(name, true, out);
+}
+
+qe_status_t qe_default_qconfig(const char *name, qe_qconfig_t *out) {
+  QE_CHECK_ARG(out, "out is NULL");
+  memset(out, 0, sizeof *out);
+  QE_CHECK_ARG(name, "name is NULL");
+  return qe__preset_qconfig(name, true, out);
 }
