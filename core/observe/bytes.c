@@ -33,7 +33,9 @@ static uint64_t read_le(qe__source *s, size_t bytes) {
   return v;
 }
 
-uint64_t qe__source_u64(qe__source *s) { return read_le(s, 8); }
+uint64_t qe__source_u64(qe__source *s) {
+  return read_le(s, 8);
+}
 
 float qe__source_f32(qe__source *s) {
   const uint32_t bits = (uint32_t)read_le(s, 4);
@@ -50,5 +52,8 @@ double qe__source_f64(qe__source *s) {
 }
 
 int qe__observer_choose(const qe_observer_args *args, float min, float max, float *scale, int32_t *zero_point) {
-  return qe_choose_qparams(min, max, (qe_dtype_t)args->dtype, args->quant_min, args->quant_max, args->symmetric, args->eps, scale, zero_point) == QE_OK ? 0 : -1;
+  return qe_choose_qparams(min, max, (qe_dtype_t)args->dtype, args->quant_min, args->quant_max, args->symmetric,
+                           args->eps, scale, zero_point) == QE_OK
+             ? 0
+             : -1;
 }

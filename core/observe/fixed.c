@@ -1,6 +1,6 @@
 /*
- * Observers that do not look: fixed_qparams gives what it was told; placeholder, recording, noop and reuse_input give no
- * parameters. recording remembers how many elements and batches passed (torch's keeps the tensors; here memory stays
+ * Observers that do not look: fixed_qparams gives what it was told; placeholder, recording, noop and reuse_input give
+ * no parameters. recording remembers how many elements and batches passed (torch's keeps the tensors; here memory stays
  * O(1), and any value can be fetched by name from a session instead).
  */
 #include <string.h>
@@ -36,7 +36,8 @@ static int merge(void *self, void *state, const void *other) {
   return 0;
 }
 
-static int fixed_qparams(void *self, const void *state, uint32_t capacity, float *scales, int32_t *zero_points, uint32_t *count) {
+static int fixed_qparams(void *self, const void *state, uint32_t capacity, float *scales, int32_t *zero_points,
+                         uint32_t *count) {
   const passive_state *s = state;
   (void)self;
   *count = 1;
@@ -47,7 +48,8 @@ static int fixed_qparams(void *self, const void *state, uint32_t capacity, float
   return 0;
 }
 
-static int no_qparams(void *self, const void *state, uint32_t capacity, float *scales, int32_t *zero_points, uint32_t *count) {
+static int no_qparams(void *self, const void *state, uint32_t capacity, float *scales, int32_t *zero_points,
+                      uint32_t *count) {
   (void)self;
   (void)state;
   (void)capacity;
@@ -78,10 +80,17 @@ static int load(void *self, void *state, const void *buffer, size_t size) {
   return 0;
 }
 
-#define PASSIVE(kind, text, params, bits)                                                                                          \
-  const qe_observer qe__kind_##kind = {.struct_size = sizeof(qe_observer), .flags = bits, .name = text,                        \
-                                           .state_size = sizeof(passive_state), .init = init, .observe = observe, .merge = merge,  \
-                                           .qparams = params, .save = save, .load = load}
+#define PASSIVE(kind, text, params, bits)                                                                              \
+  const qe_observer qe__kind_##kind = {.struct_size = sizeof(qe_observer),                                             \
+                                       .flags = bits,                                                                  \
+                                       .name = text,                                                                   \
+                                       .state_size = sizeof(passive_state),                                            \
+                                       .init = init,                                                                   \
+                                       .observe = observe,                                                             \
+                                       .merge = merge,                                                                 \
+                                       .qparams = params,                                                              \
+                                       .save = save,                                                                   \
+                                       .load = load}
 PASSIVE(fixed_qparams, "fixed_qparams", fixed_qparams, 0);
 PASSIVE(placeholder, "placeholder", no_qparams, QE__OBSERVER_NO_PARAMS);
 PASSIVE(recording, "recording", no_qparams, QE__OBSERVER_NO_PARAMS);

@@ -21,7 +21,8 @@ static int init(void *self, void *state, const qe_observer_args *args) {
   (void)self;
   h->args = *args;
   if (args->bins < 2 || args->bins > MAX_BINS) {
-    return (int)qe__fail(QE_ERROR_INVALID_ARGUMENT, "histogram observer: bins is %d; expected 2..%d", args->bins, MAX_BINS);
+    return (int)qe__fail(QE_ERROR_INVALID_ARGUMENT, "histogram observer: bins is %d; expected 2..%d", args->bins,
+                         MAX_BINS);
   }
   h->counts = qe__calloc((size_t)args->bins, sizeof *h->counts);
   return h->counts ? 0 : QE_ERROR_OUT_OF_MEMORY;
@@ -95,7 +96,8 @@ static int spread(const qe__histogram *h, const widening *w, double *to) {
   for (int32_t i = 0; i < bins; i++) prefix[i + 1] = prefix[i] + h->counts[i];
   for (int32_t j = 0; j < bins; j++) {
     /* `start` is rounded: the last bin takes what that would leave outside. */
-    const double integral = j == bins - 1 ? prefix[bins] * up : below(h, prefix, ((double)j + 1.0) * w->down - w->start);
+    const double integral =
+        j == bins - 1 ? prefix[bins] * up : below(h, prefix, ((double)j + 1.0) * w->down - w->start);
     if (integral <= before) continue;
     to[j] += (integral - before) / up;
     before = integral;
@@ -106,11 +108,17 @@ static int spread(const qe__histogram *h, const widening *w, double *to) {
 
 /* Adds the counts of `from` to bins over [min, max], each old bin spread evenly over the new bins it overlaps. */
 static void rebin(double *to, int32_t bins, double min, double max, const qe__histogram *from) {
-  const double width = (max - min) / (double)bins, old = ((double)from->max - (double)from->min) / (double)from->args.bins;
+  const double width = (max - min) / (double)bins,
+               old = ((double)from->max - (double)from->min) / (double)from->args.bins;
   for (int32_t i = 0; i < from->args.bins; i++) {
     if (from->counts[i] == 0.0) continue;
     const double a = ((double)from->min + old * (double)i - min) / width, b = a + old / width;
-    int32_t first = a < 0.0 ? 0 : a >= (double)bins ? bins - 1 : (int32_t)a, last = b >= (double)bins ? bins - 1 : b < 0.0 ? 0 : (int32_t)b;
+    int32_t first = a < 0.0             ? 0
+                    : a >= (double)bins ? bins - 1
+                                        : (int32_t)a,
+            last = b >= (double)bins ? bins - 1
+                   : b < 0.0         ? 0
+                                     : (int32_t)b;
     if (!(b > a) || first == last) {
       to[first] += from->counts[i];
       continue;
@@ -210,7 +218,8 @@ void qe__histogram_range(const qe__histogram *h, float *lo, float *hi) {
   }
 }
 
-static int qparams(void *self, const void *state, uint32_t capacity, float *scales, int32_t *zero_points, uint32_t *count) {
+static int qparams(void *self, const void *state, uint32_t capacity, float *scales, int32_t *zero_points,
+                   uint32_t *count) {
   const qe__histogram *h = state;
   float lo, hi;
   (void)self;
@@ -257,6 +266,13 @@ static int load(void *self, void *state, const void *buffer, size_t size) {
   return 0;
 }
 
-const qe_observer qe__kind_histogram = {
-    .struct_size = sizeof(qe_observer), .name = "histogram", .state_size = sizeof(qe__histogram), .init = init, .fini = fini,
-    .observe = observe, .merge = merge, .qparams = qparams, .save = save, .load = load};
+const qe_observer qe__kind_histogram = {.struct_size = sizeof(qe_observer),
+                                        .name = "histogram",
+                                        .state_size = sizeof(qe__histogram),
+                                        .init = init,
+                                        .fini = fini,
+                                        .observe = observe,
+                                        .merge = merge,
+                                        .qparams = qparams,
+                                        .save = save,
+                                        .load = load};

@@ -7,9 +7,9 @@
 typedef struct qe__histogram {
   qe_observer_args args;
   uint64_t batches;
-  float min, max;  /* the range that the bins cover; min == max: one value only, counted in bin 0 */
-  double zeros;    /* exact zeros: every quantizer represents them exactly, so they cost nothing */
-  double *counts;  /* args.bins of them */
+  float min, max; /* the range that the bins cover; min == max: one value only, counted in bin 0 */
+  double zeros;   /* exact zeros: every quantizer represents them exactly, so they cost nothing */
+  double *counts; /* args.bins of them */
 } qe__histogram;
 
 /* The range [lo, hi] that args.method chooses. The histogram is not empty. */

@@ -7,7 +7,9 @@
 #include "observe/histogram.h"
 
 /* Integral of density * x^2 over [a, b]. */
-static double norm(double a, double b, double density) { return density * (b * b * b - a * a * a) / 3.0; }
+static double norm(double a, double b, double density) {
+  return density * (b * b * b - a * a * a) / 3.0;
+}
 
 static double quantization_error(const qe__histogram *h, int32_t start, int32_t end, double width, double levels) {
   const double dst = width * (double)(end - start + 1) / levels;

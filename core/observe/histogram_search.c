@@ -1,11 +1,11 @@
 /*
  * Clipping ranges from a histogram: mean squared error of the real quantizer, percentile, entropy.
  *
- *   mse         the range whose quantizer (choose_qparams, rounding, clipping and all) has the smallest expected squared
- *               error over the bin centres; a descent over the two ends, in 128 then 32 finer steps each
- *   percentile  a share (1 - percentile) / 2 of the values is cut from each end (all of it from both, symmetric)
- *   entropy     the share of the range whose clipped distribution loses the least information (Kullback-Leibler) when
- *               it is coarsened to the number of codes, as TensorRT and ONNX Runtime calibrate
+ *   mse         the range whose quantizer (choose_qparams, rounding, clipping and all) has the smallest expected
+ * squared error over the bin centres; a descent over the two ends, in 128 then 32 finer steps each percentile  a share
+ * (1 - percentile) / 2 of the values is cut from each end (all of it from both, symmetric) entropy     the share of the
+ * range whose clipped distribution loses the least information (Kullback-Leibler) when it is coarsened to the number of
+ * codes, as TensorRT and ONNX Runtime calibrate
  */
 #include <math.h>
 #include <sleef.h>
@@ -22,11 +22,13 @@ static double squared_error(const qe__histogram *h, float lo, float hi) {
   int32_t zero;
   double total = 0.0;
   if (qe__observer_choose(&h->args, lo, hi, &scale, &zero) != 0) return INFINITY;
-  const double s = (double)scale, bottom = (double)(h->args.quant_min - zero) * s, top = (double)(h->args.quant_max - zero) * s;
+  const double s = (double)scale, bottom = (double)(h->args.quant_min - zero) * s,
+               top = (double)(h->args.quant_max - zero) * s;
   const double zero_bin = h->zeros > 0.0 ? floor((0.0 - (double)h->min) / width) : -1.0;
   for (int32_t i = 0; i < bins; i++) {
     double count = h->counts[i];
-    if ((double)i == zero_bin || (i == bins - 1 && zero_bin >= (double)bins)) count = count > h->zeros ? count - h->zeros : 0.0;
+    if ((double)i == zero_bin || (i == bins - 1 && zero_bin >= (double)bins))
+      count = count > h->zeros ? count - h->zeros : 0.0;
     if (count <= 0.0) continue;
     const double x = (double)h->min + width * ((double)i + 0.5);
     double y = rint(x / s) * s;
@@ -37,7 +39,8 @@ static double squared_error(const qe__histogram *h, float lo, float hi) {
 }
 
 /* One end of the range moved toward zero, in steps; the other fixed. */
-static void improve_end(const qe__histogram *h, float *lo, float *hi, bool upper, float from, float to, int steps, double *best) {
+static void improve_end(const qe__histogram *h, float *lo, float *hi, bool upper, float from, float to, int steps,
+                        double *best) {
   const float old_lo = *lo, old_hi = *hi;
   for (int k = 1; k <= steps; k++) {
     const float v = from + (to - from) * ((float)k / (float)steps);
@@ -140,7 +143,8 @@ void qe__histogram_entropy(const qe__histogram *h, float *lo, float *hi) {
     double a = (double)h->min * share, b = (double)h->max * share;
     if (h->min > 0.0f) a = (double)h->min;
     if (h->max < 0.0f) b = (double)h->max;
-    int32_t first = (int32_t)floor((a - (double)h->min) / width), last = (int32_t)ceil((b - (double)h->min) / width) - 1;
+    int32_t first = (int32_t)floor((a - (double)h->min) / width),
+            last = (int32_t)ceil((b - (double)h->min) / width) - 1;
     first = first < 0 ? 0 : first;
     last = last >= bins ? bins - 1 : last;
     if (last - first + 1 < levels) break;

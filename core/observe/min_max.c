@@ -2,8 +2,8 @@
  * min_max and moving_average_min_max: the range of a whole tensor.
  *
  *   min_max          min = min(min, batch min), max likewise. Batch order and size do not matter.
- *   moving average   the first batch sets the range; then m += c * (batch m - m) in float32 (torch). Batches count equally
- *                    whatever their size, and their order matters. Merging averages the two ranges weighted by batches.
+ *   moving average   the first batch sets the range; then m += c * (batch m - m) in float32 (torch). Batches count
+ * equally whatever their size, and their order matters. Merging averages the two ranges weighted by batches.
  */
 #include <math.h>
 
@@ -87,7 +87,8 @@ static int average_merge(void *self, void *state, const void *other) {
   return 0;
 }
 
-static int range_qparams(void *self, const void *state, uint32_t capacity, float *scales, int32_t *zero_points, uint32_t *count) {
+static int range_qparams(void *self, const void *state, uint32_t capacity, float *scales, int32_t *zero_points,
+                         uint32_t *count) {
   const range_state *s = state;
   (void)self;
   *count = s->batches ? 1 : 0;
@@ -119,10 +120,22 @@ static int range_load(void *self, void *state, const void *buffer, size_t size) 
   return 0;
 }
 
-const qe_observer qe__kind_min_max = {
-    .struct_size = sizeof(qe_observer), .name = "min_max", .state_size = sizeof(range_state), .init = range_init,
-    .observe = min_max_observe, .merge = min_max_merge, .qparams = range_qparams, .save = range_save, .load = range_load};
+const qe_observer qe__kind_min_max = {.struct_size = sizeof(qe_observer),
+                                      .name = "min_max",
+                                      .state_size = sizeof(range_state),
+                                      .init = range_init,
+                                      .observe = min_max_observe,
+                                      .merge = min_max_merge,
+                                      .qparams = range_qparams,
+                                      .save = range_save,
+                                      .load = range_load};
 
-const qe_observer qe__kind_moving_average_min_max = {
-    .struct_size = sizeof(qe_observer), .name = "moving_average_min_max", .state_size = sizeof(range_state), .init = range_init,
-    .observe = average_observe, .merge = average_merge, .qparams = range_qparams, .save = range_save, .load = range_load};
+const qe_observer qe__kind_moving_average_min_max = {.struct_size = sizeof(qe_observer),
+                                                     .name = "moving_average_min_max",
+                                                     .state_size = sizeof(range_state),
+                                                     .init = range_init,
+                                                     .observe = average_observe,
+                                                     .merge = average_merge,
+                                                     .qparams = range_qparams,
+                                                     .save = range_save,
+                                                     .load = range_load};

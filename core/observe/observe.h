@@ -12,13 +12,16 @@
 
 typedef struct qe__observer qe__observer; /* one state with its arguments */
 
-/* Checks the config (range, dtype, scheme, reduce_range, known name) and makes a fresh state. `what` names the tensor in messages. */
+/* Checks the config (range, dtype, scheme, reduce_range, known name) and makes a fresh state. `what` names the tensor
+ * in messages. */
 qe_status_t qe__observer_create(const qe_observer_config_t *config, const char *what, qe__observer **out);
 void qe__observer_destroy(qe__observer **o);
-/* x is float32, row-major. An empty tensor is a no-op. NaN or Inf: QE_ERROR_NUMERIC naming `what` and the first place. */
+/* x is float32, row-major. An empty tensor is a no-op. NaN or Inf: QE_ERROR_NUMERIC naming `what` and the first place.
+ */
 qe_status_t qe__observer_observe(qe__observer *o, const qe_tensor_t *x);
 qe_status_t qe__observer_merge(qe__observer *o, const qe__observer *other); /* same config */
-/* Parameters so far. *observed false: never fed -> scale 1, zero point 0. qparams owned by the caller (qe__qparams_clear). */
+/* Parameters so far. *observed false: never fed -> scale 1, zero point 0. qparams owned by the caller
+ * (qe__qparams_clear). */
 qe_status_t qe__observer_qparams(const qe__observer *o, qe__qparams *out, bool *observed);
 qe_dtype_t qe__observer_dtype(const qe__observer *o);
 const qe_observer_config_t *qe__observer_config(const qe__observer *o);

@@ -11,18 +11,24 @@
 
 struct qe__observer {
   const qe_observer *kind;
-  void *self;               /* of the plugin that brought the kind; NULL for built-in ones */
+  void *self; /* of the plugin that brought the kind; NULL for built-in ones */
   void *state;
   char *what;
   qe_observer_config_t config;
   qe_observer_args args;
-  float min, max;           /* of everything fed, whatever the kind; min > max: nothing yet */
+  float min, max; /* of everything fed, whatever the kind; min > max: nothing yet */
 };
 
-static const qe_observer *const BUILT_IN[] = {
-    &qe__kind_min_max, &qe__kind_moving_average_min_max, &qe__kind_per_channel_min_max,
-    &qe__kind_moving_average_per_channel_min_max, &qe__kind_histogram, &qe__kind_fixed_qparams,
-    &qe__kind_placeholder, &qe__kind_recording, &qe__kind_noop, &qe__kind_reuse_input};
+static const qe_observer *const BUILT_IN[] = {&qe__kind_min_max,
+                                              &qe__kind_moving_average_min_max,
+                                              &qe__kind_per_channel_min_max,
+                                              &qe__kind_moving_average_per_channel_min_max,
+                                              &qe__kind_histogram,
+                                              &qe__kind_fixed_qparams,
+                                              &qe__kind_placeholder,
+                                              &qe__kind_recording,
+                                              &qe__kind_noop,
+                                              &qe__kind_reuse_input};
 enum { BUILT_INS = sizeof BUILT_IN / sizeof BUILT_IN[0] };
 
 static const qe_observer *built_in(const char *name) {
@@ -46,8 +52,8 @@ static qe_status_t find_kind(qe__observer *o, const qe_observer_config_t *c, con
     used += w > 0 ? (size_t)w : 0;
   }
   const char *near = qe__nearest_name(c->observer, BUILT_INS, names);
-  return qe__fail(QE_ERROR_NOT_FOUND, "'%s': no observer is named '%s'%s%s%s; there are %s, and those of plugins", what, c->observer,
-                  near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "", list);
+  return qe__fail(QE_ERROR_NOT_FOUND, "'%s': no observer is named '%s'%s%s%s; there are %s, and those of plugins", what,
+                  c->observer, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "", list);
 }
 
 /* What a kind's function returned, as a status: built-in kinds return one, plugins any number but 0. */
@@ -70,12 +76,13 @@ qe_status_t qe__observer_create(const qe_observer_config_t *config, const char *
   o->max = -INFINITY;
   QE_TRY_GOTO(find_kind(o, config, what), fail);
   status = QE_ERROR_OUT_OF_MEMORY;
-  if (!(o->what = qe__strdup(what)) || !(o->state = qe__calloc(1, o->kind->state_size ? o->kind->state_size : 1))) goto fail;
+  if (!(o->what = qe__strdup(what)) || !(o->state = qe__calloc(1, o->kind->state_size ? o->kind->state_size : 1)))
+    goto fail;
   qe__clear_error();
   const int result = o->kind->init(o->self, o->state, &o->args);
   if (result != 0) {
-    status = qe__fail_in(status_of(result, QE_ERROR_INVALID_ARGUMENT), "'%s': observer '%s' refused its arguments", what,
-                         config->observer);
+    status = qe__fail_in(status_of(result, QE_ERROR_INVALID_ARGUMENT), "'%s': observer '%s' refused its arguments",
+                         what, config->observer);
     if (o->kind->fini) o->kind->fini(o->self, o->state);
     qe__free(o->state);
     o->state = NULL;
@@ -103,9 +110,13 @@ void qe__observer_destroy(qe__observer **observer) {
 static qe_status_t not_finite(const qe__observer *o, const float *x, int64_t n) {
   int64_t i = 0;
   while (i < n - 1 && isfinite(x[i])) i++;
-  return qe__fail(QE_ERROR_NUMERIC,
-                  "tensor '%s': element %lld is %s; calibration needs finite values (check the data and its normalization)", o->what,
-                  (long long)i, x[i] != x[i] ? "NaN" : x[i] > 0 ? "+Inf" : "-Inf");
+  return qe__fail(
+      QE_ERROR_NUMERIC,
+      "tensor '%s': element %lld is %s; calibration needs finite values (check the data and its normalization)",
+      o->what, (long long)i,
+      x[i] != x[i] ? "NaN"
+      : x[i] > 0   ? "+Inf"
+                   : "-Inf");
 }
 
 qe_status_t qe__observer_observe(qe__observer *o, const qe_tensor_t *x) {
@@ -132,7 +143,8 @@ qe_status_t qe__observer_merge(qe__observer *o, const qe__observer *other) {
   qe__clear_error();
   const int result = o->kind->merge(o->self, o->state, other->state);
   if (result != 0) {
-    return qe__fail_in(status_of(result, QE_ERROR_STATE), "tensor '%s': observer '%s' could not be merged", o->what, o->kind->name);
+    return qe__fail_in(status_of(result, QE_ERROR_STATE), "tensor '%s': observer '%s' could not be merged", o->what,
+                       o->kind->name);
   }
   o->min = other->min < o->min ? other->min : o->min;
   o->max = other->max > o->max ? other->max : o->max;
@@ -155,7 +167,8 @@ qe_status_t qe__observer_qparams(const qe__observer *o, qe__qparams *out, bool *
   }
   if (count == 0) return never_observed(o, out);
   if (count > UINT32_MAX / 8) {
-    return qe__fail(QE_ERROR_ENGINE, "tensor '%s': observer '%s' asks for %u parameters", o->what, o->kind->name, count);
+    return qe__fail(QE_ERROR_ENGINE, "tensor '%s': observer '%s' asks for %u parameters", o->what, o->kind->name,
+                    count);
   }
   const uint32_t capacity = count;
   float *scales = qe__calloc(capacity, sizeof *scales);
@@ -174,9 +187,13 @@ done:
   return status;
 }
 
-qe_dtype_t qe__observer_dtype(const qe__observer *o) { return o->config.dtype; }
+qe_dtype_t qe__observer_dtype(const qe__observer *o) {
+  return o->config.dtype;
+}
 
-const qe_observer_config_t *qe__observer_config(const qe__observer *o) { return &o->config; }
+const qe_observer_config_t *qe__observer_config(const qe__observer *o) {
+  return &o->config;
+}
 
 void qe__observer_range(const qe__observer *o, int32_t *qmin, int32_t *qmax) {
   *qmin = o->args.quant_min;
@@ -199,8 +216,8 @@ enum { CHECK_BYTES = 8, OWN_BYTES = CHECK_BYTES + 8 };
 
 static void state_check(const qe__observer *o, const unsigned char *rest, size_t size, unsigned char out[CHECK_BYTES]) {
   const qe_observer_args *a = &o->args;
-  const int32_t ints[] = {a->dtype, a->symmetric, a->per_channel, a->quant_min, a->quant_max, a->ch_axis, a->bins, (int32_t)a->method,
-                          a->zero_point, a->upsample_rate};
+  const int32_t ints[] = {a->dtype,   a->symmetric, a->per_channel,     a->quant_min,  a->quant_max,
+                          a->ch_axis, a->bins,      (int32_t)a->method, a->zero_point, a->upsample_rate};
   const float floats[] = {a->eps, a->averaging_constant, a->percentile, a->scale};
   unsigned char text[8 * sizeof ints / sizeof ints[0] + sizeof floats];
   uint8_t digest[32];
@@ -244,11 +261,13 @@ qe_status_t qe__observer_load(qe__observer *o, const void *buffer, size_t size) 
   const unsigned char *data = buffer;
   unsigned char check[CHECK_BYTES];
   if (size < OWN_BYTES) {
-    return qe__fail(QE_ERROR_FORMAT, "tensor '%s': a saved observer has %d bytes at least, found %zu", o->what, OWN_BYTES, size);
+    return qe__fail(QE_ERROR_FORMAT, "tensor '%s': a saved observer has %d bytes at least, found %zu", o->what,
+                    OWN_BYTES, size);
   }
   state_check(o, data + CHECK_BYTES, size - CHECK_BYTES, check);
   if (memcmp(check, data, CHECK_BYTES) != 0) {
-    return qe__fail(QE_ERROR_FORMAT, "tensor '%s': the saved state is damaged, or is not that of a '%s' observer with these arguments",
+    return qe__fail(QE_ERROR_FORMAT,
+                    "tensor '%s': the saved state is damaged, or is not that of a '%s' observer with these arguments",
                     o->what, o->kind->name);
   }
   qe__source in = {data + CHECK_BYTES, size - CHECK_BYTES, false};
@@ -256,7 +275,8 @@ qe_status_t qe__observer_load(qe__observer *o, const void *buffer, size_t size) 
   const bool valid = min <= max ? isfinite(min) && isfinite(max) : min == INFINITY && max == -INFINITY;
   qe__clear_error();
   if (!valid || o->kind->load(o->self, o->state, in.data, in.left) != 0) {
-    return qe__fail_in(QE_ERROR_FORMAT, "tensor '%s': the saved state of its '%s' observer is malformed", o->what, o->kind->name);
+    return qe__fail_in(QE_ERROR_FORMAT, "tensor '%s': the saved state of its '%s' observer is malformed", o->what,
+                       o->kind->name);
   }
   o->min = min;
   o->max = max;

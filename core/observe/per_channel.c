@@ -30,7 +30,8 @@ static void fini(void *self, void *state) {
 static int reserve(channel_state *s, int64_t channels) {
   if (s->min) {
     if (s->channels == channels) return 0;
-    return (int)qe__fail(QE_ERROR_SHAPE, "a per-channel observer saw %lld channels first and %lld now", (long long)s->channels, (long long)channels);
+    return (int)qe__fail(QE_ERROR_SHAPE, "a per-channel observer saw %lld channels first and %lld now",
+                         (long long)s->channels, (long long)channels);
   }
   s->min = qe__calloc((size_t)channels * 2 + 1, sizeof *s->min);
   if (!s->min) return QE_ERROR_OUT_OF_MEMORY;
@@ -48,7 +49,8 @@ static int observe(channel_state *s, const float *x, uint32_t rank, const int64_
   int64_t outer = 1, inner = 1;
   const int32_t axis = s->args.ch_axis < 0 ? s->args.ch_axis + (int32_t)rank : s->args.ch_axis;
   if (axis < 0 || axis >= (int32_t)rank) {
-    return (int)qe__fail(QE_ERROR_SHAPE, "a per-channel observer with ch_axis %d saw a tensor of rank %u", s->args.ch_axis, rank);
+    return (int)qe__fail(QE_ERROR_SHAPE, "a per-channel observer with ch_axis %d saw a tensor of rank %u",
+                         s->args.ch_axis, rank);
   }
   for (uint32_t d = 0; d < rank; d++) {
     if (dims[d] == 0) return 0;
@@ -115,7 +117,8 @@ static int average_merge(void *self, void *state, const void *other) {
   return merge(state, other, true);
 }
 
-static int qparams(void *self, const void *state, uint32_t capacity, float *scales, int32_t *zero_points, uint32_t *count) {
+static int qparams(void *self, const void *state, uint32_t capacity, float *scales, int32_t *zero_points,
+                   uint32_t *count) {
   const channel_state *s = state;
   (void)self;
   *count = (uint32_t)s->channels;
@@ -163,10 +166,24 @@ static int load(void *self, void *state, const void *buffer, size_t size) {
   return 0;
 }
 
-const qe_observer qe__kind_per_channel_min_max = {
-    .struct_size = sizeof(qe_observer), .name = "per_channel_min_max", .state_size = sizeof(channel_state), .init = init, .fini = fini,
-    .observe = min_max_observe, .merge = min_max_merge, .qparams = qparams, .save = save, .load = load};
+const qe_observer qe__kind_per_channel_min_max = {.struct_size = sizeof(qe_observer),
+                                                  .name = "per_channel_min_max",
+                                                  .state_size = sizeof(channel_state),
+                                                  .init = init,
+                                                  .fini = fini,
+                                                  .observe = min_max_observe,
+                                                  .merge = min_max_merge,
+                                                  .qparams = qparams,
+                                                  .save = save,
+                                                  .load = load};
 
-const qe_observer qe__kind_moving_average_per_channel_min_max = {
-    .struct_size = sizeof(qe_observer), .name = "moving_average_per_channel_min_max", .state_size = sizeof(channel_state), .init = init, .fini = fini,
-    .observe = average_observe, .merge = average_merge, .qparams = qparams, .save = save, .load = load};
+const qe_observer qe__kind_moving_average_per_channel_min_max = {.struct_size = sizeof(qe_observer),
+                                                                 .name = "moving_average_per_channel_min_max",
+                                                                 .state_size = sizeof(channel_state),
+                                                                 .init = init,
+                                                                 .fini = fini,
+                                                                 .observe = average_observe,
+                                                                 .merge = average_merge,
+                                                                 .qparams = qparams,
+                                                                 .save = save,
+                                                                 .load = load};

@@ -8,7 +8,8 @@
 rng rng_for(const char *test, uint64_t seed) {
   const char *given = getenv("QE_TEST_SEED");
   if (given) seed = strtoull(given, NULL, 0);
-  fprintf(stderr, "%s: seed %llu (QE_TEST_SEED=%llu repeats it)\n", test, (unsigned long long)seed, (unsigned long long)seed);
+  fprintf(stderr, "%s: seed %llu (QE_TEST_SEED=%llu repeats it)\n", test, (unsigned long long)seed,
+          (unsigned long long)seed);
   return (rng){seed * UINT64_C(0x9e3779b97f4a7c15) + 1};
 }
 
@@ -19,7 +20,9 @@ uint64_t rng_next(rng *r) { /* splitmix64 */
   return z ^ (z >> 31);
 }
 
-double rng_uniform(rng *r) { return (double)(rng_next(r) >> 11) * 0x1p-53; }
+double rng_uniform(rng *r) {
+  return (double)(rng_next(r) >> 11) * 0x1p-53;
+}
 
 double rng_gaussian(rng *r) { /* the sum of twelve: close enough, and the same everywhere */
   double sum = -6.0;
@@ -27,9 +30,12 @@ double rng_gaussian(rng *r) { /* the sum of twelve: close enough, and the same e
   return sum;
 }
 
-int64_t rng_below(rng *r, int64_t n) { return (int64_t)(rng_next(r) % (uint64_t)n); }
+int64_t rng_below(rng *r, int64_t n) {
+  return (int64_t)(rng_next(r) % (uint64_t)n);
+}
 
-const char *const SHAPE_NAMES[SHAPES] = {"gaussian", "relu of gaussian", "uniform", "heavy-tailed", "one-sided", "negative"};
+const char *const SHAPE_NAMES[SHAPES] = {"gaussian",     "relu of gaussian", "uniform",
+                                         "heavy-tailed", "one-sided",        "negative"};
 
 float *random_values(rng *r, shape s, int64_t n) {
   float *x = malloc((size_t)n * sizeof *x);
@@ -73,7 +79,9 @@ void feed_shaped(qe__observer *o, const float *x, uint32_t rank, const int64_t *
   qe_tensor_release(&t);
 }
 
-void feed(qe__observer *o, const float *x, int64_t n) { feed_shaped(o, x, 1, &n); }
+void feed(qe__observer *o, const float *x, int64_t n) {
+  feed_shaped(o, x, 1, &n);
+}
 
 saved save_of(const qe__observer *o) {
   saved s = {NULL, 0};
