@@ -7,6 +7,9 @@
 #include "qconfig/qconfig.h"
 #include "qengine/flow.h"
 
+/* flow/fold.c: nodes that depend on constants only become constants, in place. */
+qe_status_t qe__fold_constants(qe__graph *g);
+
 /* flow/fuse.c */
 qe_status_t qe__fuse(qe__graph *g);
 

@@ -1,6 +1,6 @@
 /*
  * Fusion before quantization: BatchNorm into the convolution or linear before it, a constant Add into its bias,
- * Relu / Relu6 / Clip into the op before them; Identity and Dropout disappear. In place, one pass in topological
+ * Relu / Relu6 / Clip into the op before them; Identity and Dropout disappear, constants are folded. In place, one pass in topological
  * order, so that chains (Conv, Add, BatchNorm, Relu) fuse as a whole.
  */
 #include <math.h>
@@ -301,6 +301,7 @@ static qe_status_t drop_identities(qe__graph *g) {
 qe_status_t qe__fuse(qe__graph *g) {
   fuser f = {.g = g};
   QE_TRY(drop_identities(g));
+  QE_TRY(qe__fold_constants(g));
   QE_TRY(qe__graph_uses(g, &f.uses));
   qe_status_t status = QE_ERROR_OUT_OF_MEMORY;
   /* fusing adds constants, never readers, so counts of older values stay right */

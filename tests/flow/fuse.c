@@ -93,3 +93,21 @@ Test(fuse, equalization_keeps_every_bit_of_the_float_model) {
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) qe_tensor_release(&all[i]);
   qe_model_destroy(&m);
 }
+
+Test(fuse, a_weight_behind_a_transpose_becomes_a_constant) {
+  qe_model_t *m = NULL;
+  qe_tensor_t *w = test_random(2, (int64_t[]){4, 6}, 0.5f, 1), *b = test_random(1, (int64_t[]){4}, 0.5f, 2), *input = test_random(3, (int64_t[]){2, 3, 6}, 1.0f, 3);
+  cr_assert_eq(qe_model_create("m", &m), QE_OK);
+  const qe_value_t x = qe_input(m, "x", QE_FLOAT32, 3, (int64_t[]){-1, 3, 6});
+  const qe_value_t wt = qe_transpose(m, "t", qe_constant(m, "w", w), 2, (int64_t[]){1, 0});
+  qe_output(m, "y", qe_relu(m, "relu", qe_add(m, "add", qe_matmul(m, "mm", x, wt), qe_constant(m, "b", b))));
+  cr_assert_eq(qe_model_finish(m), QE_OK, "%s", qe_last_error());
+  qe_tensor_t *before = run_model(m, input);
+  cr_assert_eq(qe_fuse(m), QE_OK, "%s", qe_last_error());
+  cr_assert_eq(qe_model_node_count(m), 1u, "%u nodes are left", qe_model_node_count(m));
+  qe_tensor_t *after = run_model(m, input);
+  cr_assert_eq(memcmp(qe_tensor_const_data(before), qe_tensor_const_data(after), qe_tensor_bytes(before)), 0);
+  qe_tensor_t *all[] = {w, b, input, before, after};
+  for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) qe_tensor_release(&all[i]);
+  qe_model_destroy(&m);
+}

@@ -2,7 +2,7 @@
  * Writes a float model with every kind of quantized node (convolutions plain, grouped, depthwise, transposed; linear; add, mul,
  * concat; pools; activations; data movement), its input, and an input for the demo's model.
  *
- * usage: interop_model MODEL.onnx INPUT.npy   (shapes.npy is written beside it)
+ * usage: interop_model MODEL.onnx INPUT.npy DEMO_INPUT.npy
  */
 #include <qengine.h>
 
@@ -30,7 +30,7 @@ static qe_tensor_t *made(uint32_t rank, const int64_t *dims, float scale, uint64
 
 int main(int argc, char **argv) {
   qe_model_t *m;
-  if (argc != 3) return 2;
+  if (argc != 4) return 2;
   CHECK(qe_model_create("kinds", &m));
   qe_value_t x = qe_input(m, "x", QE_FLOAT32, 4, (int64_t[]){-1, 3, 16, 16});
 #define W(seed, scale, ...) made(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), (int64_t[]){__VA_ARGS__}, scale, seed)
@@ -52,7 +52,7 @@ int main(int argc, char **argv) {
   CHECK(qe_model_finish(m));
   CHECK(qe_model_save(m, argv[1], QE_FORMAT_QDQ, 1));
   CHECK(qe_tensor_save_npy(W(12, 1.0f, 32, 3, 16, 16), argv[2], 1));
-  CHECK(qe_tensor_save_npy(W(13, 1.0f, 64, 1, 24, 24), "shapes.npy", 1));
+  CHECK(qe_tensor_save_npy(W(13, 1.0f, 64, 1, 24, 24), argv[3], 1));
   qe_model_destroy(&m);
   return 0;
 }

@@ -15,7 +15,7 @@ if [ ! -d "$work/node_modules/onnxruntime-node" ]; then
   fi
 fi
 cd "$work"
-"$maker" made.onnx made.npy
+"$maker" made.onnx made.npy shapes.npy
 node interop.js "$qengine" made.onnx made.npy made.npy "$work/made"
 node interop.js "$qengine" "$project/examples/demo/shapes.onnx" shapes.npy shapes.npy "$work/shapes"
 models=$project/../shared/models

@@ -1,6 +1,7 @@
 /* Sessions on the reference engine: shapes, plans, inner values, taps, threads, errors. */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "qengine.h"
@@ -153,6 +154,46 @@ Test(session, more_shapes_than_plans_are_kept) {
     qe_tensor_release(&x);
     qe_tensor_release(&y);
   }
+  qe_session_destroy(&s);
+  qe_model_destroy(&m);
+}
+
+typedef struct worker {
+  const qe_model_t *model;
+  qe_tensor_t *x, *want;
+  int wrong;
+} worker;
+
+static void *run_many(void *arg) {
+  worker *w = arg;
+  qe_session_t *s = NULL;
+  const qe_session_options_t o = {.struct_size = sizeof o, .threads = 1};
+  w->wrong = qe_session_create(w->model, &o, &s) != QE_OK;
+  for (int i = 0; i < 5 && !w->wrong; i++) {
+    qe_named_tensor_t in = {NULL, w->x}, out = {NULL, NULL};
+    w->wrong = qe_session_run(s, 1, &in, 1, &out) != QE_OK || memcmp(qe_tensor_const_data(out.tensor), qe_tensor_const_data(w->want), qe_tensor_bytes(w->want)) != 0;
+    qe_tensor_release(&out.tensor);
+  }
+  qe_session_destroy(&s);
+  return NULL;
+}
+
+Test(session, sessions_over_one_model_run_at_the_same_time) {
+  qe_model_t *m = test_cnn(8);
+  qe_session_t *s = open_session(m, 1);
+  qe_tensor_t *x = test_random(4, (int64_t[]){2, 3, 8, 8}, 1.0f, 11), *want = run_one(s, x, NULL);
+  worker workers[4];
+  pthread_t threads[4];
+  for (int i = 0; i < 4; i++) {
+    workers[i] = (worker){m, x, want, 0};
+    cr_assert_eq(pthread_create(&threads[i], NULL, run_many, &workers[i]), 0);
+  }
+  for (int i = 0; i < 4; i++) {
+    pthread_join(threads[i], NULL);
+    cr_assert_eq(workers[i].wrong, 0, "thread %d", i);
+  }
+  qe_tensor_release(&x);
+  qe_tensor_release(&want);
   qe_session_destroy(&s);
   qe_model_destroy(&m);
 }
