@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define CONV "auto_pad:s dilations:I group:i kernel_shape:I pads:I strides:I"
+#define POOL "auto_pad:s ceil_mode:i dilations:I kernel_shape:I pads:I strides:I"
 #define RNN  "activation_alpha:F activation_beta:F activations:S clip:f direction:s hidden_size:i layout:i"
 
 typedef struct row {
@@ -33,8 +34,8 @@ static const row table[] = {
   {QE__OP_LSTM,                  RNN " input_forget:i"},
   {QE__OP_GRU,                   RNN " linear_before_reset:i"},
   {QE__OP_RNN,                   RNN},
-  {QE__OP_MaxPool,               "auto_pad:s ceil_mode:i dilations:I kernel_shape:I pads:I storage_order:i strides:I"},
-  {QE__OP_AveragePool,           "auto_pad:s ceil_mode:i count_include_pad:i dilations:I kernel_shape:I pads:I strides:I"},
+  {QE__OP_MaxPool,               POOL " storage_order:i"},
+  {QE__OP_AveragePool,           POOL " count_include_pad:i"},
   {QE__OP_ReduceMean,            "keepdims:i noop_with_empty_axes:i"},
   {QE__OP_ReduceSum,             "keepdims:i noop_with_empty_axes:i"},
   {QE__OP_ReduceMax,             "keepdims:i noop_with_empty_axes:i"},

@@ -1,6 +1,6 @@
 /*
- * Graph to ONNX file: walks the nodes, packs the message, writes it (and a file of weights beside it when they are too many for
- * one protobuf message) so that a file never appears half written.
+ * Graph to ONNX file: walks the nodes, packs the message, writes it (and a file of weights beside it when they are too
+ * many for one protobuf message) so that a file never appears half written.
  */
 #include "onnx/export.h"
 
@@ -50,12 +50,18 @@ static qe_status_t write_plain(qe__export *ex, const qe__node *n) {
   if (in == NULL || out == NULL) return no_memory();
   for (uint32_t i = 0; i < n->n_in; i++) QE_TRY(qe__export_input(ex, n, i, &in[i]));
   for (uint32_t i = 0; i < n->n_out; i++) QE_TRY(qe__export_value(ex, n->out[i], &out[i]));
-  if (n->n_in == 1 && n->op->id == QE__OP_DequantizeLinear) return qe__export_linear(ex, n->op->name, n->name, n->in[0], in[0], out[0]);
-  if (n->n_in == 1 && n->op->id == QE__OP_QuantizeLinear) return qe__export_linear(ex, n->op->name, n->name, n->out[0], in[0], out[0]);
+  if (n->n_in == 1 && n->op->id == QE__OP_DequantizeLinear) {
+    return qe__export_linear(ex, n->op->name, n->name, n->in[0], in[0], out[0]);
+  }
+  if (n->n_in == 1 && n->op->id == QE__OP_QuantizeLinear) {
+    return qe__export_linear(ex, n->op->name, n->name, n->out[0], in[0], out[0]);
+  }
   return qe__export_plain(ex, n, in, out, &n->act);
 }
 
-static bool is_linear(const qe__node *n) { return n->op->id == QE__OP_QuantizeLinear || n->op->id == QE__OP_DequantizeLinear; }
+static bool is_linear(const qe__node *n) {
+  return n->op->id == QE__OP_QuantizeLinear || n->op->id == QE__OP_DequantizeLinear;
+}
 
 static qe_status_t write_nodes(qe__export *ex) {
   for (uint32_t i = 0; i < ex->g->n_nodes; i++) {
@@ -116,7 +122,8 @@ static Onnx__ValueInfoProto *info_of(qe__export *ex, qe__value_id id) {
   return info;
 }
 
-static qe_status_t infos_of(qe__export *ex, uint32_t count, const qe__value_id *ids, size_t *n, Onnx__ValueInfoProto ***out) {
+static qe_status_t infos_of(qe__export *ex, uint32_t count, const qe__value_id *ids, size_t *n,
+                            Onnx__ValueInfoProto ***out) {
   *n = count;
   *out = qe__arena_alloc(&ex->arena, (size_t)count + 1, sizeof(Onnx__ValueInfoProto *));
   if (*out == NULL) return no_memory();
@@ -176,7 +183,8 @@ static qe_status_t fill_model(qe__export *ex, Onnx__ModelProto *m, Onnx__GraphPr
 static qe_status_t set_external(qe__export *ex, Onnx__TensorProto *t, const char *location, uint64_t offset) {
   static char location_key[] = "location", offset_key[] = "offset", length_key[] = "length";
   char *const keys[3] = {location_key, offset_key, length_key};
-  char *values[3] = {qe__arena_format(&ex->arena, "%s", location), qe__arena_format(&ex->arena, "%llu", (unsigned long long)offset),
+  char *values[3] = {qe__arena_format(&ex->arena, "%s", location),
+                     qe__arena_format(&ex->arena, "%llu", (unsigned long long)offset),
                      qe__arena_format(&ex->arena, "%zu", t->raw_data.len)};
   Onnx__StringStringEntryProto *entries = qe__arena_alloc(&ex->arena, 3, sizeof *entries);
   t->external_data = qe__arena_alloc(&ex->arena, 3, sizeof(Onnx__StringStringEntryProto *));
@@ -218,7 +226,8 @@ static qe_status_t pack(const Onnx__ModelProto *m, void **out, size_t *size) {
   *out = NULL;
   *size = onnx__model_proto__get_packed_size(m);
   if (*size > (size_t)INT32_MAX) {
-    return qe__fail(QE_ERROR_UNSUPPORTED, "the model would need %zu bytes; one ONNX message can have 2147483647", *size);
+    return qe__fail(QE_ERROR_UNSUPPORTED, "the model would need %zu bytes; one ONNX message can have 2147483647",
+                    *size);
   }
   *out = qe__realloc(NULL, 1, *size);
   if (*out == NULL) return QE_ERROR_OUT_OF_MEMORY;
@@ -226,7 +235,8 @@ static qe_status_t pack(const Onnx__ModelProto *m, void **out, size_t *size) {
   return QE_OK;
 }
 
-static qe_status_t write_files(qe__export *ex, const Onnx__ModelProto *m, const char *path, int overwrite, uint64_t inline_limit) {
+static qe_status_t write_files(qe__export *ex, const Onnx__ModelProto *m, const char *path, int overwrite,
+                               uint64_t inline_limit) {
   qe__writer *model = NULL, *data = NULL;
   char *data_path = NULL;
   void *bytes = NULL;
@@ -258,7 +268,8 @@ done:
 }
 
 /* The whole export in memory: ex keeps everything that *model points to. */
-static qe_status_t build(qe__export *ex, const qe__graph *g, qe_format_t format, Onnx__ModelProto *model, Onnx__GraphProto *graph) {
+static qe_status_t build(qe__export *ex, const qe__graph *g, qe_format_t format, Onnx__ModelProto *model,
+                         Onnx__GraphProto *graph) {
   *ex = (qe__export){.g = g, .format = format, .opset = 13};
   onnx__model_proto__init(model);
   onnx__graph_proto__init(graph);
@@ -294,7 +305,8 @@ qe_status_t qe__onnx_export_memory(const qe__graph *g, qe_format_t format, void 
   return status;
 }
 
-qe_status_t qe__onnx_export_limited(const qe__graph *g, qe_format_t format, const char *path, int overwrite, uint64_t inline_limit) {
+qe_status_t qe__onnx_export_limited(const qe__graph *g, qe_format_t format, const char *path, int overwrite,
+                                    uint64_t inline_limit) {
   qe__export ex;
   Onnx__ModelProto model;
   Onnx__GraphProto graph;

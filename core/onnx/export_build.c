@@ -20,8 +20,8 @@ static char *fresh(qe__export *ex, const char *base, bool node) {
 char *qe__export_value_name(qe__export *ex, const char *base) { return fresh(ex, base, false); }
 char *qe__export_node_name(qe__export *ex, const char *base) { return fresh(ex, base, true); }
 
-qe_status_t qe__export_node(qe__export *ex, const char *domain, const char *op, const char *name, size_t n_in, char *const *in, size_t n_out,
-                            char *const *out, Onnx__NodeProto **node) {
+qe_status_t qe__export_node(qe__export *ex, const char *domain, const char *op, const char *name, size_t n_in,
+                            char *const *in, size_t n_out, char *const *out, Onnx__NodeProto **node) {
   while (n_in > 0 && (in[n_in - 1] == NULL || in[n_in - 1][0] == '\0')) n_in--;
   while (n_out > 0 && (out[n_out - 1] == NULL || out[n_out - 1][0] == '\0')) n_out--;
   Onnx__NodeProto *n = qe__arena_alloc(&ex->arena, 1, sizeof *n);
@@ -48,14 +48,17 @@ qe_status_t qe__export_node(qe__export *ex, const char *domain, const char *op, 
   void *array = ex->nodes;
   QE_TRY(qe__grow(&array, &ex->cap_nodes, ex->n_nodes, sizeof(Onnx__NodeProto *)));
   ex->nodes = array;
-  if (n->op_type == NULL || n->name == NULL || (domain[0] != '\0' && n->domain == NULL)) return qe__fail(QE_ERROR_OUT_OF_MEMORY, "out of memory while exporting");
+  if (n->op_type == NULL || n->name == NULL || (domain[0] != '\0' && n->domain == NULL)) {
+    return qe__fail(QE_ERROR_OUT_OF_MEMORY, "out of memory while exporting");
+  }
   ex->nodes[ex->n_nodes++] = n;
   if (node != NULL) *node = n;
   return QE_OK;
 }
 
 /* Room for one more attribute of the node. */
-static Onnx__AttributeProto *add_attr(qe__export *ex, Onnx__NodeProto *node, const char *name, Onnx__AttributeProto__AttributeType type) {
+static Onnx__AttributeProto *add_attr(qe__export *ex, Onnx__NodeProto *node, const char *name,
+                                      Onnx__AttributeProto__AttributeType type) {
   Onnx__AttributeProto *a = qe__arena_alloc(&ex->arena, 1, sizeof *a);
   Onnx__AttributeProto **list = qe__arena_alloc(&ex->arena, node->n_attribute + 1, sizeof(Onnx__AttributeProto *));
   if (a == NULL || list == NULL) return NULL;
@@ -88,7 +91,8 @@ qe_status_t qe__export_attr_float(qe__export *ex, Onnx__NodeProto *node, const c
   return QE_OK;
 }
 
-qe_status_t qe__export_attr_ints(qe__export *ex, Onnx__NodeProto *node, const char *name, size_t count, const int64_t *values) {
+qe_status_t qe__export_attr_ints(qe__export *ex, Onnx__NodeProto *node, const char *name, size_t count,
+                                 const int64_t *values) {
   Onnx__AttributeProto *a = add_attr(ex, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
   if (a == NULL || (a->ints = qe__arena_alloc(&ex->arena, count + 1, sizeof *a->ints)) == NULL) return no_memory();
   a->n_ints = count;
@@ -117,13 +121,17 @@ qe_status_t qe__export_attr(qe__export *ex, Onnx__NodeProto *node, const qe__att
       return QE_OK;
     case QE__ATTR_FLOATS:
       a = add_attr(ex, node, attr->name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS);
-      if (a == NULL || (a->floats = qe__arena_alloc(&ex->arena, attr->count + 1, sizeof *a->floats)) == NULL) return no_memory();
+      if (a == NULL || (a->floats = qe__arena_alloc(&ex->arena, attr->count + 1, sizeof *a->floats)) == NULL) {
+        return no_memory();
+      }
       a->n_floats = attr->count;
       if (attr->count > 0) memcpy(a->floats, attr->floats, attr->count * sizeof *attr->floats);
       return QE_OK;
     case QE__ATTR_STRINGS:
       a = add_attr(ex, node, attr->name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS);
-      if (a == NULL || (a->strings = qe__arena_alloc(&ex->arena, attr->count + 1, sizeof *a->strings)) == NULL) return no_memory();
+      if (a == NULL || (a->strings = qe__arena_alloc(&ex->arena, attr->count + 1, sizeof *a->strings)) == NULL) {
+        return no_memory();
+      }
       a->n_strings = attr->count;
       for (size_t i = 0; i < attr->count; i++) {
         if (!set_bytes(ex, &a->strings[i], attr->strings[i])) return no_memory();
@@ -144,7 +152,8 @@ qe_status_t qe__export_attrs(qe__export *ex, Onnx__NodeProto *node, const qe__no
 
 /* ---- constants ---- */
 
-static Onnx__TensorProto *tensor_proto(qe__export *ex, const char *name, qe_dtype_t dtype, uint32_t rank, const int64_t *dims, const void *data, size_t bytes) {
+static Onnx__TensorProto *tensor_proto(qe__export *ex, const char *name, qe_dtype_t dtype, uint32_t rank,
+                                       const int64_t *dims, const void *data, size_t bytes) {
   Onnx__TensorProto *p = qe__arena_alloc(&ex->arena, 1, sizeof *p);
   if (p == NULL) return NULL;
   onnx__tensor_proto__init(p);
@@ -184,8 +193,8 @@ qe_status_t qe__export_value(qe__export *ex, qe__value_id v, char **name) {
   return append_constant(ex, qe__export_tensor(ex, value->name, value->data));
 }
 
-qe_status_t qe__export_constant(qe__export *ex, const char *base, qe_dtype_t dtype, uint32_t rank, const int64_t *dims, const void *data, size_t bytes,
-                                char **name) {
+qe_status_t qe__export_constant(qe__export *ex, const char *base, qe_dtype_t dtype, uint32_t rank, const int64_t *dims,
+                                const void *data, size_t bytes, char **name) {
   *name = qe__export_value_name(ex, base);
   void *copy = qe__arena_alloc(&ex->arena, bytes + 1, 1);
   if (*name == NULL || copy == NULL) return no_memory();

@@ -1,4 +1,5 @@
-/* Nodes in ONNX's own form: what the canonical form has beyond it (a bias of MatMul, Silu, fused clamps) becomes nodes again. */
+/* Nodes in ONNX's own form: what the canonical form has beyond it (a bias of MatMul, Silu, fused clamps) becomes nodes
+ * again. */
 #include <math.h>
 #include <string.h>
 
@@ -11,8 +12,12 @@ static qe_status_t write_act(qe__export *ex, const qe__node *n, const qe__act *a
   if (name == NULL) return qe__fail(QE_ERROR_OUT_OF_MEMORY, "out of memory while exporting");
   if (act->lo == 0.0f && act->hi == INFINITY) return qe__export_node(ex, "", "Relu", name, 1, &in, 1, &out, NULL);
   char *inputs[3] = {in, NULL, NULL};
-  if (act->lo != -INFINITY) QE_TRY(qe__export_scalar_f32(ex, qe__arena_format(&ex->arena, "%s_min", out), act->lo, &inputs[1]));
-  if (act->hi != INFINITY) QE_TRY(qe__export_scalar_f32(ex, qe__arena_format(&ex->arena, "%s_max", out), act->hi, &inputs[2]));
+  if (act->lo != -INFINITY) {
+    QE_TRY(qe__export_scalar_f32(ex, qe__arena_format(&ex->arena, "%s_min", out), act->lo, &inputs[1]));
+  }
+  if (act->hi != INFINITY) {
+    QE_TRY(qe__export_scalar_f32(ex, qe__arena_format(&ex->arena, "%s_max", out), act->hi, &inputs[2]));
+  }
   return qe__export_node(ex, "", "Clip", name, 3, inputs, 1, &out, NULL);
 }
 
@@ -41,15 +46,20 @@ static qe_status_t write_silu(qe__export *ex, const qe__node *n, char **in, char
 static qe_status_t write_dropout(qe__export *ex, const qe__node *n, char **in, char *out) {
   char *inputs[2] = {in[0], NULL};
   if (qe__node_attr(n, "ratio") != NULL) {
-    QE_TRY(qe__export_scalar_f32(ex, qe__arena_format(&ex->arena, "%s_ratio", out), qe__node_float(n, "ratio", 0.5f), &inputs[1]));
+    QE_TRY(qe__export_scalar_f32(ex, qe__arena_format(&ex->arena, "%s_ratio", out), qe__node_float(n, "ratio", 0.5f),
+                                 &inputs[1]));
   }
   return qe__export_node(ex, "", "Dropout", n->name, 2, inputs, 1, &out, NULL);
 }
 
 static bool axes_are_attribute(const qe__export *ex, const qe__node *n) {
   switch (n->op->id) {
-    case QE__OP_ReduceMean: case QE__OP_ReduceMax: case QE__OP_ReduceMin: case QE__OP_ReduceProd: case QE__OP_ReduceL2: case QE__OP_ReduceSumSquare:
-      return ex->opset < 18;
+    case QE__OP_ReduceMean:
+    case QE__OP_ReduceMax:
+    case QE__OP_ReduceMin:
+    case QE__OP_ReduceProd:
+    case QE__OP_ReduceL2:
+    case QE__OP_ReduceSumSquare: return ex->opset < 18;
     default:
       return false;
   }
@@ -66,7 +76,9 @@ static qe_status_t write_reduce(qe__export *ex, const qe__node *n, char **in, ch
   const qe_tensor_t *axes = n->n_in > 1 && n->in[1] != QE__NO_VALUE ? ex->g->values[n->in[1]].data : NULL;
   if (axes != NULL && axes->count > 0) {
     int64_t values[QE_MAX_RANK];
-    if (axes->count > QE_MAX_RANK) return qe__fail(QE_ERROR_SHAPE, "node '%s': %lld axes", n->name, (long long)axes->count);
+    if (axes->count > QE_MAX_RANK) {
+      return qe__fail(QE_ERROR_SHAPE, "node '%s': %lld axes", n->name, (long long)axes->count);
+    }
     for (int64_t i = 0; i < axes->count; i++) values[i] = qe__tensor_int_at(axes, i);
     QE_TRY(qe__export_attr_ints(ex, node, "axes", (size_t)axes->count, values));
   }
@@ -83,7 +95,9 @@ static qe_status_t write_op(qe__export *ex, const qe__node *n, char **in, char *
     default: break;
   }
   if (axes_are_attribute(ex, n)) return write_reduce(ex, n, in, out[0]);
-  if (n->op->domain[0] != '\0') return qe__fail(QE_ERROR_INTERNAL, "node '%s': op %s cannot be in a file", n->name, n->op->name);
+  if (n->op->domain[0] != '\0') {
+    return qe__fail(QE_ERROR_INTERNAL, "node '%s': op %s cannot be in a file", n->name, n->op->name);
+  }
   QE_TRY(qe__export_node(ex, "", n->op->name, n->name, n->n_in, in, n->n_out, out, &node));
   QE_TRY(qe__export_attrs(ex, node, n));
   const bool has_split = n->n_in > 1 && n->in[1] != QE__NO_VALUE;

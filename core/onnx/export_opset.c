@@ -20,14 +20,20 @@ static int64_t by_op(const qe__graph *g, const qe__node *n) {
     case QE__OP_LayerNormalization: return 17;
     case QE__OP_Mish: return 18;
     case QE__OP_Split: return qe__node_attr(n, "num_outputs") != NULL ? 18 : BASE;
-    case QE__OP_ReduceMean: case QE__OP_ReduceMax: case QE__OP_ReduceMin: case QE__OP_ReduceProd: case QE__OP_ReduceL2: case QE__OP_ReduceSumSquare: {
+    case QE__OP_ReduceMean:
+    case QE__OP_ReduceMax:
+    case QE__OP_ReduceMin:
+    case QE__OP_ReduceProd:
+    case QE__OP_ReduceL2:
+    case QE__OP_ReduceSumSquare: {
       const bool has_axes = n->n_in > 1 && n->in[1] != QE__NO_VALUE;
       const bool constant = !has_axes || g->values[n->in[1]].data != NULL;
       return !constant || (!has_axes && qe__node_int(n, "noop_with_empty_axes", 0) != 0) ? 18 : BASE;
     }
     case QE__OP_Pad: return strcmp(qe__node_string(n, "mode", "constant"), "wrap") == 0 ? 19 : n->n_in > 3 ? 18 : BASE;
     case QE__OP_AveragePool: return qe__node_attr(n, "dilations") != NULL ? 19 : BASE;
-    case QE__OP_Resize: return strcmp(qe__node_string(n, "coordinate_transformation_mode", ""), "half_pixel_symmetric") == 0 ? 19 : BASE;
+    case QE__OP_Resize:
+      return strcmp(qe__node_string(n, "coordinate_transformation_mode", ""), "half_pixel_symmetric") == 0 ? 19 : BASE;
     case QE__OP_Gelu: return 20;
     case QE__OP_GroupNormalization: return 21;
     default: return BASE;

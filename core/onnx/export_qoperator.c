@@ -1,6 +1,6 @@
 /*
- * Quantized nodes as single operators on integers: QLinearConv, QLinearMatMul, those of com.microsoft, and plain ops that move
- * or compare codes. A clamp that the type's range does not imply follows as an integer Clip.
+ * Quantized nodes as single operators on integers: QLinearConv, QLinearMatMul, those of com.microsoft, and plain ops
+ * that move or compare codes. A clamp that the type's range does not imply follows as an integer Clip.
  */
 #include <math.h>
 #include <string.h>
@@ -24,7 +24,9 @@ static bool weight8(const qe__graph *g, qe__value_id v, int32_t axis) {
 /* ONNX Runtime has these operators for one type of activations, and no int8 activations with uint8 weights. */
 static bool types_fit(const qe__graph *g, const qe__node *n) {
   const qe_dtype_t t = g->values[n->out[0]].dtype;
-  if (qe__op_is_weighted(n->op->id)) return g->values[n->in[0]].dtype == t && (t == QE_UINT8 || g->values[n->in[1]].dtype == QE_INT8);
+  if (qe__op_is_weighted(n->op->id)) {
+    return g->values[n->in[0]].dtype == t && (t == QE_UINT8 || g->values[n->in[1]].dtype == QE_INT8);
+  }
   const uint32_t first = qe__fuse_first_data_input(n), count = qe__fuse_data_inputs(n);
   for (uint32_t i = first; i < n->n_in && i < first + count; i++) {
     if (n->in[i] == QE__NO_VALUE || g->values[n->in[i]].dtype != t) return false;
@@ -105,7 +107,10 @@ static qe_status_t write_gemm(qe__export *ex, const qe__node *n, bool *done) {
   char *in[9] = {NULL}, *out;
   Onnx__NodeProto *node;
   const int64_t trans_b = qe__node_int(n, "transB", 0);
-  if (!weight8(ex->g, n->in[1], trans_b != 0 ? 0 : 1) || !bias_fits(ex->g, n) || qe__node_float(n, "alpha", 1.0f) != 1.0f) return QE_OK;
+  if (!weight8(ex->g, n->in[1], trans_b != 0 ? 0 : 1) || !bias_fits(ex->g, n) ||
+      qe__node_float(n, "alpha", 1.0f) != 1.0f) {
+    return QE_OK;
+  }
   if (qe__node_float(n, "beta", 1.0f) != 1.0f || qe__node_int(n, "transA", 0) != 0) return QE_OK;
   *done = true;
   QE_TRY(triple(ex, n->in[0], in));
@@ -148,10 +153,25 @@ static qe_status_t write_qlinear(qe__export *ex, const qe__node *n, const char *
 /* An op that moves codes, on the codes themselves: all of one type and with equal parameters. */
 static bool moves_integers(const qe__node *n) {
   switch (n->op->id) {
-    case QE__OP_MaxPool: case QE__OP_Reshape: case QE__OP_Transpose: case QE__OP_Slice: case QE__OP_Split: case QE__OP_Squeeze: case QE__OP_Unsqueeze:
-    case QE__OP_Flatten: case QE__OP_Gather: case QE__OP_GatherElements: case QE__OP_Expand: case QE__OP_Tile: case QE__OP_DepthToSpace:
-    case QE__OP_SpaceToDepth: case QE__OP_Identity: case QE__OP_Pad: case QE__OP_Resize: case QE__OP_ReduceMax: case QE__OP_ReduceMin:
-      return qe__node_qexec(n) == QE__X_MOVE;
+    case QE__OP_MaxPool:
+    case QE__OP_Reshape:
+    case QE__OP_Transpose:
+    case QE__OP_Slice:
+    case QE__OP_Split:
+    case QE__OP_Squeeze:
+    case QE__OP_Unsqueeze:
+    case QE__OP_Flatten:
+    case QE__OP_Gather:
+    case QE__OP_GatherElements:
+    case QE__OP_Expand:
+    case QE__OP_Tile:
+    case QE__OP_DepthToSpace:
+    case QE__OP_SpaceToDepth:
+    case QE__OP_Identity:
+    case QE__OP_Pad:
+    case QE__OP_Resize:
+    case QE__OP_ReduceMax:
+    case QE__OP_ReduceMin: return qe__node_qexec(n) == QE__X_MOVE;
     default:
       return false;
   }
@@ -167,7 +187,8 @@ static qe_status_t pad_code(qe__export *ex, const qe__node *n, char **name, bool
   if (given) real = (float)qe__tensor_float_at(v->data, 0);
   int32_t qmin = 0, qmax = 0;
   (void)qe__dtype_integer_range(x->dtype, &qmin, &qmax);
-  const uint8_t code = (uint8_t)(qe__quantize_value(real, x->q.view.scales[0], x->q.view.zero_points[0], qmin, qmax) & 0xff);
+  const uint8_t code =
+      (uint8_t)(qe__quantize_value(real, x->q.view.scales[0], x->q.view.zero_points[0], qmin, qmax) & 0xff);
   return qe__export_constant(ex, qe__arena_format(&ex->arena, "%s_fill", n->name), x->dtype, 0, NULL, &code, 1, name);
 }
 
@@ -181,7 +202,8 @@ static qe_status_t write_moved(qe__export *ex, const qe__node *n, bool *done) {
     if (y->dtype != x->dtype || !qe__qparams_equal(&y->q.view, &x->q.view)) return QE_OK;
   }
   const uint32_t n_in = n->op->id == QE__OP_Pad && n->n_in < 3 ? 3 : n->n_in;
-  char **in = qe__arena_alloc(&ex->arena, (size_t)n_in + 1, sizeof *in), **out = qe__arena_alloc(&ex->arena, (size_t)n->n_out + 1, sizeof *out);
+  char **in = qe__arena_alloc(&ex->arena, (size_t)n_in + 1, sizeof *in),
+       **out = qe__arena_alloc(&ex->arena, (size_t)n->n_out + 1, sizeof *out);
   if (in == NULL || out == NULL) return qe__fail(QE_ERROR_OUT_OF_MEMORY, "out of memory while exporting");
   char *fill = NULL;
   if (n->op->id == QE__OP_Pad) {
@@ -214,7 +236,8 @@ qe_status_t qe__export_qoperator(qe__export *ex, const qe__node *n, bool *done) 
     case QE__OP_Sigmoid: return write_qlinear(ex, n, "QLinearSigmoid", false, done);
     case QE__OP_LeakyRelu: return write_qlinear(ex, n, "QLinearLeakyRelu", false, done);
     case QE__OP_GlobalAveragePool: return write_qlinear(ex, n, "QLinearGlobalAveragePool", false, done);
-    case QE__OP_AveragePool: return qe__node_attr(n, "dilations") != NULL ? QE_OK : write_qlinear(ex, n, "QLinearAveragePool", false, done);
+    case QE__OP_AveragePool:
+      return qe__node_attr(n, "dilations") != NULL ? QE_OK : write_qlinear(ex, n, "QLinearAveragePool", false, done);
     case QE__OP_Concat: return write_qlinear(ex, n, "QLinearConcat", true, done);
     case QE__OP_Where: return write_qlinear(ex, n, "QLinearWhere", false, done);
     default: return moves_integers(n) ? write_moved(ex, n, done) : QE_OK;

@@ -1,4 +1,5 @@
-/* Quantized nodes: as operators on integers where the format asks for it and there is one, else dequantize -> op -> quantize. */
+/* Quantized nodes: as operators on integers where the format asks for it and there is one, else dequantize -> op ->
+ * quantize. */
 #include <math.h>
 
 #include "onnx/export.h"
@@ -19,20 +20,23 @@ qe_status_t qe__export_params(qe__export *ex, qe__value_id v, char **scale, char
     const uint32_t rank = q->axis >= 0 ? 1 : 0;
     const int64_t count = q->count;
     const size_t code_bytes = qe_dtype_bits(value->dtype) / 8;
-    QE_TRY(qe__export_constant(ex, qe__arena_format(&ex->arena, "%s_scale", value->name), QE_FLOAT32, rank, &count, q->scales, q->count * sizeof *q->scales,
-                               &ex->scale[v]));
+    QE_TRY(qe__export_constant(ex, qe__arena_format(&ex->arena, "%s_scale", value->name), QE_FLOAT32, rank, &count,
+                               q->scales, q->count * sizeof *q->scales, &ex->scale[v]));
     if (value->dtype == QE_INT32) {
       ex->zero_point[v] = qe__arena_format(&ex->arena, "%s", "");
     } else if (code_bytes == 0) {
-      return qe__fail(QE_ERROR_UNSUPPORTED, "value '%s': export of %s codes is not supported", value->name, qe_dtype_name(value->dtype));
+      return qe__fail(QE_ERROR_UNSUPPORTED, "value '%s': export of %s codes is not supported", value->name,
+                      qe_dtype_name(value->dtype));
     } else {
       unsigned char *codes = qe__arena_alloc(&ex->arena, q->count, code_bytes);
       if (codes == NULL) return qe__fail(QE_ERROR_OUT_OF_MEMORY, "out of memory while exporting");
       for (uint32_t i = 0; i < q->count; i++) {
-        for (size_t b = 0; b < code_bytes; b++) codes[i * code_bytes + b] = (unsigned char)((uint32_t)q->zero_points[i] >> 8 * b & 0xff);
+        for (size_t b = 0; b < code_bytes; b++) {
+          codes[i * code_bytes + b] = (unsigned char)((uint32_t)q->zero_points[i] >> 8 * b & 0xff);
+        }
       }
-      QE_TRY(qe__export_constant(ex, qe__arena_format(&ex->arena, "%s_zero_point", value->name), value->dtype, rank, &count, codes,
-                                 q->count * code_bytes, &ex->zero_point[v]));
+      QE_TRY(qe__export_constant(ex, qe__arena_format(&ex->arena, "%s_zero_point", value->name), value->dtype, rank,
+                                 &count, codes, q->count * code_bytes, &ex->zero_point[v]));
     }
   }
   *scale = ex->scale[v];
@@ -40,7 +44,8 @@ qe_status_t qe__export_params(qe__export *ex, qe__value_id v, char **scale, char
   return QE_OK;
 }
 
-qe_status_t qe__export_linear(qe__export *ex, const char *op, const char *name, qe__value_id params, char *in, char *out) {
+qe_status_t qe__export_linear(qe__export *ex, const char *op, const char *name, qe__value_id params, char *in,
+                              char *out) {
   Onnx__NodeProto *node;
   char *inputs[3] = {in, NULL, NULL};
   QE_TRY(qe__export_params(ex, params, &inputs[1], &inputs[2]));

@@ -1,4 +1,5 @@
-/* Reading external tensor data. A location is a path inside the model's directory; symbolic links may not lead out of it. */
+/* Reading external tensor data. A location is a path inside the model's directory; symbolic links may not lead out of
+ * it. */
 #include "onnx/external.h"
 
 #include <errno.h>
@@ -29,7 +30,9 @@ static bool is_inside(const char *location) {
   return true;
 }
 
-/* The real path of location when it lies in the real directory; NULL with the error recorded. Caller frees with free(). */
+/* The real path of location when it lies in the real directory; NULL with the error recorded. Caller frees with
+
+ * free(). */
 static char *resolve(const char *directory, const char *location, qe_status_t *status) {
   char *real = NULL, *root = NULL;
   char *path = qe__format("%s/%s", directory[0] != '\0' ? directory : ".", location);
@@ -47,7 +50,9 @@ static char *resolve(const char *directory, const char *location, qe_status_t *s
   }
   const size_t n = strlen(root);
   if (strncmp(real, root, n) != 0 || (real[n] != '/' && strcmp(root, "/") != 0)) {
-    *status = qe__fail(QE_ERROR_FORMAT, "external data '%s' leads outside of the model's directory '%s'; this is refused", location, root);
+    *status =
+        qe__fail(QE_ERROR_FORMAT, "external data '%s' leads outside of the model's directory '%s'; this is refused",
+                 location, root);
     free(real);
     real = NULL;
   }
@@ -66,11 +71,15 @@ static qe_status_t open_file(qe__external *external, const char *location, struc
     }
   }
   if (external->directory == NULL) {
-    return qe__fail(QE_ERROR_UNSUPPORTED, "weights are in the external file '%s', and a model in memory has no directory; load it from its path",
-                    location);
+    return qe__fail(
+        QE_ERROR_UNSUPPORTED,
+        "weights are in the external file '%s', and a model in memory has no directory; load it from its path",
+        location);
   }
   if (!is_inside(location)) {
-    return qe__fail(QE_ERROR_FORMAT, "external data location '%s' is not a relative path inside the model's directory; this is refused", location);
+    return qe__fail(QE_ERROR_FORMAT,
+                    "external data location '%s' is not a relative path inside the model's directory; this is refused",
+                    location);
   }
   if (external->count >= MAX_FILES) return qe__fail(QE_ERROR_FORMAT, "more than %d external data files", MAX_FILES);
   qe_status_t status = QE_OK;
@@ -104,26 +113,29 @@ fail:
   return status;
 }
 
-qe_status_t qe__external_read(qe__external *external, const char *location, int64_t offset, int64_t length, void *out, size_t size) {
+qe_status_t qe__external_read(qe__external *external, const char *location, int64_t offset, int64_t length, void *out,
+                              size_t size) {
   struct qe__external_file *file;
   QE_TRY(open_file(external, location, &file));
   if (offset < 0 || offset > file->size) {
-    return qe__fail(QE_ERROR_FORMAT, "external data '%s': offset %lld is outside of the file (%lld bytes)", location, (long long)offset,
-                    (long long)file->size);
+    return qe__fail(QE_ERROR_FORMAT, "external data '%s': offset %lld is outside of the file (%lld bytes)", location,
+                    (long long)offset, (long long)file->size);
   }
   const int64_t available = file->size - offset;
   if (length < 0) length = available;
   if (length > available) {
-    return qe__fail(QE_ERROR_FORMAT, "external data '%s': %lld bytes at offset %lld are asked for, the file has %lld bytes", location,
+    return qe__fail(QE_ERROR_FORMAT,
+                    "external data '%s': %lld bytes at offset %lld are asked for, the file has %lld bytes", location,
                     (long long)length, (long long)offset, (long long)file->size);
   }
   if ((uint64_t)length != size) {
-    return qe__fail(QE_ERROR_FORMAT, "external data '%s': %lld bytes are given at offset %lld, type and shape need %zu", location, (long long)length,
-                    (long long)offset, size);
+    return qe__fail(QE_ERROR_FORMAT, "external data '%s': %lld bytes are given at offset %lld, type and shape need %zu",
+                    location, (long long)length, (long long)offset, size);
   }
   if (out == NULL) return QE_OK;
   if (file->read > 2 * file->size) {
-    return qe__fail(QE_ERROR_FORMAT, "external data '%s': tensors overlap so much that they exceed the file more than twice", location);
+    return qe__fail(QE_ERROR_FORMAT,
+                    "external data '%s': tensors overlap so much that they exceed the file more than twice", location);
   }
   file->read += length;
   char *to = out;
@@ -132,8 +144,8 @@ qe_status_t qe__external_read(qe__external *external, const char *location, int6
     const ssize_t n = pread(file->fd, to + done, size - done, (off_t)(offset + (int64_t)done));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) {
-      return qe__fail(QE_ERROR_IO, "external data '%s': reading %zu bytes at offset %lld: %s", location, size, (long long)offset,
-                      n < 0 ? strerror(errno) : "unexpected end of file");
+      return qe__fail(QE_ERROR_IO, "external data '%s': reading %zu bytes at offset %lld: %s", location, size,
+                      (long long)offset, n < 0 ? strerror(errno) : "unexpected end of file");
     }
     done += (size_t)n;
   }

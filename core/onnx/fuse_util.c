@@ -43,7 +43,13 @@ uint32_t qe__fuse_first_data_input(const qe__node *n) { return n->op->id == QE__
 uint32_t qe__fuse_data_inputs(const qe__node *n) {
   switch (n->op->id) {
     case QE__OP_Concat: case QE__OP_Max: case QE__OP_Min: return n->n_in;
-    case QE__OP_Add: case QE__OP_Sub: case QE__OP_Mul: case QE__OP_Where: case QE__OP_Conv: case QE__OP_ConvTranspose: case QE__OP_Gemm:
+    case QE__OP_Add:
+    case QE__OP_Sub:
+    case QE__OP_Mul:
+    case QE__OP_Where:
+    case QE__OP_Conv:
+    case QE__OP_ConvTranspose:
+    case QE__OP_Gemm:
     case QE__OP_MatMul: return 2;
     default: return 1;
   }

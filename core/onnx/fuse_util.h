@@ -11,7 +11,8 @@ qe_status_t qe__fuse_origin(qe__node *n, const char *name);
 /* A scalar constant named "<base>_<suffix>". */
 qe_status_t qe__fuse_constant_f32(qe__graph *g, const char *base, const char *suffix, float value, qe__value_id *out);
 
-/* Inputs of an op that carry elements (not shapes, indices or conditions): `data_inputs` of them from `first_data_input` on. */
+/* Inputs of an op that carry elements (not shapes, indices or conditions): `data_inputs` of them from
+ * `first_data_input` on. */
 uint32_t qe__fuse_first_data_input(const qe__node *n);
 uint32_t qe__fuse_data_inputs(const qe__node *n);
 

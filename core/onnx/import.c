@@ -12,7 +12,8 @@
 #include "onnx/tensor_proto.h"
 
 const qe__conversion *qe__import_conversion(const char *domain, const char *op) {
-  const qe__conversion *const tables[] = {qe__import_basic, qe__import_shapes, qe__import_microsoft, qe__import_quantized_ops, qe__import_qlinear};
+  const qe__conversion *const tables[] = {qe__import_basic, qe__import_shapes, qe__import_microsoft,
+                                          qe__import_quantized_ops, qe__import_qlinear};
   for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++) {
     for (const qe__conversion *c = tables[t]; c->op != NULL; c++) {
       if (strcmp(c->op, op) == 0 && strcmp(c->domain, domain) == 0) return c;
@@ -37,21 +38,30 @@ static qe_status_t check_model(const Onnx__ModelProto *m, int64_t *opset) {
   }
   if (*opset == 0) return qe__fail(QE_ERROR_FORMAT, "it does not say which opset of ONNX it uses (opset_import)");
   if (*opset < 1 || *opset > QE__ONNX_MAX_OPSET) {
-    return qe__fail(QE_ERROR_UNSUPPORTED, "it uses ONNX opset %lld; opsets %d to %d are supported; convert it with onnx.version_converter",
+    return qe__fail(QE_ERROR_UNSUPPORTED,
+                    "it uses ONNX opset %lld; opsets %d to %d are supported; convert it with onnx.version_converter",
                     (long long)*opset, QE__ONNX_MIN_OPSET, QE__ONNX_MAX_OPSET);
   }
-  if (m->graph->n_sparse_initializer > 0) return qe__fail(QE_ERROR_UNSUPPORTED, "sparse initializers are not supported; make them dense");
-  if (m->graph->n_node > (size_t)1 << 22) return qe__fail(QE_ERROR_UNSUPPORTED, "it has %zu nodes; at most 4194304 are supported", m->graph->n_node);
+  if (m->graph->n_sparse_initializer > 0) {
+    return qe__fail(QE_ERROR_UNSUPPORTED, "sparse initializers are not supported; make them dense");
+  }
+  if (m->graph->n_node > (size_t)1 << 22) {
+    return qe__fail(QE_ERROR_UNSUPPORTED, "it has %zu nodes; at most 4194304 are supported", m->graph->n_node);
+  }
   return QE_OK;
 }
 
 /* Ops that have not changed since before opset 7, with the opset of their present form. */
 static bool older_form_is_same(const char *op, int64_t opset) {
   static const struct { const char *op; int64_t since; } same[] = {
-    {"Abs", 6}, {"Ceil", 6}, {"Concat", 4}, {"Constant", 1}, {"Conv", 1}, {"ConvTranspose", 1}, {"Elu", 6}, {"Exp", 6}, {"Flatten", 1},
-    {"Floor", 6}, {"Gather", 1}, {"GlobalAveragePool", 1}, {"GlobalMaxPool", 1}, {"HardSigmoid", 6}, {"Identity", 1},
-    {"InstanceNormalization", 6}, {"LeakyRelu", 6}, {"Log", 6}, {"MatMul", 1}, {"Neg", 6}, {"Not", 1}, {"Reciprocal", 6}, {"Relu", 6},
-    {"Reshape", 5}, {"Selu", 6}, {"Shape", 1}, {"Sigmoid", 6}, {"Softplus", 1}, {"Softsign", 1}, {"Sqrt", 6}, {"Tanh", 6}, {"Transpose", 1},
+      {"Abs", 6},           {"Ceil", 6},          {"Concat", 4},   {"Constant", 1},
+      {"Conv", 1},          {"ConvTranspose", 1}, {"Elu", 6},      {"Exp", 6},
+      {"Flatten", 1},       {"Floor", 6},         {"Gather", 1},   {"GlobalAveragePool", 1},
+      {"GlobalMaxPool", 1}, {"HardSigmoid", 6},   {"Identity", 1}, {"InstanceNormalization", 6},
+      {"LeakyRelu", 6},     {"Log", 6},           {"MatMul", 1},   {"Neg", 6},
+      {"Not", 1},           {"Reciprocal", 6},    {"Relu", 6},     {"Reshape", 5},
+      {"Selu", 6},          {"Shape", 1},         {"Sigmoid", 6},  {"Softplus", 1},
+      {"Softsign", 1},      {"Sqrt", 6},          {"Tanh", 6},     {"Transpose", 1},
   };
   for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
     if (strcmp(same[i].op, op) == 0) return opset >= same[i].since;
@@ -62,7 +72,9 @@ static bool older_form_is_same(const char *op, int64_t opset) {
 static bool is_function(const Onnx__ModelProto *m, const char *domain, const char *op) {
   for (size_t i = 0; i < m->n_functions; i++) {
     const Onnx__FunctionProto *f = m->functions[i];
-    if (f->name != NULL && strcmp(f->name, op) == 0 && strcmp(f->domain != NULL ? f->domain : "", domain) == 0) return true;
+    if (f->name != NULL && strcmp(f->name, op) == 0 && strcmp(f->domain != NULL ? f->domain : "", domain) == 0) {
+      return true;
+    }
   }
   return false;
 }
@@ -75,28 +87,36 @@ static qe_status_t check_ops(const Onnx__ModelProto *m, int64_t opset) {
   const Onnx__NodeProto *seen[SHOWN];
   for (size_t i = 0; i < m->graph->n_node; i++) {
     const Onnx__NodeProto *n = m->graph->node[i];
-    if (n->op_type == NULL || n->op_type[0] == '\0') return qe__fail(QE_ERROR_FORMAT, "node %zu ('%s') has no op", i, n->name != NULL ? n->name : "");
+    if (n->op_type == NULL || n->op_type[0] == '\0') {
+      return qe__fail(QE_ERROR_FORMAT, "node %zu ('%s') has no op", i, n->name != NULL ? n->name : "");
+    }
     const char *domain = qe__import_domain(n);
     if (opset < QE__ONNX_MIN_OPSET && !older_form_is_same(n->op_type, opset)) {
-      return qe__fail(QE_ERROR_UNSUPPORTED, "it uses ONNX opset %lld, and %s (node '%s') had another form then; opsets %d to %d are supported; "
-                      "convert it with onnx.version_converter", (long long)opset, n->op_type, n->name != NULL ? n->name : "", QE__ONNX_MIN_OPSET,
-                      QE__ONNX_MAX_OPSET);
+      return qe__fail(
+          QE_ERROR_UNSUPPORTED,
+          "it uses ONNX opset %lld, and %s (node '%s') had another form then; opsets %d to %d are supported; "
+          "convert it with onnx.version_converter",
+          (long long)opset, n->op_type, n->name != NULL ? n->name : "", QE__ONNX_MIN_OPSET, QE__ONNX_MAX_OPSET);
     }
     if (is_plain_op(domain, n->op_type) || qe__import_conversion(domain, n->op_type) != NULL) continue;
     bool known = false;
-    for (size_t k = 0; k < bad && k < SHOWN; k++) known = known || (strcmp(seen[k]->op_type, n->op_type) == 0 && strcmp(qe__import_domain(seen[k]), domain) == 0);
+    for (size_t k = 0; k < bad && k < SHOWN; k++) {
+      known = known || (strcmp(seen[k]->op_type, n->op_type) == 0 && strcmp(qe__import_domain(seen[k]), domain) == 0);
+    }
     if (known) continue;
     if (bad < SHOWN) {
       seen[bad] = n;
-      const int wrote = snprintf(text + used, sizeof text - used, "%s%.40s%s%.40s (node '%.40s'%s)", bad > 0 ? ", " : "", domain,
-                                 domain[0] != '\0' ? "." : "", n->op_type, n->name != NULL && n->name[0] != '\0' ? n->name : "?",
-                                 is_function(m, domain, n->op_type) ? ", a model function: inline functions first" : "");
+      const int wrote =
+          snprintf(text + used, sizeof text - used, "%s%.40s%s%.40s (node '%.40s'%s)", bad > 0 ? ", " : "", domain,
+                   domain[0] != '\0' ? "." : "", n->op_type, n->name != NULL && n->name[0] != '\0' ? n->name : "?",
+                   is_function(m, domain, n->op_type) ? ", a model function: inline functions first" : "");
       if (wrote > 0) used += (size_t)wrote < sizeof text - used ? (size_t)wrote : 0;
     }
     bad++;
   }
   if (bad == 0) return QE_OK;
-  return qe__fail(QE_ERROR_UNSUPPORTED, "%zu op%s not supported (opset %lld): %s%s; docs/onnx.md lists the ops there are", bad,
+  return qe__fail(QE_ERROR_UNSUPPORTED,
+                  "%zu op%s not supported (opset %lld): %s%s; docs/onnx.md lists the ops there are", bad,
                   bad == 1 ? " is" : "s are", (long long)opset, text, bad > SHOWN ? ", ..." : "");
 }
 
@@ -107,7 +127,9 @@ static qe_status_t add_initializers(qe__import *im, const Onnx__GraphProto *grap
     Onnx__TensorProto *proto = graph->initializer[i];
     qe_tensor_t *t = NULL;
     qe__value_id v;
-    if (proto->name == NULL || proto->name[0] == '\0') return qe__fail(QE_ERROR_FORMAT, "initializer %zu has no name", i);
+    if (proto->name == NULL || proto->name[0] == '\0') {
+      return qe__fail(QE_ERROR_FORMAT, "initializer %zu has no name", i);
+    }
     QE_TRY(qe__tensor_from_proto(proto, &im->external, &t));
     if (proto->has_raw_data) qe__proto_drop_raw(im->memory, proto);
     const qe_status_t status = qe__graph_add_constant(im->g, proto->name, t, &v);
@@ -119,7 +141,8 @@ static qe_status_t add_initializers(qe__import *im, const Onnx__GraphProto *grap
 
 static qe_status_t input_shape(const Onnx__TensorShapeProto *shape, const char *name, qe__value *v) {
   if (shape->n_dim > QE_MAX_RANK) {
-    return qe__fail(QE_ERROR_UNSUPPORTED, "input '%s' has rank %zu; at most %d is supported", name, shape->n_dim, QE_MAX_RANK);
+    return qe__fail(QE_ERROR_UNSUPPORTED, "input '%s' has rank %zu; at most %d is supported", name, shape->n_dim,
+                    QE_MAX_RANK);
   }
   v->rank = (int32_t)shape->n_dim;
   for (size_t d = 0; d < shape->n_dim; d++) {
@@ -130,7 +153,8 @@ static qe_status_t input_shape(const Onnx__TensorShapeProto *shape, const char *
       else if (dim->dim_value < -1) {
         return qe__fail(QE_ERROR_SHAPE, "input '%s': dimension %zu is %lld", name, d, (long long)dim->dim_value);
       }
-    } else if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM && dim->dim_param != NULL && dim->dim_param[0] != '\0') {
+    } else if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM && dim->dim_param != NULL &&
+               dim->dim_param[0] != '\0') {
       v->symbols[d] = qe__strdup(dim->dim_param);
       if (v->symbols[d] == NULL) return QE_ERROR_OUT_OF_MEMORY;
     }
@@ -145,11 +169,15 @@ static qe_status_t add_inputs(qe__import *im, const Onnx__GraphProto *graph) {
     qe__value_id v = qe__graph_find_value(im->g, info->name);
     if (v != QE__NO_VALUE && im->g->values[v].data != NULL) continue;
     if (info->type == NULL || info->type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE) {
-      return qe__fail(QE_ERROR_UNSUPPORTED, "input '%s' is not a tensor (a sequence, map, optional or sparse tensor); only tensors are supported", info->name);
+      return qe__fail(
+          QE_ERROR_UNSUPPORTED,
+          "input '%s' is not a tensor (a sequence, map, optional or sparse tensor); only tensors are supported",
+          info->name);
     }
     const Onnx__TypeProto__Tensor *type = info->type->tensor_type;
     if (type == NULL || !qe__dtype_valid(type->elem_type)) {
-      return qe__fail(QE_ERROR_UNSUPPORTED, "input '%s' has element type %d, which is not supported", info->name, type != NULL ? (int)type->elem_type : 0);
+      return qe__fail(QE_ERROR_UNSUPPORTED, "input '%s' has element type %d, which is not supported", info->name,
+                      type != NULL ? (int)type->elem_type : 0);
     }
     QE_TRY(qe__graph_add_value(im->g, info->name, (qe_dtype_t)type->elem_type, &v));
     if (type->shape != NULL) QE_TRY(input_shape(type->shape, info->name, &im->g->values[v]));
@@ -162,15 +190,22 @@ static qe_status_t add_inputs(qe__import *im, const Onnx__GraphProto *graph) {
 
 static qe_status_t check_node(const qe__import *im) {
   const Onnx__NodeProto *n = im->node;
-  if (n->n_attribute > 64) return qe__import_fail(im, QE_ERROR_FORMAT, "it has %zu attributes; at most 64 are expected", n->n_attribute);
+  if (n->n_attribute > 64) {
+    return qe__import_fail(im, QE_ERROR_FORMAT, "it has %zu attributes; at most 64 are expected", n->n_attribute);
+  }
   for (size_t i = 0; i < n->n_attribute; i++) {
     const Onnx__AttributeProto *a = n->attribute[i];
-    if (a->name == NULL || a->name[0] == '\0') return qe__import_fail(im, QE_ERROR_FORMAT, "attribute %zu has no name", i);
+    if (a->name == NULL || a->name[0] == '\0') {
+      return qe__import_fail(im, QE_ERROR_FORMAT, "attribute %zu has no name", i);
+    }
     for (size_t k = 0; k < i; k++) {
-      if (strcmp(n->attribute[k]->name, a->name) == 0) return qe__import_fail(im, QE_ERROR_FORMAT, "attribute '%s' is given twice", a->name);
+      if (strcmp(n->attribute[k]->name, a->name) == 0) {
+        return qe__import_fail(im, QE_ERROR_FORMAT, "attribute '%s' is given twice", a->name);
+      }
     }
     if (a->ref_attr_name != NULL && a->ref_attr_name[0] != '\0') {
-      return qe__import_fail(im, QE_ERROR_FORMAT, "attribute '%s' refers to a function's attribute, but this is not a function", a->name);
+      return qe__import_fail(im, QE_ERROR_FORMAT,
+                             "attribute '%s' refers to a function's attribute, but this is not a function", a->name);
     }
   }
   return QE_OK;
@@ -194,12 +229,19 @@ static qe_status_t node_name(const qe__import *im, const Onnx__NodeProto *n, siz
 
 static qe_status_t constant_tensor(qe__import *im, qe_tensor_t **out) {
   const Onnx__AttributeProto *a;
-  if ((a = qe__import_attr(im, "value")) != NULL && a->t != NULL) return qe__tensor_from_proto(a->t, &im->external, out);
+  if ((a = qe__import_attr(im, "value")) != NULL && a->t != NULL) {
+    return qe__tensor_from_proto(a->t, &im->external, out);
+  }
   if ((a = qe__import_attr(im, "value_float")) != NULL) return qe_tensor_from_data(QE_FLOAT32, 0, NULL, &a->f, out);
   if ((a = qe__import_attr(im, "value_int")) != NULL) return qe_tensor_from_data(QE_INT64, 0, NULL, &a->i, out);
-  if ((a = qe__import_attr(im, "value_floats")) != NULL) return qe_tensor_from_data(QE_FLOAT32, 1, &(int64_t){(int64_t)a->n_floats}, a->floats, out);
-  if ((a = qe__import_attr(im, "value_ints")) != NULL) return qe_tensor_from_data(QE_INT64, 1, &(int64_t){(int64_t)a->n_ints}, a->ints, out);
-  return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "a constant without a dense numeric value (strings and sparse values are not supported)");
+  if ((a = qe__import_attr(im, "value_floats")) != NULL) {
+    return qe_tensor_from_data(QE_FLOAT32, 1, &(int64_t){(int64_t)a->n_floats}, a->floats, out);
+  }
+  if ((a = qe__import_attr(im, "value_ints")) != NULL) {
+    return qe_tensor_from_data(QE_INT64, 1, &(int64_t){(int64_t)a->n_ints}, a->ints, out);
+  }
+  return qe__import_fail(im, QE_ERROR_UNSUPPORTED,
+                         "a constant without a dense numeric value (strings and sparse values are not supported)");
 }
 
 static bool is_graph_output(const Onnx__GraphProto *graph, const char *name) {
@@ -210,8 +252,11 @@ static bool is_graph_output(const Onnx__GraphProto *graph, const char *name) {
 }
 
 /* Whether the node is only another name for a constant; torch shares weights that way. */
-static const qe_tensor_t *renamed_constant(const qe__import *im, const Onnx__GraphProto *graph, const Onnx__NodeProto *n) {
-  if (qe__import_domain(n)[0] != '\0' || strcmp(n->op_type, "Identity") != 0 || n->n_input != 1 || n->n_output != 1) return NULL;
+static const qe_tensor_t *renamed_constant(const qe__import *im, const Onnx__GraphProto *graph,
+                                           const Onnx__NodeProto *n) {
+  if (qe__import_domain(n)[0] != '\0' || strcmp(n->op_type, "Identity") != 0 || n->n_input != 1 || n->n_output != 1) {
+    return NULL;
+  }
   if (is_graph_output(graph, n->output[0])) return NULL;
   const qe__value_id v = qe__graph_find_value(im->g, n->input[0]);
   return v != QE__NO_VALUE ? im->g->values[v].data : NULL;
@@ -229,7 +274,8 @@ static qe_status_t add_node_values(qe__import *im, const Onnx__GraphProto *graph
     im->consumed = 0;
     im->name = n->name != NULL ? n->name : "?";
     QE_TRY(check_node(im));
-    if (qe__import_domain(n)[0] == '\0' && strcmp(n->op_type, "Constant") == 0 && n->n_output == 1 && n->output[0][0] != '\0') {
+    if (qe__import_domain(n)[0] == '\0' && strcmp(n->op_type, "Constant") == 0 && n->n_output == 1 &&
+        n->output[0][0] != '\0') {
       qe_tensor_t *t = NULL;
       qe_status_t status = constant_tensor(im, &t);
       if (status == QE_OK) status = qe__import_check_consumed(im);
@@ -266,7 +312,9 @@ static qe_status_t convert_node(qe__import *im, const Onnx__NodeProto *n, size_t
   const qe__conversion *c = qe__import_conversion(qe__import_domain(n), n->op_type);
   qe_status_t status = c != NULL ? c->convert(im) : qe__import_as_is(im, n->op_type, NULL);
   if (status == QE_OK) status = qe__import_check_consumed(im);
-  for (uint32_t i = first; i < im->g->n_nodes && status == QE_OK; i++) status = qe__import_note_outputs(im, im->g->nodes[i]);
+  for (uint32_t i = first; i < im->g->n_nodes && status == QE_OK; i++) {
+    status = qe__import_note_outputs(im, im->g->nodes[i]);
+  }
   im->name = "?";
   qe__free(name);
   return status;
@@ -276,7 +324,10 @@ static qe_status_t add_outputs(qe__import *im, const Onnx__GraphProto *graph) {
   for (size_t i = 0; i < graph->n_output; i++) {
     const char *name = graph->output[i]->name;
     const qe__value_id v = name != NULL ? qe__graph_find_value(im->g, name) : QE__NO_VALUE;
-    if (v == QE__NO_VALUE) return qe__fail(QE_ERROR_FORMAT, "output '%s' is no input, no constant and no node's output", name != NULL ? name : "");
+    if (v == QE__NO_VALUE) {
+      return qe__fail(QE_ERROR_FORMAT, "output '%s' is no input, no constant and no node's output",
+                      name != NULL ? name : "");
+    }
     QE_TRY(qe__graph_add_output(im->g, v));
   }
   return QE_OK;

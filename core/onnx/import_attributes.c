@@ -18,7 +18,8 @@ const Onnx__AttributeProto *qe__import_attr(qe__import *im, const char *name) {
 }
 
 static qe_status_t wrong_type(const qe__import *im, const Onnx__AttributeProto *a, const char *expected) {
-  return qe__import_fail(im, QE_ERROR_FORMAT, "attribute '%s' has type %d; expected %s", name_of(a), (int)a->type, expected);
+  return qe__import_fail(im, QE_ERROR_FORMAT, "attribute '%s' has type %d; expected %s", name_of(a), (int)a->type,
+                         expected);
 }
 
 qe_status_t qe__import_int(qe__import *im, const char *name, int64_t fallback, int64_t *out) {
@@ -50,7 +51,10 @@ qe_status_t qe__import_string(qe__import *im, const char *name, const char *fall
   const Onnx__AttributeProto *a = qe__import_attr(im, name);
   if (a == NULL) return QE_OK;
   if (a->type != ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING) return wrong_type(im, a, "a string");
-  if (a->s.len >= size) return qe__import_fail(im, QE_ERROR_FORMAT, "attribute '%s' is a string of %zu bytes; at most %zu are expected", name, a->s.len, size - 1);
+  if (a->s.len >= size) {
+    return qe__import_fail(im, QE_ERROR_FORMAT, "attribute '%s' is a string of %zu bytes; at most %zu are expected",
+                           name, a->s.len, size - 1);
+  }
   if (a->s.len > 0) memcpy(buffer, a->s.data, a->s.len);
   buffer[a->s.len] = '\0';
   return QE_OK;
@@ -151,7 +155,8 @@ qe_status_t qe__import_copy_attributes(qe__import *im, qe__node *node) {
 qe_status_t qe__import_check_consumed(const qe__import *im) {
   for (size_t i = 0; i < im->node->n_attribute; i++) {
     if ((im->consumed >> i & 1) != 0) continue;
-    return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "attribute '%s' is not supported", name_of(im->node->attribute[i]));
+    return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "attribute '%s' is not supported",
+                           name_of(im->node->attribute[i]));
   }
   return QE_OK;
 }

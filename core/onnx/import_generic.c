@@ -39,8 +39,20 @@ static int32_t output_rank(const qe__import *im, const qe__node *n, uint32_t out
   switch (n->op->id) {
     case QE__OP_Gemm: case QE__OP_Flatten: return 2;
     case QE__OP_MatMul: case QE__OP_MatMulInteger: return matmul_rank(r, qe__import_rank(im, n->in[1]));
-    case QE__OP_Add: case QE__OP_Sub: case QE__OP_Mul: case QE__OP_Div: case QE__OP_Pow: case QE__OP_Mod: case QE__OP_Max: case QE__OP_Min:
-    case QE__OP_Sum: case QE__OP_Equal: case QE__OP_Less: case QE__OP_LessOrEqual: case QE__OP_Greater: case QE__OP_GreaterOrEqual:
+    case QE__OP_Add:
+    case QE__OP_Sub:
+    case QE__OP_Mul:
+    case QE__OP_Div:
+    case QE__OP_Pow:
+    case QE__OP_Mod:
+    case QE__OP_Max:
+    case QE__OP_Min:
+    case QE__OP_Sum:
+    case QE__OP_Equal:
+    case QE__OP_Less:
+    case QE__OP_LessOrEqual:
+    case QE__OP_Greater:
+    case QE__OP_GreaterOrEqual:
     case QE__OP_And: case QE__OP_Or: case QE__OP_Xor: case QE__OP_Where: return max_rank(im, n, 0);
     case QE__OP_Reshape: return shape_input_rank(im, n, 1);
     case QE__OP_Expand: {
@@ -50,7 +62,12 @@ static int32_t output_rank(const qe__import *im, const qe__node *n, uint32_t out
     case QE__OP_ConstantOfShape: return shape_input_rank(im, n, 0);
     case QE__OP_Squeeze: return rank_by_axes(im, n, -1, -1);
     case QE__OP_Unsqueeze: return rank_by_axes(im, n, 1, -1);
-    case QE__OP_ReduceMean: case QE__OP_ReduceSum: case QE__OP_ReduceMax: case QE__OP_ReduceMin: case QE__OP_ReduceProd: case QE__OP_ReduceL2:
+    case QE__OP_ReduceMean:
+    case QE__OP_ReduceSum:
+    case QE__OP_ReduceMax:
+    case QE__OP_ReduceMin:
+    case QE__OP_ReduceProd:
+    case QE__OP_ReduceL2:
     case QE__OP_ReduceSumSquare:
       if (qe__node_int(n, "keepdims", 1) != 0) return r;
       return rank_by_axes(im, n, -1, qe__node_int(n, "noop_with_empty_axes", 0) != 0 ? r : 0);
@@ -72,7 +89,11 @@ static qe_dtype_t output_dtype(const qe__import *im, const qe__node *n, uint32_t
   const qe__value *values = im->g->values;
   const qe_dtype_t first = n->n_in > 0 && n->in[0] != QE__NO_VALUE ? values[n->in[0]].dtype : QE_DTYPE_NONE;
   switch (n->op->id) {
-    case QE__OP_Equal: case QE__OP_Less: case QE__OP_LessOrEqual: case QE__OP_Greater: case QE__OP_GreaterOrEqual: return QE_BOOL;
+    case QE__OP_Equal:
+    case QE__OP_Less:
+    case QE__OP_LessOrEqual:
+    case QE__OP_Greater:
+    case QE__OP_GreaterOrEqual: return QE_BOOL;
     case QE__OP_Where: return values[n->in[1]].dtype;
     case QE__OP_Cast: {
       const int64_t to = qe__node_int(n, "to", 0);
@@ -112,7 +133,8 @@ qe_status_t qe__import_as_is(qe__import *im, const char *op, qe__node **node) {
   qe__node *made = NULL;
   const size_t n_in = im->node->n_input, n_out = im->node->n_output;
   if (n_in > 4096 || n_out > QE__MAX_OUTPUTS) {
-    return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "%zu inputs and %zu outputs; at most 4096 and %d are supported", n_in, n_out, QE__MAX_OUTPUTS);
+    return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "%zu inputs and %zu outputs; at most 4096 and %d are supported",
+                           n_in, n_out, QE__MAX_OUTPUTS);
   }
   qe__value_id *ids = qe__calloc(n_in + n_out + 1, sizeof *ids);
   if (ids == NULL) return QE_ERROR_OUT_OF_MEMORY;

@@ -1,6 +1,6 @@
 /*
- * Types, ranks and shapes of values, as far as the graph itself says them. They inform the user and the exporter; a plan computes
- * its own, so an op that cannot be described here is simply left open.
+ * Types, ranks and shapes of values, as far as the graph itself says them. They inform the user and the exporter; a
+ * plan computes its own, so an op that cannot be described here is simply left open.
  */
 #include "base/status.h"
 #include "graph/build.h"
@@ -28,7 +28,9 @@ void qe__import_infer(qe__graph *g) {
       copy_shape(&g->values[n->out[0]], &g->values[n->in[0]]);
       continue;
     }
-    for (uint32_t k = 0; k < n->n_out; k++) known[k] = n->out[k] != QE__NO_VALUE ? g->values[n->out[k]].dtype : QE_DTYPE_NONE;
+    for (uint32_t k = 0; k < n->n_out; k++) {
+      known[k] = n->out[k] != QE__NO_VALUE ? g->values[n->out[k]].dtype : QE_DTYPE_NONE;
+    }
     if (qe__build_infer(g, n) != QE_OK) {
       qe__clear_error();
       forget_shapes(g, n);

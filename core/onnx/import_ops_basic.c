@@ -9,7 +9,9 @@ static qe_status_t constant(qe__import *im) {
 
 static qe_status_t matmul(qe__import *im) {
   /* the graph's MatMul has a third input, a bias; ONNX's does not */
-  if (im->node->n_input != 2) return qe__import_fail(im, QE_ERROR_FORMAT, "it has %zu inputs; MatMul takes 2", im->node->n_input);
+  if (im->node->n_input != 2) {
+    return qe__import_fail(im, QE_ERROR_FORMAT, "it has %zu inputs; MatMul takes 2", im->node->n_input);
+  }
   return qe__import_as_is(im, "MatMul", NULL);
 }
 
@@ -17,14 +19,20 @@ static qe_status_t batch_normalization(qe__import *im) {
   int64_t spatial, training;
   QE_TRY(qe__import_int(im, "spatial", 1, &spatial));
   QE_TRY(qe__import_int(im, "training_mode", 0, &training));
-  if (spatial != 1) return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "spatial = %lld is not supported; statistics are per channel", (long long)spatial);
+  if (spatial != 1) {
+    return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "spatial = %lld is not supported; statistics are per channel",
+                           (long long)spatial);
+  }
   bool more = false;
   for (size_t i = 1; i < im->node->n_output; i++) more = more || qe__import_has_out(im, i);
   if (training != 0 || more) {
-    return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "it is in training mode; export the model for inference (eval mode)");
+    return qe__import_fail(im, QE_ERROR_UNSUPPORTED,
+                           "it is in training mode; export the model for inference (eval mode)");
   }
   qe__value_id in[5], y;
-  if (im->node->n_input != 5) return qe__import_fail(im, QE_ERROR_FORMAT, "it has %zu inputs; 5 are expected", im->node->n_input);
+  if (im->node->n_input != 5) {
+    return qe__import_fail(im, QE_ERROR_FORMAT, "it has %zu inputs; 5 are expected", im->node->n_input);
+  }
   for (size_t i = 0; i < 5; i++) QE_TRY(qe__import_in(im, i, &in[i]));
   QE_TRY(qe__import_out(im, 0, &y));
   qe__node *node;
@@ -39,7 +47,7 @@ static qe_status_t dropout_mask(qe__import *im, qe__value_id x) {
   qe_tensor_t *t = NULL;
   const uint8_t yes = 1;
   QE_TRY(qe__import_out(im, 1, &mask));
-  if (im->opset < 10) return QE_OK; /* the mask's type was not fixed yet; reading it is refused as reading an unknown value */
+  if (im->opset < 10) return QE_OK; /* the mask had no fixed type yet; reading it is refused as reading nothing */
   QE_TRY(qe__import_unary(im, "Shape", "mask_shape", x, QE_INT64, &shape));
   QE_TRY(qe__import_node(im, "ConstantOfShape", "mask", 1, &shape, 1, &mask, &node));
   QE_TRY(qe_tensor_from_data(QE_BOOL, 1, &(int64_t){1}, &yes, &t));
@@ -59,7 +67,8 @@ static qe_status_t dropout(qe__import *im) {
   if (training != QE__NO_VALUE) {
     const qe_tensor_t *t = qe__import_data(im, training);
     if (t == NULL || t->count != 1 || qe__tensor_int_at(t, 0) != 0) {
-      return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "it is in training mode; export the model for inference (eval mode)");
+      return qe__import_fail(im, QE_ERROR_UNSUPPORTED,
+                             "it is in training mode; export the model for inference (eval mode)");
     }
   }
   (void)qe__import_attr(im, "seed");
@@ -129,7 +138,10 @@ done:
 static qe_status_t check_stash_type(qe__import *im) {
   int64_t stash;
   QE_TRY(qe__import_int(im, "stash_type", 1, &stash));
-  if (stash != 1) return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "stash_type %lld; statistics are computed in float32 (1)", (long long)stash);
+  if (stash != 1) {
+    return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "stash_type %lld; statistics are computed in float32 (1)",
+                           (long long)stash);
+  }
   return QE_OK;
 }
 
@@ -148,14 +160,17 @@ static qe_status_t group_normalization(qe__import *im) {
   qe__node *node;
   QE_TRY(qe__import_int(im, "num_groups", 0, &groups));
   QE_TRY(qe__import_float(im, "epsilon", 1e-5f, &epsilon));
-  if (groups <= 0) return qe__import_fail(im, QE_ERROR_FORMAT, "num_groups is %lld; a positive number is expected", (long long)groups);
+  if (groups <= 0) {
+    return qe__import_fail(im, QE_ERROR_FORMAT, "num_groups is %lld; a positive number is expected", (long long)groups);
+  }
   for (size_t i = 0; i < 3; i++) QE_TRY(qe__import_in(im, i, &in[i]));
   QE_TRY(qe__import_out(im, 0, &y));
   const int64_t dims[3] = {0, groups, -1};
   QE_TRY(qe__import_const_i64(im, "grouped_shape", dims, 3, &grouped_shape));
   QE_TRY(qe__import_binary(im, "Reshape", "grouped", in[0], grouped_shape, QE_DTYPE_NONE, &grouped));
   QE_TRY(qe__import_temp(im, "normalized", QE_DTYPE_NONE, &normal));
-  QE_TRY(qe__import_node(im, "InstanceNormalization", NULL, 3, (const qe__value_id[]){grouped, in[1], in[2]}, 1, &normal, &node));
+  QE_TRY(qe__import_node(im, "InstanceNormalization", NULL, 3, (const qe__value_id[]){grouped, in[1], in[2]}, 1,
+                         &normal, &node));
   QE_TRY(qe__node_set_float(node, "epsilon", epsilon));
   QE_TRY(qe__import_unary(im, "Shape", "shape", in[0], QE_INT64, &shape));
   return qe__import_node(im, "Reshape", "reshape", 2, (const qe__value_id[]){normal, shape}, 1, &y, NULL);

@@ -45,7 +45,10 @@ static qe_status_t quick_gelu(qe__import *im) {
 /* The activation of a fused node `n` that writes y: a clamp of n when it is one, else a node of its own. */
 static qe_status_t add_activation(qe__import *im, qe__node *n, qe__value_id y) {
   static const struct { const char *op; size_t count; const char *names[2]; } known[] = {
-    {"Sigmoid", 0, {NULL, NULL}}, {"Tanh", 0, {NULL, NULL}}, {"LeakyRelu", 1, {"alpha", NULL}}, {"HardSigmoid", 2, {"alpha", "beta"}},
+      {"Sigmoid", 0, {NULL, NULL}},
+      {"Tanh", 0, {NULL, NULL}},
+      {"LeakyRelu", 1, {"alpha", NULL}},
+      {"HardSigmoid", 2, {"alpha", "beta"}},
   };
   char name[32];
   bool present;
@@ -105,7 +108,9 @@ static qe_status_t fused_gemm(qe__import *im) {
   QE_TRY(qe__import_copy_attributes(im, node));
   for (size_t i = 0; i < 3; i++) { /* parameters of the activation under their own names */
     static const char *const names[3] = {"activation_alpha", "activation_beta", "activation_gamma"};
-    if (qe__import_attr(im, names[i]) != NULL) return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "attribute '%s' is not supported", names[i]);
+    if (qe__import_attr(im, names[i]) != NULL) {
+      return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "attribute '%s' is not supported", names[i]);
+    }
   }
   return add_activation(im, node, y);
 }
@@ -113,7 +118,8 @@ static qe_status_t fused_gemm(qe__import *im) {
 static qe_status_t swap_last_two(qe__import *im, const char *suffix, qe__value_id x, qe__value_id *y) {
   const int32_t rank = qe__import_rank(im, x);
   if (rank < 2) {
-    return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "a transposed operand ('%s') of unknown rank is not supported", im->g->values[x].name);
+    return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "a transposed operand ('%s') of unknown rank is not supported",
+                           im->g->values[x].name);
   }
   int64_t perm[QE_MAX_RANK];
   for (int32_t d = 0; d < rank; d++) perm[d] = d;
@@ -134,11 +140,15 @@ static qe_status_t fused_matmul(qe__import *im) {
   QE_TRY(qe__import_int(im, "transB", 0, &trans[1]));
   QE_TRY(qe__import_int(im, "transBatchA", 0, &batch[0]));
   QE_TRY(qe__import_int(im, "transBatchB", 0, &batch[1]));
-  if (batch[0] != 0 || batch[1] != 0) return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "transBatchA and transBatchB are not supported");
+  if (batch[0] != 0 || batch[1] != 0) {
+    return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "transBatchA and transBatchB are not supported");
+  }
   QE_TRY(qe__import_out(im, 0, &y));
   for (size_t i = 0; i < 2; i++) {
     QE_TRY(qe__import_in(im, i, &in[i]));
-    if (trans[i] != 0 && in[i] != QE__NO_VALUE) QE_TRY(swap_last_two(im, i == 0 ? "transpose_a" : "transpose_b", in[i], &in[i]));
+    if (trans[i] != 0 && in[i] != QE__NO_VALUE) {
+      QE_TRY(swap_last_two(im, i == 0 ? "transpose_a" : "transpose_b", in[i], &in[i]));
+    }
   }
   if (alpha == 1.0f) return qe__import_node(im, "MatMul", NULL, 2, in, 1, &y, NULL);
   QE_TRY(qe__import_temp(im, "product", QE_DTYPE_NONE, &product));
@@ -152,7 +162,9 @@ static qe_status_t skip_layer_normalization(qe__import *im) {
   qe__value_id in[5], y, sum, sum_out;
   float epsilon;
   qe__node *node;
-  if (qe__import_has_out(im, 1) || qe__import_has_out(im, 2)) return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "outputs mean and inv_std_var are not supported");
+  if (qe__import_has_out(im, 1) || qe__import_has_out(im, 2)) {
+    return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "outputs mean and inv_std_var are not supported");
+  }
   QE_TRY(qe__import_float(im, "epsilon", 1e-12f, &epsilon));
   for (size_t i = 0; i < 5; i++) QE_TRY(qe__import_in(im, i, &in[i]));
   QE_TRY(qe__import_out(im, 0, &y));
@@ -163,7 +175,8 @@ static qe_status_t skip_layer_normalization(qe__import *im) {
   }
   if (sum_out == QE__NO_VALUE) QE_TRY(qe__import_temp(im, "sum", QE_DTYPE_NONE, &sum_out));
   QE_TRY(qe__import_node(im, "Add", "add", 2, in, 1, &sum_out, NULL));
-  QE_TRY(qe__import_node(im, "LayerNormalization", NULL, 3, (const qe__value_id[]){sum_out, in[2], in[3]}, 1, &y, &node));
+  QE_TRY(
+      qe__import_node(im, "LayerNormalization", NULL, 3, (const qe__value_id[]){sum_out, in[2], in[3]}, 1, &y, &node));
   QE_TRY(qe__node_set_int(node, "axis", -1));
   return qe__node_set_float(node, "epsilon", epsilon);
 }

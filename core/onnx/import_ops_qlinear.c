@@ -84,8 +84,10 @@ static qe_status_t qlinear_softmax(qe__import *im) {
   QE_TRY(qe__import_q_read(im, x, 3, 4, -1, &yq));
   const int32_t rank = qe__import_rank(im, x);
   if (opset < 13 && axis != -1 && (rank < 0 || axis != rank - 1)) {
-    return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "axis %lld with the meaning of opset %lld (flattened from there on) is not supported; use the last axis",
-                           (long long)axis, (long long)opset);
+    return qe__import_fail(
+        im, QE_ERROR_UNSUPPORTED,
+        "axis %lld with the meaning of opset %lld (flattened from there on) is not supported; use the last axis",
+        (long long)axis, (long long)opset);
   }
   QE_TRY(qe__import_dequantize(im, "dequantize", x, &xq, &real));
   QE_TRY(qe__import_temp(im, "soft", QE_FLOAT32, &soft));
@@ -97,7 +99,9 @@ static qe_status_t qlinear_softmax(qe__import *im) {
 /* Y scale, Y zero point, then (X, scale, zero point) for every input. */
 static qe_status_t qlinear_concat(qe__import *im) {
   const size_t n_in = im->node->n_input;
-  if (n_in < 5 || n_in > 3 * 1024 + 2 || (n_in - 2) % 3 != 0) return qe__import_fail(im, QE_ERROR_FORMAT, "it has %zu inputs; 2 and then 3 for each tensor are expected", n_in);
+  if (n_in < 5 || n_in > 3 * 1024 + 2 || (n_in - 2) % 3 != 0) {
+    return qe__import_fail(im, QE_ERROR_FORMAT, "it has %zu inputs; 2 and then 3 for each tensor are expected", n_in);
+  }
   const uint32_t n = (uint32_t)((n_in - 2) / 3);
   qe__import_q yq, *q = qe__calloc(n, sizeof *q);
   qe__import_operand *operands = qe__calloc(n, sizeof *operands);
@@ -149,7 +153,10 @@ static qe_status_t qgemm(qe__import *im) {
   QE_TRY(qe__import_out(im, 0, &y));
   QE_TRY(qe__import_q_read(im, a, 1, 2, -1, &aq));
   QE_TRY(qe__import_q_read(im, b, 4, 5, trans_b != 0 ? 0 : 1, &bq));
-  if (alpha != 1.0f) return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "alpha %g is not supported; fold it into the scale of the weight", (double)alpha);
+  if (alpha != 1.0f) {
+    return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "alpha %g is not supported; fold it into the scale of the weight",
+                           (double)alpha);
+  }
   const bool quantized = qe__import_has_in(im, 7);
   if (quantized) QE_TRY(qe__import_q_read(im, y, 7, 8, -1, &yq));
   const qe__import_operand operands[2] = {{a, &aq}, {b, &bq}};
@@ -159,7 +166,8 @@ static qe_status_t qgemm(qe__import *im) {
 }
 
 /* (float)(A * B) * (scale of A * scale of B) + bias: the exact integer product, then two roundings. */
-static qe_status_t integer_product(qe__import *im, const qe__value_id in[4], qe__value_id a_scale, qe__value_id b_scale, qe__value_id bias) {
+static qe_status_t integer_product(qe__import *im, const qe__value_id in[4], qe__value_id a_scale, qe__value_id b_scale,
+                                   qe__value_id bias) {
   qe__value_id y, product, real, scale, scaled;
   QE_TRY(qe__import_out(im, 0, &y));
   QE_TRY(qe__import_temp(im, "product", QE_INT32, &product));
@@ -169,7 +177,9 @@ static qe_status_t integer_product(qe__import *im, const qe__value_id in[4], qe_
   QE_TRY(qe__import_node(im, "Cast", "cast", 1, &product, 1, &real, &cast));
   QE_TRY(qe__node_set_int(cast, "to", QE_FLOAT32));
   QE_TRY(qe__import_binary(im, "Mul", "scale", a_scale, b_scale, QE_FLOAT32, &scale));
-  if (bias == QE__NO_VALUE) return qe__import_node(im, "Mul", "rescale", 2, (const qe__value_id[]){real, scale}, 1, &y, NULL);
+  if (bias == QE__NO_VALUE) {
+    return qe__import_node(im, "Mul", "rescale", 2, (const qe__value_id[]){real, scale}, 1, &y, NULL);
+  }
   QE_TRY(qe__import_binary(im, "Mul", "rescale", real, scale, QE_FLOAT32, &scaled));
   return qe__import_node(im, "Add", "add", 2, (const qe__value_id[]){scaled, bias}, 1, &y, NULL);
 }

@@ -10,7 +10,9 @@ static qe_status_t check_linear(qe__import *im) {
   QE_TRY(qe__import_int(im, "output_dtype", 0, &output_dtype));
   (void)qe__import_attr(im, "saturate"); /* concerns 8-bit float types only, which are not supported */
   if (block != 0) {
-    return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "block_size %lld: blocked quantization is not supported; quantize per tensor or per channel", (long long)block);
+    return qe__import_fail(im, QE_ERROR_UNSUPPORTED,
+                           "block_size %lld: blocked quantization is not supported; quantize per tensor or per channel",
+                           (long long)block);
   }
   return QE_OK;
 }
@@ -26,9 +28,13 @@ static qe_status_t quantize_linear(qe__import *im) {
   QE_TRY(qe__import_out(im, 0, &y));
   QE_TRY(qe__import_q_read(im, x, 1, 2, (int32_t)axis, &q));
   if (q.zero_point == QE__NO_VALUE) {
-    if (output_dtype != 0 && !qe__dtype_valid(output_dtype)) return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "output_dtype %lld is not supported", (long long)output_dtype);
+    if (output_dtype != 0 && !qe__dtype_valid(output_dtype)) {
+      return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "output_dtype %lld is not supported", (long long)output_dtype);
+    }
     q.dtype = output_dtype != 0 ? (qe_dtype_t)output_dtype : QE_UINT8;
-    if (!q.constant && q.dtype != QE_UINT8) return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "a computed scale needs a zero point that gives the type");
+    if (!q.constant && q.dtype != QE_UINT8) {
+      return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "a computed scale needs a zero point that gives the type");
+    }
   }
   return qe__import_quantize(im, NULL, x, &q, y);
 }
@@ -46,7 +52,8 @@ static qe_status_t dequantize_linear(qe__import *im) {
 }
 
 /* Channels-last data around a channels-first op. rank: of the data. */
-static qe_status_t transpose_channels(qe__import *im, int32_t rank, bool to_last, const char *suffix, qe__value_id x, qe__value_id y) {
+static qe_status_t transpose_channels(qe__import *im, int32_t rank, bool to_last, const char *suffix, qe__value_id x,
+                                      qe__value_id y) {
   int64_t perm[QE_MAX_RANK] = {0};
   for (int32_t d = 1; d < rank; d++) perm[d] = to_last ? (d + 1 < rank ? d + 1 : 1) : (d == 1 ? rank - 1 : d - 1);
   qe__node *node;
@@ -56,7 +63,9 @@ static qe_status_t transpose_channels(qe__import *im, int32_t rank, bool to_last
 
 qe_status_t qe__import_channels_last(qe__import *im, int32_t rank, qe__value_id *x, qe__value_id *y) {
   qe__value_id inner_x, inner_y;
-  if (rank < 3) return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "channels_last with data of unknown rank is not supported");
+  if (rank < 3) {
+    return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "channels_last with data of unknown rank is not supported");
+  }
   QE_TRY(qe__import_temp(im, "channels_first", im->g->values[*x].dtype, &inner_x));
   QE_TRY(qe__import_temp(im, "result", im->g->values[*y].dtype, &inner_y));
   QE_TRY(transpose_channels(im, rank, false, "channels_first", *x, inner_x));
@@ -79,7 +88,9 @@ static qe_status_t qlinear_conv(qe__import *im) {
   QE_TRY(qe__import_q_read(im, x, 1, 2, -1, &xq));
   QE_TRY(qe__import_q_read(im, w, 4, 5, 0, &wq));
   QE_TRY(qe__import_q_read(im, y, 6, 7, -1, &yq));
-  if (channels_last != 0 && x != QE__NO_VALUE && y != QE__NO_VALUE) QE_TRY(qe__import_channels_last(im, qe__import_rank(im, w), &x, &y));
+  if (channels_last != 0 && x != QE__NO_VALUE && y != QE__NO_VALUE) {
+    QE_TRY(qe__import_channels_last(im, qe__import_rank(im, w), &x, &y));
+  }
   const qe__import_operand operands[2] = {{x, &xq}, {w, &wq}};
   QE_TRY(qe__import_quantized(im, "Conv", 2, operands, bias, &yq, y, &node));
   return qe__import_copy_attributes(im, node);

@@ -4,10 +4,11 @@
 #include "onnx/import.h"
 
 /*
- * The op with an integer-list attribute as input `position`. The attribute is absent: the inputs as they are (the newer form,
- * or an optional setting).
+ * The op with an integer-list attribute as input `position`. The attribute is absent: the inputs as they are (the newer
+ * form, or an optional setting).
  */
-static qe_status_t attribute_to_input(qe__import *im, const char *op, const char *attribute, uint32_t position, qe__value_id y, qe__node **node) {
+static qe_status_t attribute_to_input(qe__import *im, const char *op, const char *attribute, uint32_t position,
+                                      qe__value_id y, qe__node **node) {
   bool present;
   const int64_t *values;
   size_t count;
@@ -15,7 +16,8 @@ static qe_status_t attribute_to_input(qe__import *im, const char *op, const char
   QE_TRY(qe__import_ints(im, attribute, &present, &values, &count));
   const size_t n_in = im->node->n_input, n_out = im->node->n_output;
   if (n_in > position + 1u || n_out > QE__MAX_OUTPUTS || (present && n_in > position)) {
-    return qe__import_fail(im, QE_ERROR_FORMAT, "it has %zu inputs and %zu outputs, more than opset %lld allows", n_in, n_out, (long long)im->opset);
+    return qe__import_fail(im, QE_ERROR_FORMAT, "it has %zu inputs and %zu outputs, more than opset %lld allows", n_in,
+                           n_out, (long long)im->opset);
   }
   qe__value_id in[4] = {QE__NO_VALUE, QE__NO_VALUE, QE__NO_VALUE, QE__NO_VALUE};
   for (size_t i = 0; i < n_in; i++) QE_TRY(qe__import_in(im, i, &in[i]));
@@ -152,9 +154,13 @@ static qe_status_t resize(qe__import *im) {
   QE_TRY(qe__import_string(im, "mode", "nearest", mode, sizeof mode));
   QE_TRY(qe__import_ints(im, "axes", &axes, &values, &count));
   if (antialias != 0 || exclude != 0 || axes || strcmp(policy, "stretch") != 0 || strcmp(mode, "cubic") == 0) {
-    return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "antialias, exclude_outside, axes, keep_aspect_ratio_policy and mode 'cubic' are not supported");
+    return qe__import_fail(
+        im, QE_ERROR_UNSUPPORTED,
+        "antialias, exclude_outside, axes, keep_aspect_ratio_policy and mode 'cubic' are not supported");
   }
-  if (im->node->n_input > 4) return qe__import_fail(im, QE_ERROR_FORMAT, "it has %zu inputs; at most 4 are expected", im->node->n_input);
+  if (im->node->n_input > 4) {
+    return qe__import_fail(im, QE_ERROR_FORMAT, "it has %zu inputs; at most 4 are expected", im->node->n_input);
+  }
   for (size_t i = 0; i < 4; i++) QE_TRY(qe__import_in(im, i, &in[i]));
   for (size_t i = 1; i < 4; i++) { /* empty tensors stand for absent inputs in opset 11 */
     const qe_tensor_t *t = qe__import_data(im, in[i]);

@@ -1,26 +1,35 @@
-/* Quantization parameters that a file gives as inputs: constant ones become part of the value, computed ones stay inputs. */
+/* Quantization parameters that a file gives as inputs: constant ones become part of the value, computed ones stay
+ * inputs. */
 #include "onnx/import.h"
 
-qe_status_t qe__import_q_read(qe__import *im, qe__value_id v, size_t scale_input, size_t zero_point_input, int32_t axis, qe__import_q *out) {
+qe_status_t qe__import_q_read(qe__import *im, qe__value_id v, size_t scale_input, size_t zero_point_input, int32_t axis,
+                              qe__import_q *out) {
   *out = (qe__import_q){.scale = QE__NO_VALUE, .zero_point = QE__NO_VALUE, .axis = axis};
   QE_TRY(qe__import_in(im, scale_input, &out->scale));
   QE_TRY(qe__import_in(im, zero_point_input, &out->zero_point));
-  if (out->scale == QE__NO_VALUE) return qe__import_fail(im, QE_ERROR_FORMAT, "input %zu, a scale, is missing", scale_input);
-  out->dtype = out->zero_point != QE__NO_VALUE ? im->g->values[out->zero_point].dtype : v != QE__NO_VALUE ? im->g->values[v].dtype : QE_DTYPE_NONE;
+  if (out->scale == QE__NO_VALUE) {
+    return qe__import_fail(im, QE_ERROR_FORMAT, "input %zu, a scale, is missing", scale_input);
+  }
+  out->dtype = out->zero_point != QE__NO_VALUE ? im->g->values[out->zero_point].dtype
+               : v != QE__NO_VALUE             ? im->g->values[v].dtype
+                                               : QE_DTYPE_NONE;
   const qe_tensor_t *s = qe__import_data(im, out->scale), *z = qe__import_data(im, out->zero_point);
   out->constant = s != NULL && (out->zero_point == QE__NO_VALUE || z != NULL);
   const qe_dtype_t scale_dtype = im->g->values[out->scale].dtype;
   if (scale_dtype != QE_FLOAT32 && scale_dtype != QE_DTYPE_NONE) {
-    return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "scale '%s' is %s; only float32 scales are supported", im->g->values[out->scale].name,
-                           qe_dtype_name(scale_dtype));
+    return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "scale '%s' is %s; only float32 scales are supported",
+                           im->g->values[out->scale].name, qe_dtype_name(scale_dtype));
   }
   if (!out->constant) return QE_OK;
   if (s->rank > 1) {
-    return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "scale '%s' has rank %u: blocked quantization is not supported; quantize per tensor or per channel",
-                           im->g->values[out->scale].name, (unsigned)s->rank);
+    return qe__import_fail(
+        im, QE_ERROR_UNSUPPORTED,
+        "scale '%s' has rank %u: blocked quantization is not supported; quantize per tensor or per channel",
+        im->g->values[out->scale].name, (unsigned)s->rank);
   }
   if (s->count == 0 || (z != NULL && z->count != s->count)) {
-    return qe__import_fail(im, QE_ERROR_FORMAT, "scale '%s' has %lld elements, its zero point %lld", im->g->values[out->scale].name, (long long)s->count,
+    return qe__import_fail(im, QE_ERROR_FORMAT, "scale '%s' has %lld elements, its zero point %lld",
+                           im->g->values[out->scale].name, (long long)s->count,
                            (long long)(z != NULL ? z->count : s->count));
   }
   const int32_t rank = qe__import_rank(im, v);
@@ -28,7 +37,8 @@ qe_status_t qe__import_q_read(qe__import *im, qe__value_id v, size_t scale_input
   if (axis < 0 && rank >= 0) out->axis = axis = axis + rank;
   if (s->count == 1) {
     /* one element: per channel only where the one channel can be seen */
-    const bool one_channel = s->rank == 1 && data != NULL && axis >= 0 && axis < (int32_t)data->rank && data->dims[axis] == 1;
+    const bool one_channel =
+        s->rank == 1 && data != NULL && axis >= 0 && axis < (int32_t)data->rank && data->dims[axis] == 1;
     if (!one_channel) out->axis = -1;
   } else if (axis < 0) {
     out->constant = false; /* an axis counted from the end of an unknown rank */
@@ -57,16 +67,21 @@ static qe_status_t view_of(qe__import *im, const qe__import_q *q, qe_qparams_t *
 static qe_status_t set_params(qe__import *im, qe__value_id v, const qe_qparams_t *view) {
   qe__value *value = &im->g->values[v];
   const bool known = value->data != NULL;
-  const qe_status_t status = qe__qparams_set(&value->q, view, value->dtype, known ? value->data->rank : 0, known ? value->data->dims : NULL);
+  const qe_status_t status =
+      qe__qparams_set(&value->q, view, value->dtype, known ? value->data->rank : 0, known ? value->data->dims : NULL);
   return status == QE_OK ? QE_OK : qe__fail_in(status, "node '%s': value '%s'", im->name, value->name);
 }
 
 static qe_status_t take_dtype(qe__import *im, qe__value_id v, const qe__import_q *q) {
   qe__value *value = &im->g->values[v];
   if (value->dtype == QE_DTYPE_NONE) value->dtype = q->dtype;
-  if (value->dtype == QE_DTYPE_NONE) return qe__import_fail(im, QE_ERROR_FORMAT, "the type of '%s' cannot be found out; give its zero point", value->name);
+  if (value->dtype == QE_DTYPE_NONE) {
+    return qe__import_fail(im, QE_ERROR_FORMAT, "the type of '%s' cannot be found out; give its zero point",
+                           value->name);
+  }
   if (q->dtype != QE_DTYPE_NONE && q->dtype != value->dtype) {
-    return qe__import_fail(im, QE_ERROR_DTYPE, "'%s' is %s, its zero point is %s; they must agree", value->name, qe_dtype_name(value->dtype), qe_dtype_name(q->dtype));
+    return qe__import_fail(im, QE_ERROR_DTYPE, "'%s' is %s, its zero point is %s; they must agree", value->name,
+                           qe_dtype_name(value->dtype), qe_dtype_name(q->dtype));
   }
   return QE_OK;
 }
@@ -77,7 +92,8 @@ static qe_status_t copy_value(qe__import *im, qe__value_id v, qe__value_id *out)
   const qe_dtype_t dtype = im->g->values[v].dtype;
   char *name = qe__graph_fresh_name(im->g, im->g->values[v].name);
   if (name == NULL) return QE_ERROR_OUT_OF_MEMORY;
-  qe_status_t status = data != NULL ? qe__graph_add_constant(im->g, name, data, out) : qe__graph_add_value(im->g, name, dtype, out);
+  qe_status_t status =
+      data != NULL ? qe__graph_add_constant(im->g, name, data, out) : qe__graph_add_value(im->g, name, dtype, out);
   qe__free(name);
   if (status == QE_OK && data == NULL) status = qe__import_node(im, "Identity", "codes", 1, &v, 1, out, NULL);
   if (status == QE_OK && data == NULL) status = qe__import_set_rank(im, *out, qe__import_rank(im, v));
@@ -125,20 +141,24 @@ static qe_status_t set_axis(qe__node *node, const qe_qparams_t *q) {
   return q->axis >= 0 ? qe__node_set_int(node, "axis", q->axis) : QE_OK;
 }
 
-qe_status_t qe__import_dequantize(qe__import *im, const char *suffix, qe__value_id codes, const qe__import_q *q, qe__value_id *real) {
+qe_status_t qe__import_dequantize(qe__import *im, const char *suffix, qe__value_id codes, const qe__import_q *q,
+                                  qe__value_id *real) {
   qe__node *node;
   if (*real == QE__NO_VALUE) QE_TRY(qe__import_temp(im, suffix != NULL ? suffix : "real", QE_FLOAT32, real));
-  const bool known = codes != QE__NO_VALUE && (im->g->values[codes].dtype != QE_DTYPE_NONE || q->dtype != QE_DTYPE_NONE);
+  const bool known =
+      codes != QE__NO_VALUE && (im->g->values[codes].dtype != QE_DTYPE_NONE || q->dtype != QE_DTYPE_NONE);
   if (q->constant && known) {
     QE_TRY(qe__import_q_attach(im, codes, q, &codes));
     QE_TRY(qe__import_node(im, "DequantizeLinear", suffix, 1, &codes, 1, real, &node));
     return set_axis(node, &im->g->values[codes].q.view);
   }
-  QE_TRY(qe__import_node(im, "DequantizeLinear", suffix, 3, (const qe__value_id[]){codes, q->scale, q->zero_point}, 1, real, &node));
+  QE_TRY(qe__import_node(im, "DequantizeLinear", suffix, 3, (const qe__value_id[]){codes, q->scale, q->zero_point}, 1,
+                         real, &node));
   return qe__node_set_int(node, "axis", q->axis);
 }
 
-qe_status_t qe__import_quantize(qe__import *im, const char *suffix, qe__value_id real, const qe__import_q *q, qe__value_id codes) {
+qe_status_t qe__import_quantize(qe__import *im, const char *suffix, qe__value_id real, const qe__import_q *q,
+                                qe__value_id codes) {
   qe__node *node;
   if (q->constant) {
     qe__value_id out;
@@ -146,7 +166,8 @@ qe_status_t qe__import_quantize(qe__import *im, const char *suffix, qe__value_id
     QE_TRY(qe__import_node(im, "QuantizeLinear", suffix, 1, &real, 1, &out, &node));
     return set_axis(node, &im->g->values[out].q.view);
   }
-  QE_TRY(qe__import_node(im, "QuantizeLinear", suffix, 3, (const qe__value_id[]){real, q->scale, q->zero_point}, 1, &codes, &node));
+  QE_TRY(qe__import_node(im, "QuantizeLinear", suffix, 3, (const qe__value_id[]){real, q->scale, q->zero_point}, 1,
+                         &codes, &node));
   if (codes != QE__NO_VALUE && im->g->values[codes].dtype == QE_DTYPE_NONE) im->g->values[codes].dtype = q->dtype;
   return qe__node_set_int(node, "axis", q->axis);
 }
@@ -165,10 +186,14 @@ static qe_status_t attach_bias(qe__import *im, qe__value_id x, qe__value_id w, q
   const uint32_t count = wq->count;
   qe_status_t status;
   *out = bias;
-  if (xq->count != 1) return qe__import_fail(im, QE_ERROR_UNSUPPORTED, "the first operand of an op with a bias must be quantized per tensor");
+  if (xq->count != 1) {
+    return qe__import_fail(im, QE_ERROR_UNSUPPORTED,
+                           "the first operand of an op with a bias must be quantized per tensor");
+  }
   if (im->g->values[bias].dtype == QE_DTYPE_NONE) im->g->values[bias].dtype = QE_INT32;
   if (im->g->values[bias].dtype != QE_INT32) {
-    return qe__import_fail(im, QE_ERROR_DTYPE, "bias '%s' is %s; a quantized bias is int32", im->g->values[bias].name, qe_dtype_name(im->g->values[bias].dtype));
+    return qe__import_fail(im, QE_ERROR_DTYPE, "bias '%s' is %s; a quantized bias is int32", im->g->values[bias].name,
+                           qe_dtype_name(im->g->values[bias].dtype));
   }
   float *scales = qe__calloc(count, sizeof *scales);
   int32_t *zero_points = qe__calloc(count, sizeof *zero_points);
@@ -191,8 +216,9 @@ done:
   return status;
 }
 
-static qe_status_t with_constant_params(qe__import *im, const char *op, uint32_t n, const qe__import_operand *operands, qe__value_id *in,
-                                        qe__value_id bias, const qe__import_q *yq, qe__value_id y, qe__node **node) {
+static qe_status_t with_constant_params(qe__import *im, const char *op, uint32_t n, const qe__import_operand *operands,
+                                        qe__value_id *in, qe__value_id bias, const qe__import_q *yq, qe__value_id y,
+                                        qe__node **node) {
   for (uint32_t i = 0; i < n; i++) {
     in[i] = operands[i].v;
     if (operands[i].q != NULL) QE_TRY(qe__import_q_attach(im, in[i], operands[i].q, &in[i]));
@@ -204,8 +230,9 @@ static qe_status_t with_constant_params(qe__import *im, const char *op, uint32_t
   return QE_OK;
 }
 
-static qe_status_t decomposed(qe__import *im, const char *op, uint32_t n, const qe__import_operand *operands, qe__value_id *in, qe__value_id bias,
-                              const qe__import_q *yq, qe__value_id y, qe__node **node) {
+static qe_status_t decomposed(qe__import *im, const char *op, uint32_t n, const qe__import_operand *operands,
+                              qe__value_id *in, qe__value_id bias, const qe__import_q *yq, qe__value_id y,
+                              qe__node **node) {
   for (uint32_t i = 0; i < n; i++) {
     in[i] = operands[i].v;
     if (operands[i].q == NULL) continue;
@@ -215,7 +242,8 @@ static qe_status_t decomposed(qe__import *im, const char *op, uint32_t n, const 
   if (bias != QE__NO_VALUE) {
     qe__import_q bq = {.scale = QE__NO_VALUE, .zero_point = QE__NO_VALUE, .dtype = QE_INT32};
     in[n] = QE__NO_VALUE;
-    QE_TRY(qe__import_binary(im, "Mul", "bias_scale", operands[0].q->scale, operands[1].q->scale, QE_FLOAT32, &bq.scale));
+    QE_TRY(
+        qe__import_binary(im, "Mul", "bias_scale", operands[0].q->scale, operands[1].q->scale, QE_FLOAT32, &bq.scale));
     QE_TRY(qe__import_dequantize(im, "dequantize_bias", bias, &bq, &in[n]));
   }
   qe__value_id real = y;
@@ -224,12 +252,13 @@ static qe_status_t decomposed(qe__import *im, const char *op, uint32_t n, const 
   return yq != NULL ? qe__import_quantize(im, "quantize", real, yq, y) : QE_OK;
 }
 
-qe_status_t qe__import_quantized(qe__import *im, const char *op, uint32_t n, const qe__import_operand *operands, qe__value_id bias,
-                                 const qe__import_q *yq, qe__value_id y, qe__node **node) {
+qe_status_t qe__import_quantized(qe__import *im, const char *op, uint32_t n, const qe__import_operand *operands,
+                                 qe__value_id bias, const qe__import_q *yq, qe__value_id y, qe__node **node) {
   qe__value_id *in = qe__calloc((size_t)n + 1, sizeof *in);
   if (in == NULL) return QE_ERROR_OUT_OF_MEMORY;
-  const qe_status_t status = all_constant(operands, n, yq) ? with_constant_params(im, op, n, operands, in, bias, yq, y, node)
-                                                           : decomposed(im, op, n, operands, in, bias, yq, y, node);
+  const qe_status_t status = all_constant(operands, n, yq)
+                                 ? with_constant_params(im, op, n, operands, in, bias, yq, y, node)
+                                 : decomposed(im, op, n, operands, in, bias, yq, y, node);
   qe__free(in);
   return status;
 }

@@ -1,6 +1,6 @@
 /*
- * What is recognised once the whole graph is there: Sigmoid and Mul as Silu, integer Max / Min behind a quantized node as
- * its clamp, and parameters of codes that an op only moves.
+ * What is recognised once the whole graph is there: Sigmoid and Mul as Silu, integer Max / Min behind a quantized node
+ * as its clamp, and parameters of codes that an op only moves.
  */
 #include <math.h>
 #include <string.h>
@@ -21,7 +21,10 @@ static qe_status_t find_silu(qe__graph *g) {
     for (uint32_t k = 0; k < 2; k++) {
       const int32_t p = mul->in[k] != QE__NO_VALUE ? uses.producer[mul->in[k]] : -1;
       qe__node *gate = p >= 0 ? g->nodes[p] : NULL;
-      if (gate == NULL || gate->dead || gate->op->id != QE__OP_Sigmoid || gate->quantized || gate->in[0] != mul->in[1 - k]) continue;
+      if (gate == NULL || gate->dead || gate->op->id != QE__OP_Sigmoid || gate->quantized ||
+          gate->in[0] != mul->in[1 - k]) {
+        continue;
+      }
       if (!qe__fuse_single_use(&uses, mul->in[k])) continue;
       QE_TRY_GOTO(qe__fuse_origin(mul, mul->name), done);
       QE_TRY_GOTO(qe__fuse_origin(mul, gate->name), done);
@@ -72,10 +75,16 @@ static bool integer_clamp(const qe__graph *g, const qe__node *n, uint32_t *x, in
 static qe_status_t absorb_clamp(qe__graph *g, qe__uses *uses, qe__node *n) {
   uint32_t at;
   int64_t lo, hi;
-  if (n->dead || n->quantized || !integer_clamp(g, n, &at, &lo, &hi) || n->in[at] == QE__NO_VALUE || n->out[0] == QE__NO_VALUE) return QE_OK;
+  if (n->dead || n->quantized || !integer_clamp(g, n, &at, &lo, &hi) || n->in[at] == QE__NO_VALUE ||
+      n->out[0] == QE__NO_VALUE) {
+    return QE_OK;
+  }
   const qe__value_id x = n->in[at], y = n->out[0];
   qe__node *producer = uses->producer[x] >= 0 ? g->nodes[uses->producer[x]] : NULL;
-  if (producer == NULL || producer->dead || !producer->quantized || producer->n_out != 1 || !qe__fuse_single_use(uses, x)) return QE_OK;
+  if (producer == NULL || producer->dead || !producer->quantized || producer->n_out != 1 ||
+      !qe__fuse_single_use(uses, x)) {
+    return QE_OK;
+  }
   const qe_qparams_t *q = &g->values[x].q.view, *yq = &g->values[y].q.view;
   if (q->count != 1 || (yq->count > 0 && !qe__qparams_equal(q, yq))) return QE_OK;
   /* (code - z) * s quantizes back to code, so the real bounds say the same as the codes */
@@ -140,7 +149,8 @@ static qe_status_t propagate(qe__graph *g, qe__node *n) {
   bool equal = true;
   for (uint32_t i = first; i < n->n_in && i < first + count; i++) {
     if (n->in[i] == QE__NO_VALUE) continue;
-    equal = equal && g->values[n->in[i]].dtype == xv->dtype && qe__qparams_equal(&g->values[n->in[i]].q.view, &xv->q.view);
+    equal =
+        equal && g->values[n->in[i]].dtype == xv->dtype && qe__qparams_equal(&g->values[n->in[i]].q.view, &xv->q.view);
   }
   if (!equal) return QE_OK;
   for (uint32_t i = 0; i < n->n_out; i++) {

@@ -22,7 +22,9 @@ qe_status_t qe_model_load(const char *path, qe_model_t **out) {
   size_t size;
   QE_TRY(qe__read_file(path, MAX_FILE, &data, &size));
   const char *slash = strrchr(path, '/');
-  char *directory = slash == NULL ? qe__strdup(".") : slash == path ? qe__strdup("/") : qe__strndup(path, (size_t)(slash - path));
+  char *directory = slash == NULL   ? qe__strdup(".")
+                    : slash == path ? qe__strdup("/")
+                                    : qe__strndup(path, (size_t)(slash - path));
   const qe_status_t status = directory != NULL ? import(data, size, directory, path, out) : QE_ERROR_OUT_OF_MEMORY;
   qe__free(directory);
   qe__free_aligned(data);
@@ -33,7 +35,9 @@ qe_status_t qe_model_load_buffer(const void *data, size_t size, qe_model_t **out
   QE_CHECK_ARG(out != NULL, "out is NULL");
   *out = NULL;
   QE_CHECK_ARG(data != NULL || size == 0, "data is NULL");
-  if (size > MAX_FILE) return qe__fail(QE_ERROR_FORMAT, "model in memory: %zu bytes; an ONNX message can have 2147483647", size);
+  if (size > MAX_FILE) {
+    return qe__fail(QE_ERROR_FORMAT, "model in memory: %zu bytes; an ONNX message can have 2147483647", size);
+  }
   return import(data, size, NULL, "model in memory", out);
 }
 
@@ -41,6 +45,9 @@ qe_status_t qe_model_save(const qe_model_t *model, const char *path, qe_format_t
   QE_CHECK_ARG(model != NULL, "model is NULL");
   QE_CHECK_ARG(path != NULL, "path is NULL");
   QE_CHECK_ARG(format == QE_FORMAT_QDQ || format == QE_FORMAT_QOPERATOR, "format");
-  if (model->build_status != QE_OK) return qe__fail(model->build_status, "%s", model->build_error != NULL ? model->build_error : "the model was not built");
+  if (model->build_status != QE_OK) {
+    return qe__fail(model->build_status, "%s",
+                    model->build_error != NULL ? model->build_error : "the model was not built");
+  }
   return qe__onnx_export(model->graph, format, path, overwrite);
 }

@@ -101,11 +101,15 @@ qe_status_t qe__proto_unpack(const ProtobufCMessageDescriptor *type, const void 
   switch (scan(type, bytes, bytes + size, 0)) {
     case SCAN_OK: break;
     case SCAN_TOO_DEEP:
-      return qe__fail(QE_ERROR_FORMAT, "%s: messages are nested more than %d deep; this is not a usable ONNX file", name, QE__PROTO_MAX_DEPTH);
+      return qe__fail(QE_ERROR_FORMAT, "%s: messages are nested more than %d deep; this is not a usable ONNX file",
+                      name, QE__PROTO_MAX_DEPTH);
     case SCAN_MALFORMED:
-      return qe__fail(QE_ERROR_FORMAT, "%s: not a valid protobuf message of type %s (%zu bytes; truncated or not ONNX?)", name, type->name, size);
+      return qe__fail(QE_ERROR_FORMAT,
+                      "%s: not a valid protobuf message of type %s (%zu bytes; truncated or not ONNX?)", name,
+                      type->name, size);
   }
-  /* a small file may blow up about 60-fold (many tiny messages); a large one is mostly weights, which are copied once */
+  /* a small file may blow up about 60-fold (many tiny messages); a large one is mostly weights, which are copied
+   * once */
   const size_t many = size < ((size_t)16 << 20) ? 64 * size : (size_t)1 << 30;
   memory->used = 0;
   memory->limit = ((size_t)64 << 20) + many + 2 * size;
@@ -114,10 +118,12 @@ qe_status_t qe__proto_unpack(const ProtobufCMessageDescriptor *type, const void 
   *out = protobuf_c_message_unpack(type, &allocator, size, bytes);
   if (*out != NULL) return QE_OK;
   if (memory->over_limit) {
-    return qe__fail(QE_ERROR_FORMAT, "%s: unpacking %zu bytes needs more than %zu bytes of memory; this is not a usable ONNX file", name, size,
-                    memory->limit);
+    return qe__fail(QE_ERROR_FORMAT,
+                    "%s: unpacking %zu bytes needs more than %zu bytes of memory; this is not a usable ONNX file", name,
+                    size, memory->limit);
   }
-  return qe__fail(QE_ERROR_FORMAT, "%s: not a valid protobuf message of type %s (%zu bytes), or out of memory", name, type->name, size);
+  return qe__fail(QE_ERROR_FORMAT, "%s: not a valid protobuf message of type %s (%zu bytes), or out of memory", name,
+                  type->name, size);
 }
 
 void qe__proto_release(qe__proto_memory *memory, ProtobufCMessage **message) {

@@ -17,8 +17,8 @@ typedef struct qe__proto_memory {
 } qe__proto_memory;
 
 /*
- * Unpacks a message of the given type. Errors: FORMAT (malformed, nested too deeply, too large in memory), OUT_OF_MEMORY.
- * name: for messages. Free with qe__proto_release and the same memory.
+ * Unpacks a message of the given type. Errors: FORMAT (malformed, nested too deeply, too large in memory),
+ * OUT_OF_MEMORY. name: for messages. Free with qe__proto_release and the same memory.
  */
 qe_status_t qe__proto_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t size, const char *name,
                              qe__proto_memory *memory, ProtobufCMessage **out);

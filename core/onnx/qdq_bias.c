@@ -1,4 +1,5 @@
-/* The int32 bias of a fused node: bias = rne(b / (scale x * scale w)), or the file's own int32 codes when those are their scales. */
+/* The int32 bias of a fused node: bias = rne(b / (scale x * scale w)), or the file's own int32 codes when those are
+ * their scales. */
 #include <math.h>
 #include <string.h>
 
@@ -24,13 +25,17 @@ static bool usable_scales(const qe_qparams_t *xq, const qe_qparams_t *wq) {
   return true;
 }
 
-/* A float vector of `channels` from the float constant, or from int32 codes and their parameters. NULL with QE_OK: not possible. */
+/* A float vector of `channels` from the float constant, or from int32 codes and their parameters. NULL with QE_OK: not
+ * possible. */
 static qe_status_t real_vector(const qe__value *v, int64_t channels, qe_tensor_t **out) {
   const qe_tensor_t *t = v->data;
   const qe_qparams_t *q = &v->q.view;
   *out = NULL;
   if (t->count != channels && t->count != 1) return QE_OK;
-  if (t->dtype == QE_FLOAT32 ? q->count != 0 : q->count == 0 || (q->count > 1 && (t->rank != 1 || q->count != t->count))) return QE_OK;
+  if (t->dtype == QE_FLOAT32 ? q->count != 0
+                             : q->count == 0 || (q->count > 1 && (t->rank != 1 || q->count != t->count))) {
+    return QE_OK;
+  }
   QE_TRY(qe_tensor_create(QE_FLOAT32, 1, &channels, out));
   for (int64_t i = 0; i < channels; i++) {
     const int64_t at = t->count > 1 ? i : 0;
@@ -50,14 +55,15 @@ static qe_status_t real_vector(const qe__value *v, int64_t channels, qe_tensor_t
   return QE_OK;
 }
 
-qe_status_t qe__qdq_bias(qe__graph *g, const qe__node *n, qe__value_id x, qe__value_id w, qe__value_id real, qe__value_id codes, int64_t channels,
-                         qe__value_id *out) {
+qe_status_t qe__qdq_bias(qe__graph *g, const qe__node *n, qe__value_id x, qe__value_id w, qe__value_id real,
+                         qe__value_id codes, int64_t channels, qe__value_id *out) {
   *out = QE__NO_VALUE;
   const qe_qparams_t *xq = &g->values[x].q.view, *wq = &g->values[w].q.view;
   const qe__value *source = &g->values[codes != QE__NO_VALUE ? codes : real];
   if (!usable_scales(xq, wq)) return QE_OK;
   if (codes != QE__NO_VALUE && source->dtype == QE_INT32 && exact(&source->q.view, xq, wq)) {
-    const bool vector = source->data == NULL || (source->data->rank == 1 && (channels < 0 || source->data->count == channels));
+    const bool vector =
+        source->data == NULL || (source->data->rank == 1 && (channels < 0 || source->data->count == channels));
     if (vector) {
       *out = codes;
       return QE_OK;

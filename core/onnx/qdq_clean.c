@@ -1,14 +1,20 @@
 /*
- * Cleaning before patterns are looked for. Constants behind QuantizeLinear (weights of a QAT export) become integer constants;
- * quantize(dequantize(q)) with equal parameters is q; several QuantizeLinear nodes that do the same to one value become one.
+ * Cleaning before patterns are looked for. Constants behind QuantizeLinear (weights of a QAT export) become integer
+ * constants; quantize(dequantize(q)) with equal parameters is q; several QuantizeLinear nodes that do the same to one
+ * value become one.
  */
 #include "onnx/qdq.h"
 
-bool qe__qdq_is_quantize(const qe__node *n) { return !n->dead && n->op->id == QE__OP_QuantizeLinear && n->n_in == 1 && n->in[0] != QE__NO_VALUE; }
-bool qe__qdq_is_dequantize(const qe__node *n) { return !n->dead && n->op->id == QE__OP_DequantizeLinear && n->n_in == 1 && n->in[0] != QE__NO_VALUE; }
+bool qe__qdq_is_quantize(const qe__node *n) {
+  return !n->dead && n->op->id == QE__OP_QuantizeLinear && n->n_in == 1 && n->in[0] != QE__NO_VALUE;
+}
+bool qe__qdq_is_dequantize(const qe__node *n) {
+  return !n->dead && n->op->id == QE__OP_DequantizeLinear && n->n_in == 1 && n->in[0] != QE__NO_VALUE;
+}
 
 static bool same_codes(const qe__graph *g, qe__value_id a, qe__value_id b) {
-  return g->values[a].dtype == g->values[b].dtype && g->values[a].q.view.count > 0 && qe__qparams_equal(&g->values[a].q.view, &g->values[b].q.view);
+  return g->values[a].dtype == g->values[b].dtype && g->values[a].q.view.count > 0 &&
+         qe__qparams_equal(&g->values[a].q.view, &g->values[b].q.view);
 }
 
 static qe_status_t fold_constant(qe__graph *g, qe__node *n) {

@@ -1,6 +1,6 @@
 /*
- * DequantizeLinear -> op -> QuantizeLinear becomes one quantized node when all parameters are constant and nothing else reads
- * the float values between (docs/onnx.md lists the rules). What does not fit stays as the file says it.
+ * DequantizeLinear -> op -> QuantizeLinear becomes one quantized node when all parameters are constant and nothing else
+ * reads the float values between (docs/onnx.md lists the rules). What does not fit stays as the file says it.
  */
 #include <math.h>
 
@@ -27,7 +27,9 @@ typedef struct tail {
 
 static const qe_qparams_t *params(const fuser *f, qe__value_id v) { return &f->g->values[v].q.view; }
 
-static bool code8(const fuser *f, qe__value_id v) { return qe__dtype_is_code8(f->g->values[v].dtype) && params(f, v)->count > 0; }
+static bool code8(const fuser *f, qe__value_id v) {
+  return qe__dtype_is_code8(f->g->values[v].dtype) && params(f, v)->count > 0;
+}
 static bool code8_per_tensor(const fuser *f, qe__value_id v) { return code8(f, v) && params(f, v)->count == 1; }
 
 /* The codes a float value was dequantized from, or QE__NO_VALUE. */
@@ -118,7 +120,8 @@ static bool weight_fits(const fuser *f, const qe__node *n, qe__value_id w) {
   }
   if (n->op->id != QE__OP_Gemm) return true;
   const bool has_c = n->n_in > 2 && n->in[2] != QE__NO_VALUE;
-  return qe__node_float(n, "alpha", 1.0f) == 1.0f && (!has_c || qe__node_float(n, "beta", 1.0f) == 1.0f) && qe__node_int(n, "transA", 0) == 0;
+  return qe__node_float(n, "alpha", 1.0f) == 1.0f && (!has_c || qe__node_float(n, "beta", 1.0f) == 1.0f) &&
+         qe__node_int(n, "transA", 0) == 0;
 }
 
 static int64_t output_channels(const fuser *f, const qe__node *n, qe__value_id w) {
@@ -189,7 +192,10 @@ static qe_status_t fuse_split(fuser *f, qe__node *n, qe__value_id x) {
   for (uint32_t i = 0; i < n->n_out; i++) {
     if (n->out[i] == QE__NO_VALUE) continue;
     q[i] = only_reader(f, n->out[i]);
-    if (q[i] == NULL || !qe__qdq_is_quantize(q[i]) || !code8_per_tensor(f, q[i]->out[0]) || !same_params(f, x, q[i]->out[0])) return QE_OK;
+    if (q[i] == NULL || !qe__qdq_is_quantize(q[i]) || !code8_per_tensor(f, q[i]->out[0]) ||
+        !same_params(f, x, q[i]->out[0])) {
+      return QE_OK;
+    }
   }
   QE_TRY(qe__fuse_origin(n, n->name));
   n->in[0] = x;
@@ -216,7 +222,10 @@ static qe_status_t fuse_plain(fuser *f, qe__node *n, qe__qexec exec) {
   tail t;
   float bound;
   if (n->n_out != 1 || !find_tail(f, n, &t)) return QE_OK;
-  if (n->op->id == QE__OP_Clip && (!scalar_constant(f, n, 1, 0.0f, &bound) || !scalar_constant(f, n, 2, 0.0f, &bound))) return QE_OK;
+  if (n->op->id == QE__OP_Clip &&
+      (!scalar_constant(f, n, 1, 0.0f, &bound) || !scalar_constant(f, n, 2, 0.0f, &bound))) {
+    return QE_OK;
+  }
   if (n->op->id == QE__OP_Pad && !scalar_constant(f, n, 2, 0.0f, &bound)) return QE_OK;
   if (exec == QE__X_MOVE && qe__node_qrule(n) == QE__Q_SHARE && !same_params(f, x, t.quantize->out[0])) return QE_OK;
   return commit(f, n, &t);
@@ -224,8 +233,14 @@ static qe_status_t fuse_plain(fuser *f, qe__node *n, qe__qexec exec) {
 
 static qe_status_t fuse_node(fuser *f, qe__node *n) {
   const qe__qexec exec = qe__node_qexec(n);
-  if (n->dead || n->quantized || exec == QE__X_FLOAT || n->n_in == 0 || n->in[0] == QE__NO_VALUE || n->out[0] == QE__NO_VALUE) return QE_OK;
-  if (n->op->id == QE__OP_QuantizeLinear || n->op->id == QE__OP_DequantizeLinear || n->op->id == QE__OP_DynamicQuantizeLinear) return QE_OK;
+  if (n->dead || n->quantized || exec == QE__X_FLOAT || n->n_in == 0 || n->in[0] == QE__NO_VALUE ||
+      n->out[0] == QE__NO_VALUE) {
+    return QE_OK;
+  }
+  if (n->op->id == QE__OP_QuantizeLinear || n->op->id == QE__OP_DequantizeLinear ||
+      n->op->id == QE__OP_DynamicQuantizeLinear) {
+    return QE_OK;
+  }
   return qe__op_is_weighted(n->op->id) ? fuse_weighted(f, n) : fuse_plain(f, n, exec);
 }
 

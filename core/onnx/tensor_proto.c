@@ -1,6 +1,6 @@
 /*
- * TensorProto: raw bytes (little-endian), typed fields, or external data. The sizes given by dims are checked against the
- * bytes that are really there before anything is allocated.
+ * TensorProto: raw bytes (little-endian), typed fields, or external data. The sizes given by dims are checked against
+ * the bytes that are really there before anything is allocated.
  */
 #include "onnx/tensor_proto.h"
 
@@ -10,7 +10,9 @@
 
 #include "onnx/onnx.h"
 
-static const char *name_of(const Onnx__TensorProto *p) { return p->name != NULL && p->name[0] != '\0' ? p->name : "(unnamed)"; }
+static const char *name_of(const Onnx__TensorProto *p) {
+  return p->name != NULL && p->name[0] != '\0' ? p->name : "(unnamed)";
+}
 
 /* A non-negative decimal number; false for anything else. */
 static bool parse_size(const char *text, int64_t *out) {
@@ -114,7 +116,9 @@ static qe_status_t check(const Onnx__TensorProto *p, qe__external *external, qe_
   }
   *dtype = (qe_dtype_t)p->data_type;
   if (p->segment != NULL) return qe__fail(QE_ERROR_UNSUPPORTED, "segmented tensors are not supported");
-  if (p->n_dims > QE_MAX_RANK) return qe__fail(QE_ERROR_UNSUPPORTED, "rank %zu; at most %d is supported", p->n_dims, QE_MAX_RANK);
+  if (p->n_dims > QE_MAX_RANK) {
+    return qe__fail(QE_ERROR_UNSUPPORTED, "rank %zu; at most %d is supported", p->n_dims, QE_MAX_RANK);
+  }
   int64_t count;
   size_t bytes;
   if (!qe__dims_count((uint32_t)p->n_dims, p->dims, &count) || !qe__dtype_bytes(*dtype, count, &bytes)) {
@@ -133,7 +137,8 @@ static qe_status_t check(const Onnx__TensorProto *p, qe__external *external, qe_
   const size_t have = typed_count(p, *dtype);
   const uint64_t need = qe_dtype_bits(*dtype) == 4 ? bytes : (uint64_t)count;
   if (have != need) {
-    return qe__fail(QE_ERROR_FORMAT, "it has %zu elements of data; its type and shape need %llu", have, (unsigned long long)need);
+    return qe__fail(QE_ERROR_FORMAT, "it has %zu elements of data; its type and shape need %llu", have,
+                    (unsigned long long)need);
   }
   return QE_OK;
 }

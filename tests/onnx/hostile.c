@@ -118,7 +118,8 @@ Test(onnx_hostile, unsupported_ops_are_listed_together) {
   cr_assert_eq(qe__onnx_import(bytes, size, NULL, "model.onnx", &g), QE_ERROR_UNSUPPORTED);
   free(bytes);
   for (size_t i = 0; i < 5; i++) {
-    static const char *const parts[] = {"model.onnx", "2 ops", "NonZero (node 'first')", "my.domain.Magic (node 'second')", "opset 13"};
+    static const char *const parts[] = {"model.onnx", "2 ops", "NonZero (node 'first')",
+                                        "my.domain.Magic (node 'second')", "opset 13"};
     cr_assert_not_null(strstr(qe_last_error(), parts[i]), "'%s' is not in: %s", parts[i], qe_last_error());
   }
 }
@@ -169,15 +170,22 @@ Test(onnx_hostile, attributes) {
 }
 
 Test(onnx_hostile, tensors) {
-  static const struct { const char *what; int type; int64_t dims[2]; size_t bytes; qe_status_t status; const char *text; } cases[] = {
-    {"negative", QE_FLOAT32, {-1, 1}, 4, QE_ERROR_SHAPE, "negative"},
-    {"overflow", QE_FLOAT32, {INT64_MAX, 4}, 4, QE_ERROR_SHAPE, "overflow"},
-    {"too few bytes", QE_FLOAT32, {2, 2}, 12, QE_ERROR_FORMAT, "12"},
-    {"too many bytes", QE_FLOAT32, {2, 2}, 20, QE_ERROR_FORMAT, "20"},
-    {"huge claim", QE_FLOAT32, {1 << 30, 1 << 20}, 4, QE_ERROR_FORMAT, "raw bytes"},
-    {"strings", 8, {2, 2}, 4, QE_ERROR_UNSUPPORTED, "strings"},
-    {"complex", 14, {2, 2}, 32, QE_ERROR_UNSUPPORTED, "14"},
-    {"unknown", 99, {2, 2}, 4, QE_ERROR_UNSUPPORTED, "99"},
+  static const struct {
+    const char *what;
+    int type;
+    int64_t dims[2];
+    size_t bytes;
+    qe_status_t status;
+    const char *text;
+  } cases[] = {
+      {"negative", QE_FLOAT32, {-1, 1}, 4, QE_ERROR_SHAPE, "negative"},
+      {"overflow", QE_FLOAT32, {INT64_MAX, 4}, 4, QE_ERROR_SHAPE, "overflow"},
+      {"too few bytes", QE_FLOAT32, {2, 2}, 12, QE_ERROR_FORMAT, "12"},
+      {"too many bytes", QE_FLOAT32, {2, 2}, 20, QE_ERROR_FORMAT, "20"},
+      {"huge claim", QE_FLOAT32, {1 << 30, 1 << 20}, 4, QE_ERROR_FORMAT, "raw bytes"},
+      {"strings", 8, {2, 2}, 4, QE_ERROR_UNSUPPORTED, "strings"},
+      {"complex", 14, {2, 2}, 32, QE_ERROR_UNSUPPORTED, "14"},
+      {"unknown", 99, {2, 2}, 4, QE_ERROR_UNSUPPORTED, "99"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     proto_model m;

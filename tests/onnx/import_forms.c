@@ -9,7 +9,8 @@
 static const int64_t nchw[4] = {-1, 4, 8, 8};
 
 /* x [n,4,8,8] -> one node -> y */
-static Onnx__NodeProto *one_node(proto_model *m, int64_t opset, const char *domain, const char *op, const char *inputs) {
+static Onnx__NodeProto *one_node(proto_model *m, int64_t opset, const char *domain, const char *op,
+                                 const char *inputs) {
   proto_open(m, opset);
   proto_input(m, "x", QE_FLOAT32, 4, nchw);
   proto_output(m, "y");
@@ -21,7 +22,8 @@ static void expect_ints(const qe__graph *g, const qe__node *n, uint32_t input, s
   cr_assert_not_null(t, "input %u of %s is no constant", (unsigned)input, n->op->name);
   cr_assert_eq(t->count, (int64_t)count, "%lld", (long long)t->count);
   for (size_t i = 0; i < count; i++) {
-    cr_assert_eq(qe__tensor_int_at(t, (int64_t)i), values[i], "%lld / %lld", (long long)qe__tensor_int_at(t, (int64_t)i), (long long)values[i]);
+    cr_assert_eq(qe__tensor_int_at(t, (int64_t)i), values[i], "%lld / %lld",
+                 (long long)qe__tensor_int_at(t, (int64_t)i), (long long)values[i]);
   }
 }
 
@@ -73,7 +75,8 @@ Test(onnx_forms, axes_become_inputs) {
 Test(onnx_forms, slice_1_and_pad_2_and_split_2) {
   proto_model m;
   qe__graph *g;
-  const int64_t starts[2] = {1, 0}, ends[2] = {3, 100}, axes[2] = {1, 3}, pads[8] = {0, 0, 1, 1, 0, 0, 1, 1}, parts[2] = {1, 3};
+  const int64_t starts[2] = {1, 0}, ends[2] = {3, 100}, axes[2] = {1, 3}, pads[8] = {0, 0, 1, 1, 0, 0, 1, 1},
+                parts[2] = {1, 3};
   Onnx__NodeProto *n = one_node(&m, 9, "", "Slice", "x");
   proto_ints(&m, n, "starts", 2, starts);
   proto_ints(&m, n, "ends", 2, ends);
@@ -110,7 +113,11 @@ Test(onnx_forms, slice_1_and_pad_2_and_split_2) {
 }
 
 Test(onnx_forms, upsample_and_resize_10_are_asymmetric) {
-  static const struct { const char *op; int64_t opset; bool attribute; } ops[] = {{"Upsample", 7, true}, {"Upsample", 9, false}, {"Resize", 10, false}};
+  static const struct {
+    const char *op;
+    int64_t opset;
+    bool attribute;
+  } ops[] = {{"Upsample", 7, true}, {"Upsample", 9, false}, {"Resize", 10, false}};
   for (size_t i = 0; i < 3; i++) {
     proto_model m;
     qe__graph *g;
@@ -118,7 +125,8 @@ Test(onnx_forms, upsample_and_resize_10_are_asymmetric) {
     Onnx__NodeProto *n = one_node(&m, ops[i].opset, "", ops[i].op, ops[i].attribute ? "x" : "x scales");
     proto_string(&m, n, "mode", "nearest");
     if (ops[i].attribute) {
-      const qe__attr a = {.name = (char[]){"scales"}, .kind = QE__ATTR_FLOATS, .count = 4, .floats = (float *)(uintptr_t)scales};
+      const qe__attr a = {
+          .name = (char[]){"scales"}, .kind = QE__ATTR_FLOATS, .count = 4, .floats = (float *)(uintptr_t)scales};
       OK(qe__export_attr(&m.ex, n, &a));
     } else {
       proto_const(&m, "scales", QE_FLOAT32, 1, (int64_t[]){4}, scales);
@@ -156,7 +164,9 @@ Test(onnx_forms, batch_normalization) {
     qe__graph *g = NULL;
     const float ones[4] = {1, 1, 1, 1};
     Onnx__NodeProto *n = one_node(&m, 14, "", "BatchNormalization", "x s b m v");
-    for (size_t i = 0; i < 4; i++) proto_const(&m, (const char *[]){"s", "b", "m", "v"}[i], QE_FLOAT32, 1, (int64_t[]){4}, ones);
+    for (size_t i = 0; i < 4; i++) {
+      proto_const(&m, (const char *[]){"s", "b", "m", "v"}[i], QE_FLOAT32, 1, (int64_t[]){4}, ones);
+    }
     proto_int(&m, n, "training_mode", training);
     proto_float(&m, n, "epsilon", 1e-3f);
     const qe_status_t status = proto_import(&m, &g);

@@ -23,7 +23,8 @@ static void expect_params(const qe__graph *g, qe__value_id v, float scale, int32
   const qe_qparams_t *q = &g->values[v].q.view;
   cr_assert_eq(q->count, 1u, "'%s' has %u scales", g->values[v].name, (unsigned)q->count);
   cr_assert_eq(q->scales[0], scale, "'%s': %g / %g", g->values[v].name, (double)q->scales[0], (double)scale);
-  cr_assert_eq(q->zero_points[0], zero_point, "'%s': %d / %d", g->values[v].name, (int)q->zero_points[0], (int)zero_point);
+  cr_assert_eq(q->zero_points[0], zero_point, "'%s': %d / %d", g->values[v].name, (int)q->zero_points[0],
+               (int)zero_point);
 }
 
 Test(onnx_quantized, qlinear_conv) {

@@ -36,7 +36,8 @@ Test(onnx_models, load_and_round_trip) {
 
 Test(onnx_tensor, typed_fields) {
   static const struct { int type; qe_status_t status; double second; } cases[] = {
-    {QE_INT8, QE_OK, -5}, {QE_INT16, QE_OK, -5}, {QE_INT32, QE_OK, -5}, {QE_UINT8, QE_ERROR_FORMAT, 0}, {QE_BOOL, QE_ERROR_FORMAT, 0}, {QE_FLOAT32, QE_ERROR_FORMAT, 0},
+      {QE_INT8, QE_OK, -5},           {QE_INT16, QE_OK, -5},         {QE_INT32, QE_OK, -5},
+      {QE_UINT8, QE_ERROR_FORMAT, 0}, {QE_BOOL, QE_ERROR_FORMAT, 0}, {QE_FLOAT32, QE_ERROR_FORMAT, 0},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     Onnx__TensorProto p = ONNX__TENSOR_PROTO__INIT;

@@ -70,16 +70,22 @@ void proto_output(proto_model *m, const char *name) {
   m->outputs[m->n_outputs++] = info;
 }
 
-void proto_const(proto_model *m, const char *name, qe_dtype_t dtype, size_t rank, const int64_t *dims, const void *data) {
+void proto_const(proto_model *m, const char *name, qe_dtype_t dtype, size_t rank, const int64_t *dims,
+                 const void *data) {
   int64_t count = 1;
   char *unused;
   for (size_t d = 0; d < rank; d++) count *= dims[d];
-  OK(qe__export_constant(&m->ex, name, dtype, (uint32_t)rank, dims, data, (size_t)count * qe_dtype_bits(dtype) / 8, &unused));
+  OK(qe__export_constant(&m->ex, name, dtype, (uint32_t)rank, dims, data, (size_t)count * qe_dtype_bits(dtype) / 8,
+                         &unused));
 }
 
 void proto_f32(proto_model *m, const char *name, float value) { proto_const(m, name, QE_FLOAT32, 0, NULL, &value); }
-void proto_u8(proto_model *m, const char *name, int value) { proto_const(m, name, QE_UINT8, 0, NULL, &(uint8_t){(uint8_t)value}); }
-void proto_i8(proto_model *m, const char *name, int value) { proto_const(m, name, QE_INT8, 0, NULL, &(int8_t){(int8_t)value}); }
+void proto_u8(proto_model *m, const char *name, int value) {
+  proto_const(m, name, QE_UINT8, 0, NULL, &(uint8_t){(uint8_t)value});
+}
+void proto_i8(proto_model *m, const char *name, int value) {
+  proto_const(m, name, QE_INT8, 0, NULL, &(int8_t){(int8_t)value});
+}
 
 static size_t split_names(proto_model *m, const char *names, char **out) {
   char *copy = text(m, names), *save = NULL;
@@ -90,7 +96,8 @@ static size_t split_names(proto_model *m, const char *names, char **out) {
   return n;
 }
 
-Onnx__NodeProto *proto_node(proto_model *m, const char *domain, const char *op, const char *name, const char *inputs, const char *outputs) {
+Onnx__NodeProto *proto_node(proto_model *m, const char *domain, const char *op, const char *name, const char *inputs,
+                            const char *outputs) {
   char *in[32], *out[32];
   Onnx__NodeProto *n = NULL;
   const size_t n_in = split_names(m, inputs, in), n_out = split_names(m, outputs, out);
@@ -98,8 +105,12 @@ Onnx__NodeProto *proto_node(proto_model *m, const char *domain, const char *op, 
   return n;
 }
 
-void proto_int(proto_model *m, Onnx__NodeProto *n, const char *name, int64_t value) { OK(qe__export_attr_int(&m->ex, n, name, value)); }
-void proto_float(proto_model *m, Onnx__NodeProto *n, const char *name, float value) { OK(qe__export_attr_float(&m->ex, n, name, value)); }
+void proto_int(proto_model *m, Onnx__NodeProto *n, const char *name, int64_t value) {
+  OK(qe__export_attr_int(&m->ex, n, name, value));
+}
+void proto_float(proto_model *m, Onnx__NodeProto *n, const char *name, float value) {
+  OK(qe__export_attr_float(&m->ex, n, name, value));
+}
 void proto_ints(proto_model *m, Onnx__NodeProto *n, const char *name, size_t count, const int64_t *values) {
   OK(qe__export_attr_ints(&m->ex, n, name, count, values));
 }
@@ -110,7 +121,8 @@ void proto_string(proto_model *m, Onnx__NodeProto *n, const char *name, const ch
 void *proto_pack(proto_model *m, size_t *size) {
   Onnx__ModelProto model = ONNX__MODEL_PROTO__INIT;
   Onnx__GraphProto graph = ONNX__GRAPH_PROTO__INIT;
-  Onnx__OperatorSetIdProto opsets[2] = {ONNX__OPERATOR_SET_ID_PROTO__INIT, ONNX__OPERATOR_SET_ID_PROTO__INIT}, *list[2] = {&opsets[0], &opsets[1]};
+  Onnx__OperatorSetIdProto opsets[2] = {ONNX__OPERATOR_SET_ID_PROTO__INIT, ONNX__OPERATOR_SET_ID_PROTO__INIT},
+                           *list[2] = {&opsets[0], &opsets[1]};
   opsets[0].has_version = opsets[1].has_version = 1;
   opsets[0].version = m->opset;
   opsets[1].version = 1;
@@ -176,14 +188,19 @@ static bool same_value(const qe__graph *a, qe__value_id va, const qe__graph *b, 
 }
 
 static bool same_attr(const qe__attr *x, const qe__attr *y) {
-  if (x->kind != y->kind || x->i != y->i || memcmp(&x->f, &y->f, sizeof x->f) != 0 || x->count != y->count) return false;
+  if (x->kind != y->kind || x->i != y->i || memcmp(&x->f, &y->f, sizeof x->f) != 0 || x->count != y->count) {
+    return false;
+  }
   if (x->s != NULL && strcmp(x->s, y->s) != 0) return false;
   if (x->ints != NULL && memcmp(x->ints, y->ints, x->count * sizeof *x->ints) != 0) return false;
   if (x->floats != NULL && memcmp(x->floats, y->floats, x->count * sizeof *x->floats) != 0) return false;
   for (size_t i = 0; x->strings != NULL && i < x->count; i++) {
     if (strcmp(x->strings[i], y->strings[i]) != 0) return false;
   }
-  if (x->tensor != NULL && (x->tensor->bytes != y->tensor->bytes || memcmp(x->tensor->data, y->tensor->data, x->tensor->bytes) != 0)) return false;
+  if (x->tensor != NULL &&
+      (x->tensor->bytes != y->tensor->bytes || memcmp(x->tensor->data, y->tensor->data, x->tensor->bytes) != 0)) {
+    return false;
+  }
   return true;
 }
 
@@ -226,8 +243,9 @@ const char *graph_difference(const qe__graph *a, const qe__graph *b) {
     snprintf(why, sizeof why, "%u nodes / %u nodes", (unsigned)a->n_nodes, (unsigned)b->n_nodes);
     for (uint32_t i = 0; i < a->n_nodes && i < b->n_nodes; i++) {
       if (a->nodes[i]->op != b->nodes[i]->op) {
-        snprintf(why, sizeof why, "%u nodes / %u nodes, first at %s '%s' / %s '%s'", (unsigned)a->n_nodes, (unsigned)b->n_nodes,
-                 a->nodes[i]->op->name, a->nodes[i]->name, b->nodes[i]->op->name, b->nodes[i]->name);
+        snprintf(why, sizeof why, "%u nodes / %u nodes, first at %s '%s' / %s '%s'", (unsigned)a->n_nodes,
+                 (unsigned)b->n_nodes, a->nodes[i]->op->name, a->nodes[i]->name, b->nodes[i]->op->name,
+                 b->nodes[i]->name);
         break;
       }
     }
@@ -241,7 +259,8 @@ const char *graph_difference(const qe__graph *a, const qe__graph *b) {
     const qe__value *x = &a->values[a->inputs[i]], *y = &b->values[b->inputs[i]];
     if (!same_value(a, a->inputs[i], b, b->inputs[i]) || x->rank != y->rank) return "an input of the graph";
     for (int32_t d = 0; d < x->rank; d++) {
-      const bool symbols = (x->symbols[d] == NULL) == (y->symbols[d] == NULL) && (x->symbols[d] == NULL || strcmp(x->symbols[d], y->symbols[d]) == 0);
+      const bool symbols = (x->symbols[d] == NULL) == (y->symbols[d] == NULL) &&
+                           (x->symbols[d] == NULL || strcmp(x->symbols[d], y->symbols[d]) == 0);
       if (x->dims[d] != y->dims[d] || !symbols) return "a dimension of an input of the graph";
     }
   }
@@ -250,7 +269,10 @@ const char *graph_difference(const qe__graph *a, const qe__graph *b) {
   }
   if (a->n_metadata != b->n_metadata) return "metadata";
   for (uint32_t i = 0; i < a->n_metadata; i++) {
-    if (strcmp(a->metadata[i].key, b->metadata[i].key) != 0 || strcmp(a->metadata[i].value, b->metadata[i].value) != 0) return "metadata";
+    const qe__metadata *x = &a->metadata[i], *y = &b->metadata[i];
+    if (strcmp(x->key, y->key) != 0 || strcmp(x->value, y->value) != 0) {
+      return "metadata";
+    }
   }
   return NULL;
 }
@@ -293,7 +315,8 @@ qe__value_id add_codes(qe__graph *g, const char *name, qe_dtype_t dtype, float s
   return v;
 }
 
-qe__value_id add_weight(qe__graph *g, const char *name, uint32_t rank, const int64_t *dims, int32_t axis, uint32_t *seed) {
+qe__value_id add_weight(qe__graph *g, const char *name, uint32_t rank, const int64_t *dims, int32_t axis,
+                        uint32_t *seed) {
   qe_tensor_t *t = random_codes(QE_INT8, rank, dims, seed);
   float scales[256];
   int32_t zeros[256] = {0};
@@ -333,7 +356,8 @@ qe__value_id add_i64(qe__graph *g, const char *name, size_t count, const int64_t
   return v;
 }
 
-qe__node *add_quantized(qe__graph *g, const char *op, const char *name, uint32_t n_in, const qe__value_id *in, qe__value_id out) {
+qe__node *add_quantized(qe__graph *g, const char *op, const char *name, uint32_t n_in, const qe__value_id *in,
+                        qe__value_id out) {
   qe__node *n = NULL;
   OK(qe__graph_add_node(g, op, name, n_in, in, 1, &out, &n));
   n->quantized = true;

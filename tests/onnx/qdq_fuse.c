@@ -77,7 +77,9 @@ Test(onnx_qdq, float_weight_and_bias_of_a_qat_export) {
   cr_assert(n->quantized);
   const qe_tensor_t *wt = input_data(g, n, 1), *bt = input_data(g, n, 2);
   cr_assert_eq(memcmp(wt->data, want_w, sizeof want_w), 0);
-  for (size_t i = 0; i < 3; i++) cr_assert_eq(((const int32_t *)bt->data)[i], want_b[i], "%zu: %d", i, ((const int32_t *)bt->data)[i]);
+  for (size_t i = 0; i < 3; i++) {
+    cr_assert_eq(((const int32_t *)bt->data)[i], want_b[i], "%zu: %d", i, ((const int32_t *)bt->data)[i]);
+  }
   cr_assert_eq(g->values[n->in[2]].q.view.scales[0], 0.0625f);
   qe__graph_destroy(&g);
 }

@@ -26,7 +26,8 @@ static void expect_round_trips(qe__graph *g) {
 }
 
 /* conv with weight [o, c, 3, 3] */
-static qe__value_id conv(qe__graph *g, qe__value_id x, const char *name, int64_t o, int64_t c, bool per_channel, bool bias, qe__act act, uint32_t *seed) {
+static qe__value_id conv(qe__graph *g, qe__value_id x, const char *name, int64_t o, int64_t c, bool per_channel,
+                         bool bias, qe__act act, uint32_t *seed) {
   char text[64];
   const int64_t dims[4] = {o, c, 3, 3}, pads[4] = {1, 1, 1, 1};
   snprintf(text, sizeof text, "%s_w", name);
@@ -67,7 +68,8 @@ Test(onnx_round_trip, convolutions) {
 Test(onnx_round_trip, relu_that_the_range_does_not_imply) {
   uint32_t seed = 9;
   qe__graph *g;
-  qe__value_id x = start_graph(&g, 3, 8, 8), v = conv(g, x, "conv", 4, 3, true, true, (qe__act){-INFINITY, INFINITY}, &seed);
+  qe__value_id x = start_graph(&g, 3, 8, 8),
+               v = conv(g, x, "conv", 4, 3, true, true, (qe__act){-INFINITY, INFINITY}, &seed);
   g->nodes[1]->act = RELU; /* zero point 120 */
   finish_graph(g, v);
   for (int format = 0; format < 2; format++) {
@@ -146,11 +148,13 @@ Test(onnx_round_trip, moving_and_pooling) {
   OK(qe__node_set_ints(n, "kernel_shape", two, 2));
   OK(qe__node_set_int(n, "count_include_pad", 1));
   qe__value_id axes = add_i64(g, "axes", 1, (int64_t[]){3});
-  n = add_quantized(g, "ReduceMean", "mean", 2, (qe__value_id[]){y, axes}, v = add_codes(g, "meant", QE_UINT8, 0.01f, 51));
+  n = add_quantized(g, "ReduceMean", "mean", 2, (qe__value_id[]){y, axes},
+                    v = add_codes(g, "meant", QE_UINT8, 0.01f, 51));
   OK(qe__node_set_int(n, "keepdims", 1));
   add_quantized(g, "GlobalAveragePool", "global", 1, &v, y = add_codes(g, "globally", QE_UINT8, 0.01f, 51));
   n = add_quantized(g, "ReduceMax", "reduce_max", 2, (qe__value_id[]){y, axes}, v = like(g, "largest", y));
-  n = add_quantized(g, "Reshape", "reshape", 2, (qe__value_id[]){v, add_i64(g, "shape", 2, (int64_t[]){0, -1})}, y = like(g, "reshaped", v));
+  n = add_quantized(g, "Reshape", "reshape", 2, (qe__value_id[]){v, add_i64(g, "shape", 2, (int64_t[]){0, -1})},
+                    y = like(g, "reshaped", v));
   qe__value_id parts[2] = {like(g, "left", y), like(g, "right", y)};
   OK(qe__graph_add_node(g, "Split", "split", 1, &y, 2, parts, &n));
   OK(qe__node_set_int(n, "axis", 1));
@@ -162,7 +166,8 @@ Test(onnx_round_trip, moving_and_pooling) {
 
 Test(onnx_round_trip, a_pad_value_is_a_code_in_qoperator_form) {
   qe__graph *g;
-  qe__value_id v = start_graph(&g, 1, 4, 4), y, value, pads = add_i64(g, "pads", 8, (int64_t[]){0, 0, 1, 0, 0, 0, 0, 1});
+  qe__value_id v = start_graph(&g, 1, 4, 4), y, value,
+               pads = add_i64(g, "pads", 8, (int64_t[]){0, 0, 1, 0, 0, 0, 0, 1});
   const float fill = (255 - 117) * 0.02f;
   qe_tensor_t *t = NULL;
   OK(qe_tensor_from_data(QE_FLOAT32, 0, NULL, &fill, &t));
@@ -231,7 +236,8 @@ Test(onnx_export, same_bytes_every_time) {
     OK(qe__graph_clone(g, &copy));
     OK(qe__onnx_export(g, (qe_format_t)format, scratch_file(&s, "a.onnx"), 1));
     OK(qe__onnx_export(copy, (qe_format_t)format, scratch_file(&s, "b.onnx"), 1));
-    const size_t n = scratch_read(scratch_file(&s, "a.onnx"), first, sizeof first), k = scratch_read(scratch_file(&s, "b.onnx"), second, sizeof second);
+    const size_t n = scratch_read(scratch_file(&s, "a.onnx"), first, sizeof first),
+                 k = scratch_read(scratch_file(&s, "b.onnx"), second, sizeof second);
     cr_assert_eq(n, k, "%zu / %zu", n, k);
     cr_assert_eq(memcmp(first, second, n), 0);
     qe__graph_destroy(&g);
@@ -241,7 +247,11 @@ Test(onnx_export, same_bytes_every_time) {
 }
 
 Test(onnx_export, opset_grows_only_when_needed) {
-  static const struct { const char *op; uint32_t n_in; int64_t opset; } cases[] = {{"Relu", 1, 13}, {"HardSwish", 1, 14}, {"Mish", 1, 18}, {"Gelu", 1, 20}};
+  static const struct {
+    const char *op;
+    uint32_t n_in;
+    int64_t opset;
+  } cases[] = {{"Relu", 1, 13}, {"HardSwish", 1, 14}, {"Mish", 1, 18}, {"Gelu", 1, 20}};
   scratch s;
   scratch_open(&s);
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -258,7 +268,8 @@ Test(onnx_export, opset_grows_only_when_needed) {
     const size_t n = scratch_read(scratch_file(&s, "m.onnx"), bytes, sizeof bytes);
     Onnx__ModelProto *m = onnx__model_proto__unpack(NULL, n, bytes);
     cr_assert_not_null(m);
-    cr_assert_eq(m->opset_import[0]->version, cases[i].opset, "%s: %lld", cases[i].op, (long long)m->opset_import[0]->version);
+    cr_assert_eq(m->opset_import[0]->version, cases[i].opset, "%s: %lld", cases[i].op,
+                 (long long)m->opset_import[0]->version);
     cr_assert_str_eq(m->producer_name, "qengine");
     onnx__model_proto__free_unpacked(m, NULL);
     qe__graph_destroy(&g);
