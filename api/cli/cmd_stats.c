@@ -50,12 +50,13 @@ static int merge(const stats_args *a, const char *const *files, size_t count) {
   return CLI_OK;
 }
 
-/* One value of the dump in a cell: numbers and texts as they are, arrays by their length. */
+/* One value of the dump in a cell: numbers and texts as they are, long arrays by their length. */
 static char *cell_text(const json_t *value) {
   if (json_is_string(value)) return cli_format("%s", json_string_value(value));
   if (json_is_integer(value)) return cli_format("%lld", (long long)json_integer_value(value));
   if (json_is_real(value)) return cli_format("%.6g", json_real_value(value));
   if (json_is_boolean(value)) return cli_format("%s", json_is_true(value) ? "yes" : "no");
+  if (json_array_size(value) == 1) return cell_text(json_array_get(value, 0));
   if (json_is_array(value)) return cli_format("[%zu values]", json_array_size(value));
   if (json_is_object(value)) return cli_format("{%zu}", json_object_size(value));
   return cli_format("-");

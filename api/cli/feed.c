@@ -159,6 +159,7 @@ static int choose_batches(const qe_model_t *model, const char *model_path, const
                      "%s: %lld samples are not a multiple of %lld, the fixed batch of %s; use --samples %lld",
                      options->option, (long long)feed->samples, (long long)fixed, model_path,
                      (long long)(feed->samples / fixed * fixed));
+  if (feed->samples > 0 && feed->batch > feed->samples) feed->batch = feed->samples;
   feed->batches = (feed->samples + feed->batch - 1) / feed->batch;
   return CLI_OK;
 }
