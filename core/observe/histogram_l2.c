@@ -29,8 +29,8 @@ static double quantization_error(const qe__histogram *h, int32_t start, int32_t 
 
 void qe__histogram_l2(const qe__histogram *h, float *lo, float *hi) {
   const int32_t bins = h->args.bins;
-  const float span = h->max - h->min;
-  const float width = isfinite(span) ? span / (float)bins : h->max / (float)bins - h->min / (float)bins;
+  const float width = (h->max - h->min) / (float)bins; /* infinite where only double can hold max - min */
+  const double wide = isfinite(width) ? (double)width : ((double)h->max - (double)h->min) / (double)bins;
   const double step = 1e-5, levels = 256.0; /* 2^8, also for reduced ranges, as torch has it */
   double total = 0.0, alpha = 0.0, beta = 1.0, best = INFINITY;
   int32_t start = 0, end = bins - 1;
@@ -54,13 +54,15 @@ void qe__histogram_l2(const qe__histogram *h, float *lo, float *hi) {
       beta = next_beta;
     }
     if (next_start == start && next_end == end) continue;
-    const double error = quantization_error(h, next_start, next_end, (double)width, levels);
+    const double error = quantization_error(h, next_start, next_end, wide, levels);
     if (error > best) break;
     best = error;
     start = next_start;
     end = next_end;
   }
   qe__free(cumulative);
-  *lo = h->min + width * (float)start;
-  *hi = h->min + width * (float)(end + 1);
+  *lo = isfinite(width) ? h->min + width * (float)start : (float)((double)h->min + wide * start);
+  *hi = isfinite(width)   ? h->min + width * (float)(end + 1)
+        : end == bins - 1 ? h->max
+                          : (float)((double)h->min + wide * (end + 1));
 }

@@ -274,9 +274,10 @@ qe_status_t qe__observer_load(qe__observer *o, const void *buffer, size_t size) 
   const float min = qe__source_f32(&in), max = qe__source_f32(&in);
   const bool valid = min <= max ? isfinite(min) && isfinite(max) : min == INFINITY && max == -INFINITY;
   qe__clear_error();
-  if (!valid || o->kind->load(o->self, o->state, in.data, in.left) != 0) {
-    return qe__fail_in(QE_ERROR_FORMAT, "tensor '%s': the saved state of its '%s' observer is malformed", o->what,
-                       o->kind->name);
+  const int result = valid ? o->kind->load(o->self, o->state, in.data, in.left) : -1;
+  if (result != 0) {
+    return qe__fail_in(status_of(result, QE_ERROR_FORMAT),
+                       "tensor '%s': the saved state of its '%s' observer is malformed", o->what, o->kind->name);
   }
   o->min = min;
   o->max = max;
