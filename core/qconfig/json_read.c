@@ -87,7 +87,8 @@ static qe_status_t read_dtype(const json_t *v, const char *at, qe_dtype_t *out) 
   *out = qe__dtype_from_name(strncmp(name, "torch.", 6) == 0 ? name + 6 : name);
   if (*out != QE_DTYPE_NONE) return QE_OK;
   return qe__fail(QE_ERROR_FORMAT,
-                  "qconfig JSON at %s: '%s' is not a dtype; there are uint8, int8, int16, ... and torch's names", at, name);
+                  "qconfig JSON at %s: '%s' is not a dtype; there are uint8, int8, int16, ... and torch's names", at,
+                  name);
 }
 
 static qe_status_t read_observer_name(const json_t *v, const char *at, qe_observer_config_t *c) {
@@ -122,10 +123,10 @@ static qe_status_t read_field(const char *key, const json_t *v, const char *at, 
     c->method = (qe_histogram_method_t)value;
     return QE_OK;
   }
-#define READ_BOOL(field, lo, hi) return read_bool(v, at, &c->field)
-#define READ_INT(field, lo, hi) return read_int(v, at, lo, hi, &c->field)
+#define READ_BOOL(field, lo, hi)  return read_bool(v, at, &c->field)
+#define READ_INT(field, lo, hi)   return read_int(v, at, lo, hi, &c->field)
 #define READ_FLOAT(field, lo, hi) return read_float(v, at, &c->field)
-#define FIELD(field, kind, lo, hi) \
+#define FIELD(field, kind, lo, hi)                                                                                     \
   if (strcmp(key, #field) == 0) READ_##kind(field, lo, hi);
 #include "qconfig/fields.def"
 #undef FIELD
@@ -152,7 +153,8 @@ static qe_status_t read_observer(json_t *object, const char *at, qe_observer_con
   const bool lo = json_object_get(object, "quant_min") != NULL, hi = json_object_get(object, "quant_max") != NULL;
   if (lo != hi) return qe__fail(QE_ERROR_FORMAT, "qconfig JSON at %s: quant_min and quant_max go together", at);
   c->has_range = lo;
-  return QE_OK;
+  const qe_status_t status = qe__observer_config_check(c, at);
+  return status == QE_OK ? QE_OK : qe__fail_in(QE_ERROR_FORMAT, "qconfig JSON");
 }
 
 /* A qconfig: {"activation": ..., "weight": ...}, {"preset": name}, or null (*quantize false: keep float). */
@@ -166,17 +168,22 @@ static qe_status_t read_qconfig(json_t *value, const char *at, bool engines, qe_
   if (!json_is_object(value)) return wrong(at, "an object or null", value);
   json_t *preset = json_object_get(value, "preset");
   if (preset) {
-    if (!json_is_string(preset)) return wrong(at, "the name of a preset", preset);
+    char place[PLACE];
+    snprintf(place, sizeof place, "%.200s/preset", at);
+    if (!json_is_string(preset)) return wrong(place, "the name of a preset", preset);
     if (qe__preset_qconfig(json_string_value(preset), engines, q) != QE_OK) {
-      return qe__fail_in(QE_ERROR_FORMAT, "qconfig JSON at %s/preset", at);
+      return qe__fail_in(QE_ERROR_FORMAT, "qconfig JSON at %s", place);
     }
   }
   json_object_foreach(value, key, v) {
     char place[PLACE];
     snprintf(place, sizeof place, "%.200s/%.40s", at, key);
-    if (strcmp(key, "activation") == 0) QE_TRY(read_observer(v, place, &q->activation));
-    else if (strcmp(key, "weight") == 0) QE_TRY(read_observer(v, place, &q->weight));
-    else if (strcmp(key, "preset") != 0) return unknown_key(at, key, sizeof known / sizeof known[0], known);
+    if (strcmp(key, "activation") == 0)
+      QE_TRY(read_observer(v, place, &q->activation));
+    else if (strcmp(key, "weight") == 0)
+      QE_TRY(read_observer(v, place, &q->weight));
+    else if (strcmp(key, "preset") != 0)
+      return unknown_key(at, key, sizeof known / sizeof known[0], known);
   }
   if (!preset && (!json_object_get(value, "activation") || !json_object_get(value, "weight"))) {
     return qe__fail(QE_ERROR_FORMAT, "qconfig JSON at %s: 'activation' and 'weight' (or 'preset') are needed", at);

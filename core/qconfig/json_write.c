@@ -1,4 +1,4 @@
-/* Writing qconfig JSON: canonical names, fields that differ from their defaults, the same bytes for the same mapping. */
+/* Writing qconfig JSON: canonical names, fields unlike their defaults, the same bytes for the same mapping. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,17 +7,21 @@
 #include "qconfig/names.h"
 
 /* jansson gives NULL for what it can't make and passes NULL on; the one check is at the end of each object. */
-static bool put(json_t *object, const char *key, json_t *value) { return json_object_set_new(object, key, value) == 0; }
+static bool put(json_t *object, const char *key, json_t *value) {
+  return json_object_set_new(object, key, value) == 0;
+}
 
-#define WRITE_BOOL(field) \
+#define WRITE_BOOL(field)                                                                                              \
   if (c->field != d.field) ok = put(o, #field, json_boolean(c->field)) && ok
-#define WRITE_INT(field) \
+#define WRITE_INT(field)                                                                                               \
   if (c->field != d.field || (c->has_range && is_range(#field))) ok = put(o, #field, json_integer(c->field)) && ok
-#define WRITE_FLOAT(field) \
+#define WRITE_FLOAT(field)                                                                                             \
   if (c->field != d.field) ok = put(o, #field, json_real((double)c->field)) && ok
 
 /* A range is written whenever it is set, and only then. */
-static bool is_range(const char *field) { return strncmp(field, "quant_", 6) == 0; }
+static bool is_range(const char *field) {
+  return strncmp(field, "quant_", 6) == 0;
+}
 
 static json_t *observer_json(const qe_observer_config_t *c) {
   qe_observer_config_t d;
@@ -73,8 +77,10 @@ qe_status_t qe_qconfig_mapping_dump(const qe_qconfig_mapping_t *mapping, char **
   if (mapping->equalize) ok = put(root, "equalize", json_true()) && ok;
   for (int kind = 0; kind < QE__RULE_KINDS; kind++) {
     json_t *rules = rules_json(mapping, (qe__rule_kind)kind);
-    if (rules && json_object_size(rules) == 0) json_decref(rules);
-    else ok = put(root, sections[kind], rules) && ok;
+    if (rules && json_object_size(rules) == 0)
+      json_decref(rules);
+    else
+      ok = put(root, sections[kind], rules) && ok;
   }
   /* 9 digits: every float32 comes back. */
   char *text = ok ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
@@ -89,4 +95,6 @@ qe_status_t qe_qconfig_mapping_dump(const qe_qconfig_mapping_t *mapping, char **
   return *json ? QE_OK : QE_ERROR_OUT_OF_MEMORY;
 }
 
-void qe_string_free(char *text) { qe__free(text); }
+void qe_string_free(char *text) {
+  qe__free(text);
+}

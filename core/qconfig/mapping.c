@@ -4,27 +4,10 @@
 #include <fnmatch.h>
 #include <string.h>
 
-/* What can be told from the structure alone; prepare checks the rest against the tensor that is observed. */
-static qe_status_t check_qconfig(const qe_qconfig_t *q, const char *rule) {
-  const qe_observer_config_t *const sides[] = {&q->activation, &q->weight};
-  if (q->struct_size != sizeof *q) {
-    return qe__fail(QE_ERROR_INVALID_ARGUMENT,
-                    "qconfig for '%s': struct_size is %u; expected %zu: start from qe_default_qconfig or set it to "
-                    "sizeof(qe_qconfig_t)", rule, q->struct_size, sizeof *q);
-  }
-  for (int i = 0; i < 2; i++) {
-    if (!memchr(sides[i]->observer, '\0', sizeof sides[i]->observer)) {
-      return qe__fail(QE_ERROR_INVALID_ARGUMENT, "qconfig for '%s': the %s observer's name has no end", rule,
-                      i ? "weight" : "activation");
-    }
-  }
-  return QE_OK;
-}
-
 qe_status_t qe_qconfig_mapping_create(const qe_qconfig_t *global, qe_qconfig_mapping_t **out) {
   QE_CHECK_ARG(out, "out is NULL");
   *out = NULL;
-  if (global) QE_TRY(check_qconfig(global, "all nodes"));
+  if (global) QE_TRY(qe__qconfig_check(global, "all nodes"));
   *out = qe__calloc(1, sizeof **out);
   if (!*out) return QE_ERROR_OUT_OF_MEMORY;
   if (global) {
@@ -68,7 +51,7 @@ static qe_status_t set_rule(qe_qconfig_mapping_t *m, qe__rule_kind kind, const c
   if (!m || !pattern || !*pattern) {
     return qe__fail(QE_ERROR_INVALID_ARGUMENT, "a qconfig rule needs a mapping and a non-empty pattern");
   }
-  if (qconfig) QE_TRY(check_qconfig(qconfig, pattern));
+  if (qconfig) QE_TRY(qe__qconfig_check(qconfig, pattern));
   return qe__mapping_add(m, kind, pattern, qconfig, false);
 }
 
@@ -99,7 +82,15 @@ qe_status_t qe__qconfig_mapping_clone(const qe_qconfig_mapping_t *mapping, qe_qc
   return QE_OK;
 }
 
-bool qe__qconfig_mapping_equalize(const qe_qconfig_mapping_t *mapping) { return mapping->equalize; }
+qe_status_t qe_qconfig_mapping_set_equalize(qe_qconfig_mapping_t *m, int on) {
+  QE_CHECK_ARG(m, "mapping is NULL");
+  m->equalize = on != 0;
+  return QE_OK;
+}
+
+bool qe__qconfig_mapping_equalize(const qe_qconfig_mapping_t *mapping) {
+  return mapping->equalize;
+}
 
 /* ---- matching ---- */
 

@@ -4,24 +4,34 @@
 #include <string.h>
 
 const qe__name qe__qscheme_names[] = {
-    {"per_tensor_affine", QE_PER_TENSOR_AFFINE}, {"per_channel_affine", QE_PER_CHANNEL_AFFINE},
-    {"per_tensor_symmetric", QE_PER_TENSOR_SYMMETRIC}, {"per_channel_symmetric", QE_PER_CHANNEL_SYMMETRIC}, {NULL, 0}};
+    {"per_tensor_affine",     QE_PER_TENSOR_AFFINE    },
+    {"per_channel_affine",    QE_PER_CHANNEL_AFFINE   },
+    {"per_tensor_symmetric",  QE_PER_TENSOR_SYMMETRIC },
+    {"per_channel_symmetric", QE_PER_CHANNEL_SYMMETRIC},
+    {NULL,                    0                       }
+};
 
 const qe__name qe__method_names[] = {
-    {"l2", QE_HISTOGRAM_L2}, {"mse", QE_HISTOGRAM_MSE}, {"percentile", QE_HISTOGRAM_PERCENTILE},
-    {"entropy", QE_HISTOGRAM_ENTROPY}, {"kl", QE_HISTOGRAM_ENTROPY}, {NULL, 0}};
+    {"l2",         QE_HISTOGRAM_L2        },
+    {"mse",        QE_HISTOGRAM_MSE       },
+    {"percentile", QE_HISTOGRAM_PERCENTILE},
+    {"entropy",    QE_HISTOGRAM_ENTROPY   },
+    {"kl",         QE_HISTOGRAM_ENTROPY   },
+    {NULL,         0                      }
+};
 
 static const char *const TORCH_OBSERVERS[][2] = {
-    {"MinMaxObserver", "min_max"},
-    {"MovingAverageMinMaxObserver", "moving_average_min_max"},
-    {"PerChannelMinMaxObserver", "per_channel_min_max"},
+    {"MinMaxObserver",                        "min_max"                           },
+    {"MovingAverageMinMaxObserver",           "moving_average_min_max"            },
+    {"PerChannelMinMaxObserver",              "per_channel_min_max"               },
     {"MovingAveragePerChannelMinMaxObserver", "moving_average_per_channel_min_max"},
-    {"HistogramObserver", "histogram"},
-    {"FixedQParamsObserver", "fixed_qparams"},
-    {"PlaceholderObserver", "placeholder"},
-    {"RecordingObserver", "recording"},
-    {"NoopObserver", "noop"},
-    {"ReuseInputObserver", "reuse_input"}};
+    {"HistogramObserver",                     "histogram"                         },
+    {"FixedQParamsObserver",                  "fixed_qparams"                     },
+    {"PlaceholderObserver",                   "placeholder"                       },
+    {"RecordingObserver",                     "recording"                         },
+    {"NoopObserver",                          "noop"                              },
+    {"ReuseInputObserver",                    "reuse_input"                       }
+};
 
 int qe__name_value(const qe__name *table, const char *name) {
   if (strncmp(name, "torch.", 6) == 0) name += 6;

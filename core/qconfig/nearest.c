@@ -1,15 +1,16 @@
 /* "Did you mean ...?" */
+#include <stdint.h>
 #include <string.h>
 
 #include "qconfig/qconfig.h"
 
 enum { LONGEST = 200 };
 
-/* Levenshtein distance of two short words. */
+/* Levenshtein distance of two words; those that are too long are far from everything. */
 static size_t distance(const char *a, const char *b) {
   size_t row[LONGEST + 1];
   const size_t n = strlen(a), m = strlen(b);
-  if (n > LONGEST || m > LONGEST) return strcmp(a, b) ? LONGEST : 0;
+  if (n > LONGEST || m > LONGEST) return SIZE_MAX;
   for (size_t j = 0; j <= m; j++) row[j] = j;
   for (size_t i = 1; i <= n; i++) {
     size_t corner = row[0];

@@ -6,7 +6,9 @@
 
 static const char *const NAMES[] = {"default", "fbgemm", "x86", "qnnpack", "onednn", NULL};
 
-const char *const *qe_qconfig_preset_names(void) { return NAMES; }
+const char *const *qe_qconfig_preset_names(void) {
+  return NAMES;
+}
 
 static void set_observer(qe_observer_config_t *c, const char *name) {
   memset(c->observer, 0, sizeof c->observer);
@@ -15,10 +17,16 @@ static void set_observer(qe_observer_config_t *c, const char *name) {
 
 void qe_observer_config_default(qe_observer_config_t *out) {
   if (!out) return;
-  *out = (qe_observer_config_t){
-      .struct_size = sizeof *out, .dtype = QE_UINT8, .qscheme = QE_PER_TENSOR_AFFINE, .eps = 0x1p-23f,
-      .averaging_constant = 0.01f, .bins = 2048, .upsample_rate = 128, .method = QE_HISTOGRAM_L2, .percentile = 0.9999f,
-      .scale = 1.0f};
+  *out = (qe_observer_config_t){.struct_size = sizeof *out,
+                                .dtype = QE_UINT8,
+                                .qscheme = QE_PER_TENSOR_AFFINE,
+                                .eps = 0x1p-23f,
+                                .averaging_constant = 0.01f,
+                                .bins = 2048,
+                                .upsample_rate = 128,
+                                .method = QE_HISTOGRAM_L2,
+                                .percentile = 0.9999f,
+                                .scale = 1.0f};
   set_observer(out, "min_max");
 }
 
@@ -73,8 +81,8 @@ static qe_status_t torch_rules(const char *name, qe_qconfig_mapping_t *m) {
 static qe_status_t unknown_preset(const char *name, bool engines) {
   const char *near = qe__nearest_name(name, sizeof NAMES / sizeof NAMES[0] - 1, NAMES);
   return qe__fail(QE_ERROR_NOT_FOUND,
-                  "no qconfig preset is named '%s'%s%s%s; there are default, fbgemm, x86, qnnpack, onednn%s",
-                  name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "",
+                  "no qconfig preset is named '%s'%s%s%s; there are default, fbgemm, x86, qnnpack, onednn%s", name,
+                  near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "",
                   engines ? ", and the name of any usable engine" : "");
 }
 

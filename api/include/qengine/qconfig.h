@@ -78,6 +78,12 @@ QE_API qe_status_t qe_qconfig_mapping_dump(const qe_qconfig_mapping_t *mapping, 
 QE_API qe_status_t qe_qconfig_mapping_set_op_type(qe_qconfig_mapping_t *m, const char *op, const qe_qconfig_t *qconfig);
 QE_API qe_status_t qe_qconfig_mapping_set_name_glob(qe_qconfig_mapping_t *m, const char *glob, const qe_qconfig_t *qconfig);
 QE_API qe_status_t qe_qconfig_mapping_set_name(qe_qconfig_mapping_t *m, const char *name, const qe_qconfig_t *qconfig);
+/*
+ * Whether qe_prepare first scales channels of convolution + BatchNorm pairs that use little of their tensor's range, by
+ * powers of two, undone in the depthwise convolution that reads them: the float model computes the same, its activations
+ * quantize better. On in the "default" preset, off in torch's.
+ */
+QE_API qe_status_t qe_qconfig_mapping_set_equalize(qe_qconfig_mapping_t *m, int on);
 QE_API void qe_qconfig_mapping_destroy(qe_qconfig_mapping_t **mapping);
 
 /* Frees a string that the library handed out; NULL is allowed. */
