@@ -11,7 +11,7 @@ static qe_status_t check_int(const char *what, const char *field, int64_t value,
                   (long long)lo, (long long)hi);
 }
 
-qe_status_t qe__observer_config_check(const qe_observer_config_t *c, const char *what) {
+qe_status_t qe__observer_config_check(const qe_observer_config_t *c, bool activation, const char *what) {
   qe_observer_args args;
   if (!memchr(c->observer, '\0', sizeof c->observer)) {
     return qe__fail(QE_ERROR_INVALID_ARGUMENT,
@@ -25,6 +25,11 @@ qe_status_t qe__observer_config_check(const qe_observer_config_t *c, const char 
 #define FIELD(field, kind, lo, hi) CHECK_##kind(field, lo, hi)
 #include "qconfig/fields.def"
 #undef FIELD
+  if (activation && qe__observer_config_per_channel(c)) {
+    return qe__fail(QE_ERROR_INVALID_ARGUMENT,
+                    "'%s': activations have one scale per tensor; use a per-tensor scheme, per-channel ones are for weights",
+                    what);
+  }
   return qe__observer_arguments(c, what, &args);
 }
 
@@ -35,7 +40,7 @@ qe_status_t qe__qconfig_check(const qe_qconfig_t *q, const char *rule) {
                     "sizeof(qe_qconfig_t)",
                     rule, q->struct_size, sizeof *q);
   }
-  qe_status_t status = qe__observer_config_check(&q->activation, "activation");
-  if (status == QE_OK) status = qe__observer_config_check(&q->weight, "weight");
+  qe_status_t status = qe__observer_config_check(&q->activation, true, "activation");
+  if (status == QE_OK) status = qe__observer_config_check(&q->weight, false, "weight");
   return status == QE_OK ? QE_OK : qe__fail_in(status, "qconfig for '%s'", rule);
 }

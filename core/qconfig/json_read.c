@@ -133,7 +133,7 @@ static qe_status_t read_field(const char *key, const json_t *v, const char *at, 
   return unknown_key(at, key, sizeof known / sizeof known[0], known);
 }
 
-static qe_status_t read_observer(json_t *object, const char *at, qe_observer_config_t *c) {
+static qe_status_t read_observer(json_t *object, const char *at, bool activation, qe_observer_config_t *c) {
   const char *key;
   json_t *v;
   qe_observer_config_default(c);
@@ -153,7 +153,7 @@ static qe_status_t read_observer(json_t *object, const char *at, qe_observer_con
   const bool lo = json_object_get(object, "quant_min") != NULL, hi = json_object_get(object, "quant_max") != NULL;
   if (lo != hi) return qe__fail(QE_ERROR_FORMAT, "qconfig JSON at %s: quant_min and quant_max go together", at);
   c->has_range = lo;
-  const qe_status_t status = qe__observer_config_check(c, at);
+  const qe_status_t status = qe__observer_config_check(c, activation, at);
   return status == QE_OK ? QE_OK : qe__fail_in(QE_ERROR_FORMAT, "qconfig JSON");
 }
 
@@ -179,9 +179,9 @@ static qe_status_t read_qconfig(json_t *value, const char *at, bool engines, qe_
     char place[PLACE];
     snprintf(place, sizeof place, "%.200s/%.40s", at, key);
     if (strcmp(key, "activation") == 0)
-      QE_TRY(read_observer(v, place, &q->activation));
+      QE_TRY(read_observer(v, place, true, &q->activation));
     else if (strcmp(key, "weight") == 0)
-      QE_TRY(read_observer(v, place, &q->weight));
+      QE_TRY(read_observer(v, place, false, &q->weight));
     else if (strcmp(key, "preset") != 0)
       return unknown_key(at, key, sizeof known / sizeof known[0], known);
   }

@@ -28,7 +28,7 @@ qe_status_t qe__mapping_add(qe_qconfig_mapping_t *m, qe__rule_kind kind, const c
                             const qe_qconfig_t *qconfig, bool optional);
 
 /* Refuses what no tensor could be observed with; `what` and `rule` are for the message. */
-qe_status_t qe__observer_config_check(const qe_observer_config_t *c, const char *what);
+qe_status_t qe__observer_config_check(const qe_observer_config_t *c, bool activation, const char *what);
 qe_status_t qe__qconfig_check(const qe_qconfig_t *q, const char *rule);
 
 /* Parses as qe_qconfig_mapping_parse does; engines false: only the built-in presets may be named. */
