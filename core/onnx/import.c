@@ -363,6 +363,7 @@ static qe_status_t fill(qe__import *im, const Onnx__ModelProto *m) {
   QE_TRY_GOTO(qe__graph_verify(im->g), done);
   QE_TRY_GOTO(qe__import_tidy(im->g), done);
   QE_TRY_GOTO(qe__qdq_fuse(im->g), done);
+  QE_TRY_GOTO(qe__import_absorb_clamps(im->g), done); /* Q -> Clip of the codes -> DQ, narrow ranges */
   QE_TRY_GOTO(qe__graph_sweep(im->g), done);
   QE_TRY_GOTO(qe__graph_verify(im->g), done);
   qe__import_infer(im->g);

@@ -144,6 +144,8 @@ qe_status_t qe__import_channels_last(qe__import *im, int32_t rank, qe__value_id 
 /* Sigmoid + Mul becomes Silu; integer Max/Min behind a quantized node becomes its clamp; parameters flow through ops
  * that move codes. */
 qe_status_t qe__import_tidy(qe__graph *g);
+/* Integer Max, Min and Clip behind a quantized node become its clamp. */
+qe_status_t qe__import_absorb_clamps(qe__graph *g);
 /* Types and shapes that follow from the inputs' (import_infer.c). */
 void qe__import_infer(qe__graph *g);
 

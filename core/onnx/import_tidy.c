@@ -103,7 +103,7 @@ static qe_status_t absorb_clamp(qe__graph *g, qe__uses *uses, qe__node *n) {
   return QE_OK;
 }
 
-static qe_status_t absorb_clamps(qe__graph *g) {
+qe_status_t qe__import_absorb_clamps(qe__graph *g) {
   qe__uses uses;
   qe_status_t status = QE_OK;
   QE_TRY(qe__graph_uses(g, &uses));
@@ -170,7 +170,7 @@ static qe_status_t propagate(qe__graph *g, qe__node *n) {
 
 qe_status_t qe__import_tidy(qe__graph *g) {
   QE_TRY(find_silu(g));
-  QE_TRY(absorb_clamps(g));
+  QE_TRY(qe__import_absorb_clamps(g));
   for (uint32_t i = 0; i < g->n_nodes; i++) QE_TRY(propagate(g, g->nodes[i]));
   return QE_OK;
 }

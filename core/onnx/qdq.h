@@ -4,8 +4,11 @@
 
 #include "graph/graph.h"
 
-/* Quantizes constants behind QuantizeLinear, removes repeated and doubled QuantizeLinear nodes. */
+/* Folds constants (below), removes repeated and doubled QuantizeLinear nodes. */
 qe_status_t qe__qdq_clean(qe__graph *g);
+
+/* Constants that nodes prepare become constants (qdq_constants.c). */
+qe_status_t qe__qdq_constants(qe__graph *g);
 
 /* Whether n is a QuantizeLinear (DequantizeLinear) whose parameters are constant: one input, parameters in the
 

@@ -17,19 +17,6 @@ static bool same_codes(const qe__graph *g, qe__value_id a, qe__value_id b) {
          qe__qparams_equal(&g->values[a].q.view, &g->values[b].q.view);
 }
 
-static qe_status_t fold_constant(qe__graph *g, qe__node *n) {
-  qe__value *x = &g->values[n->in[0]], *y = &g->values[n->out[0]];
-  if (x->data == NULL || x->dtype != QE_FLOAT32 || x->q.view.count > 0 || y->q.view.count == 0) return QE_OK;
-  qe_tensor_t *codes = NULL;
-  const qe_status_t status = qe_quantize(x->data, y->dtype, &y->q.view, &codes);
-  if (status != QE_OK) return qe__fail_in(status, "node '%s' (QuantizeLinear) on constant '%s'", n->name, x->name);
-  y->data = codes;
-  y->rank = (int32_t)codes->rank;
-  for (uint32_t d = 0; d < codes->rank; d++) y->dims[d] = codes->dims[d];
-  qe__node_kill(n);
-  return QE_OK;
-}
-
 typedef struct cleaner {
   qe__graph *g;
   qe__uses uses;
@@ -60,9 +47,7 @@ static qe__value_id same_as(const cleaner *c, uint32_t index) {
 }
 
 qe_status_t qe__qdq_clean(qe__graph *g) {
-  for (uint32_t i = 0; i < g->n_nodes; i++) {
-    if (qe__qdq_is_quantize(g->nodes[i])) QE_TRY(fold_constant(g, g->nodes[i]));
-  }
+  QE_TRY(qe__qdq_constants(g));
   cleaner c = {.g = g};
   qe_status_t status;
   QE_TRY_GOTO(qe__graph_uses(g, &c.uses), done);

@@ -111,6 +111,63 @@ Test(onnx_qdq, matmul_with_a_bias_added_after_it) {
   }
 }
 
+/* torch's Linear on more than two dimensions: w [3,4] -> Q -> DQ -> Transpose -> MatMul; or Transpose before Q. */
+Test(onnx_qdq, transposed_weights) {
+  for (int before = 0; before < 2; before++) {
+    proto_model m;
+    qe__graph *g;
+    const float w[12] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, scales[3] = {1, 0.5f, 2};
+    const int8_t zeros[3] = {0}, want[12] = {0, 8, 4, 1, 10, 4, 2, 12, 5, 3, 14, 6};
+    open_qdq(&m);
+    proto_const(&m, "w", QE_FLOAT32, 2, (int64_t[]){3, 4}, w);
+    proto_const(&m, "ss", QE_FLOAT32, 1, (int64_t[]){3}, scales);
+    proto_const(&m, "zz", QE_INT8, 1, (int64_t[]){3}, zeros);
+    if (before) proto_node(&m, "", "Transpose", "turn", "w", "wt");
+    Onnx__NodeProto *n = proto_node(&m, "", "QuantizeLinear", "q_w", before ? "wt ss zz" : "w ss zz", "wq");
+    proto_int(&m, n, "axis", before ? 1 : 0);
+    n = proto_node(&m, "", "DequantizeLinear", "dq_w", "wq ss zz", before ? "wd" : "wdt");
+    proto_int(&m, n, "axis", before ? -1 : 0);
+    if (!before) proto_node(&m, "", "Transpose", "turn", "wdt", "wd");
+    proto_node(&m, "", "MatMul", "matmul", "xd wd", "c");
+    close_qdq(&m, "c", &g);
+    const qe__node *node = find_node(g, "MatMul", 0);
+    cr_assert(node->quantized, "before %d", before);
+    const qe_tensor_t *t = input_data(g, node, 1);
+    cr_assert_eq(t->dims[0], 4);
+    cr_assert_eq(memcmp(t->data, want, sizeof want), 0);
+    cr_assert_eq(g->values[node->in[1]].q.view.axis, 1);
+    cr_assert_eq(g->values[node->in[1]].q.view.scales[1], 0.5f);
+    qe__graph_destroy(&g);
+  }
+}
+
+Test(onnx_qdq, narrow_ranges_by_integer_clip) {
+  proto_model m;
+  qe__graph *g;
+  const float w[6] = {1, -2, 100, -100, 0.5f, 0.25f};
+  const int8_t want[6] = {7, -8, 7, -8, 4, 2};
+  open_qdq(&m);
+  proto_const(&m, "w", QE_FLOAT32, 4, (int64_t[]){3, 2, 1, 1}, w);
+  proto_i8(&m, "lo", -8);
+  proto_i8(&m, "hi", 7);
+  proto_u8(&m, "top", 100);
+  proto_node(&m, "", "QuantizeLinear", "q_w", "w ws wz", "wq");
+  proto_node(&m, "", "Clip", "clip_w", "wq lo hi", "wc");
+  proto_node(&m, "", "DequantizeLinear", "dq_w", "wc ws wz", "wd");
+  proto_node(&m, "", "Conv", "conv", "xd wd", "c");
+  proto_node(&m, "", "QuantizeLinear", "q_y", "c t u", "yq");
+  proto_node(&m, "", "Clip", "clip_y", "yq - top", "yc");
+  proto_node(&m, "", "DequantizeLinear", "dq_y", "yc t u", "y");
+  proto_output(&m, "y");
+  OK(proto_import(&m, &g));
+  cr_assert_eq(g->n_nodes, 3u, "%u", (unsigned)g->n_nodes);
+  const qe__node *n = find_node(g, "Conv", 0);
+  cr_assert_eq(memcmp(input_data(g, n, 1)->data, want, sizeof want), 0);
+  cr_assert_eq(n->act.hi, 80 * 0.25f);
+  cr_assert_str_eq(g->values[n->out[0]].name, "yc");
+  qe__graph_destroy(&g);
+}
+
 Test(onnx_qdq, one_dequantize_for_several_readers) {
   proto_model m;
   qe__graph *g;
