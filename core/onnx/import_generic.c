@@ -104,6 +104,7 @@ static qe_dtype_t output_dtype(const qe__import *im, const qe__node *n, uint32_t
     case QE__OP_DequantizeLinear: return QE_FLOAT32;
     case QE__OP_QuantizeLinear: return QE_DTYPE_NONE;
     case QE__OP_DynamicQuantizeLinear: return output == 1 ? QE_FLOAT32 : QE_UINT8;
+    case QE__OP_MaxPool: return output == 0 ? first : QE_INT64;
     case QE__OP_ConstantOfShape: {
       const qe__attr *value = qe__node_attr(n, "value");
       return value != NULL && value->tensor != NULL ? value->tensor->dtype : QE_FLOAT32;

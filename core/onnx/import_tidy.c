@@ -40,6 +40,22 @@ done:
   return status;
 }
 
+/* ---- outputs that nothing wants ---- */
+
+/* MaxPool computes indices only where somebody reads them. */
+static qe_status_t drop_unread_indices(qe__graph *g) {
+  qe__uses uses;
+  QE_TRY(qe__graph_uses(g, &uses));
+  for (uint32_t i = 0; i < g->n_nodes; i++) {
+    qe__node *n = g->nodes[i];
+    if (n->op->id != QE__OP_MaxPool || n->n_out < 2 || n->out[1] == QE__NO_VALUE) continue;
+    const qe__value_id v = n->out[1];
+    if (uses.start[v] == uses.start[v + 1] && !uses.is_output[v]) n->n_out = 1;
+  }
+  qe__uses_free(&uses);
+  return QE_OK;
+}
+
 /* ---- integer clamps ---- */
 
 static bool constant_code(const qe__graph *g, const qe__node *n, uint32_t i, int64_t *code) {
@@ -170,6 +186,7 @@ static qe_status_t propagate(qe__graph *g, qe__node *n) {
 
 qe_status_t qe__import_tidy(qe__graph *g) {
   QE_TRY(find_silu(g));
+  QE_TRY(drop_unread_indices(g));
   QE_TRY(qe__import_absorb_clamps(g));
   for (uint32_t i = 0; i < g->n_nodes; i++) QE_TRY(propagate(g, g->nodes[i]));
   return QE_OK;

@@ -1,6 +1,6 @@
 /*
- * Weights that a file prepares with nodes: Transpose of a constant (torch exports Linear that way), integer Clip of codes
- * (narrow ranges), QuantizeLinear of a float constant. They become constants, so that patterns see a weight.
+ * Weights that a file prepares with nodes: Transpose of a constant (torch exports Linear that way), integer Clip of
+ * codes (narrow ranges), QuantizeLinear of a float constant. They become constants, so that patterns see a weight.
  */
 #include <string.h>
 
@@ -162,7 +162,7 @@ qe_status_t qe__qdq_constants(qe__graph *g) {
   qe__uses uses;
   qe_status_t status = QE_OK;
   QE_TRY(qe__graph_uses(g, &uses));
-  for (uint32_t i = 0; i < g->n_nodes && status == QE_OK; i++) { /* in order: a Clip follows the QuantizeLinear it clips */
+  for (uint32_t i = 0; i < g->n_nodes && status == QE_OK; i++) { /* in order: a Clip follows its QuantizeLinear */
     qe__node *n = g->nodes[i];
     if (is_transpose(n)) status = fold_transpose(g, &uses, n);
     else if (qe__qdq_is_quantize(n)) status = fold_quantize(g, n);
