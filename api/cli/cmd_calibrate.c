@@ -6,7 +6,7 @@
 #include "json.h"
 #include "ptq.h"
 
-enum { KEY_CALIB = 0x100, KEY_NORMALIZE, KEY_BATCH, KEY_SAMPLES, KEY_QCONFIG, KEY_SHARD, KEY_FORCE };
+enum { KEY_CALIB = 0x100, KEY_NORMALIZE, KEY_BATCH, KEY_SAMPLES, KEY_QCONFIG, KEY_NO_EQUAL, KEY_SHARD, KEY_FORCE };
 
 static const struct argp_option options[] = {
   { "output", 'o', "STATS", 0, "the statistics file (required)", 0 },
@@ -16,6 +16,7 @@ static const struct argp_option options[] = {
   { "batch", KEY_BATCH, "N", 0, "samples per run (default: 32, or the model's fixed batch)", 0 },
   { "samples", KEY_SAMPLES, "N", 0, "the first N samples (default: all)", 0 },
   { "qconfig", KEY_QCONFIG, "PRESET|FILE.json", 0, "what to quantize how (default: the preset 'default')", 0 },
+  { "no-equalization", KEY_NO_EQUAL, NULL, 0, "do not scale channels before calibration, whatever the qconfig says", 0 },
   { "shard", KEY_SHARD, "I/N", 0,
     "every N-th batch, starting with batch I (1 to N); the shards' files merge to the whole", 0 },
   { "force", KEY_FORCE, NULL, 0, "overwrite STATS", 0 },
@@ -27,7 +28,7 @@ typedef struct calibrate_args {
   cli_list calib;
   cli_feed_options feed;
   int64_t shard, shards;
-  bool force;
+  bool no_equalization, force;
 } calibrate_args;
 
 static void parse_shard(const char *text, calibrate_args *a) {
@@ -52,6 +53,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case KEY_BATCH: a->feed.batch = cli_int_value("--batch", arg, 1, 1 << 20); return 0;
     case KEY_SAMPLES: a->feed.samples = cli_int_value("--samples", arg, 1, INT64_MAX); return 0;
     case KEY_QCONFIG: a->qconfig = arg; return 0;
+    case KEY_NO_EQUAL: a->no_equalization = true; return 0;
     case KEY_SHARD: parse_shard(arg, a); return 0;
     case KEY_FORCE: a->force = true; return 0;
     default: return ARGP_ERR_UNKNOWN;
@@ -61,7 +63,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 static int calibrate(const calibrate_args *a) {
   cli_ptq ptq;
   cli_feed feed;
-  int code = cli_ptq_open(a->model, a->qconfig, &ptq);
+  int code = cli_ptq_open(a->model, a->qconfig, a->no_equalization, &ptq);
   if (code) return code;
   code = cli_feed_open(ptq.model, a->model, &a->calib, &a->feed, &feed);
   if (!code) {

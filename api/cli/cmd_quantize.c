@@ -17,7 +17,6 @@ enum {
   KEY_QCONFIG,
   KEY_FORMAT,
   KEY_STATS,
-  KEY_NO_BIAS,
   KEY_NO_EQUAL,
   KEY_FORCE
 };
@@ -34,8 +33,7 @@ static const struct argp_option options[] = {
   { "format", KEY_FORMAT, "qdq|qoperator", 0,
     "how ONNX writes it: QuantizeLinear/DequantizeLinear pairs (default) or QLinear operators", 0 },
   { "stats", KEY_STATS, "FILE", 0, "statistics of `qengine calibrate` instead of --calib; several are merged", 0 },
-  { "no-bias-correction", KEY_NO_BIAS, NULL, 0, "leave biases as they are", 0 },
-  { "no-equalization", KEY_NO_EQUAL, NULL, 0, "no cross-layer equalization", 0 },
+  { "no-equalization", KEY_NO_EQUAL, NULL, 0, "do not scale channels before calibration, whatever the qconfig says", 0 },
   { "force", KEY_FORCE, NULL, 0, "overwrite OUT", 0 },
   { 0 },
 };
@@ -45,7 +43,7 @@ typedef struct quantize_args {
   int flow, format;
   cli_list calib, stats;
   cli_feed_options feed;
-  bool no_bias_correction, no_equalization, force;
+  bool no_equalization, force;
 } quantize_args;
 
 enum { NOTE_SHOWN = 50 }; /* without -v */
@@ -68,7 +66,6 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case KEY_QCONFIG: a->qconfig = arg; return 0;
     case KEY_FORMAT: a->format = cli_choice_value("--format", arg, format_names); return 0;
     case KEY_STATS: cli_list_add(&a->stats, arg); return 0;
-    case KEY_NO_BIAS: a->no_bias_correction = true; return 0;
     case KEY_NO_EQUAL: a->no_equalization = true; return 0;
     case KEY_FORCE: a->force = true; return 0;
     default: return ARGP_ERR_UNKNOWN;
@@ -217,15 +214,11 @@ static int quantize(const quantize_args *a) {
   qe_model_t *quantized = NULL;
   qe_report_t *report = NULL;
   placement placed = { 0 };
-  int code = cli_ptq_open(a->model, a->qconfig, &ptq);
+  int code = cli_ptq_open(a->model, a->qconfig, a->no_equalization, &ptq);
   if (code) return code;
   code = feed_observers(a, &ptq);
   if (!code) {
-    qe_convert_options_t o = { 0 };
-    o.struct_size = sizeof o;
-    o.no_bias_correction = a->no_bias_correction;
-    o.no_equalization = a->no_equalization;
-    const qe_status_t status = qe_convert(ptq.prepared, &o, &quantized, &report);
+    const qe_status_t status = qe_convert(ptq.prepared, &quantized, &report);
     if (status != QE_OK) code = cli_fail(status, "%s", a->model);
   }
   if (!code) code = record(quantized, a, &ptq);

@@ -36,9 +36,10 @@ int cli_load_mapping(const char *qconfig, qe_qconfig_mapping_t **out) {
   return cli_usage("--qconfig: '%s' is neither a preset nor a file (%s)", name, qe_last_error());
 }
 
-int cli_ptq_open(const char *model_path, const char *qconfig, cli_ptq *out) {
+int cli_ptq_open(const char *model_path, const char *qconfig, bool no_equalization, cli_ptq *out) {
   memset(out, 0, sizeof *out);
   int code = cli_load_mapping(qconfig, &out->mapping);
+  if (!code && no_equalization) qe_qconfig_mapping_set_equalize(out->mapping, 0);
   if (!code) code = cli_load_model(model_path, &out->model);
   if (!code) {
     qe_session_options_t options = cli_session_options();

@@ -272,13 +272,12 @@ static qe_status_t rebuild(converter *c) {
   return qe__graph_verify(g);
 }
 
-qe_status_t qe_convert(qe_prepared_t *p, const qe_convert_options_t *options, qe_model_t **out, qe_report_t **report) {
+qe_status_t qe_convert(qe_prepared_t *p, qe_model_t **out, qe_report_t **report) {
   qe_status_t status = QE_ERROR_OUT_OF_MEMORY;
   QE_CHECK_ARG(out, "out is NULL");
   *out = NULL;
   if (report) *report = NULL;
   QE_CHECK_ARG(p, "prepared is NULL");
-  (void)options;
   converter c = {.p = p, .n_float = p->model->graph->n_values};
   const size_t n = c.n_float + 1;
   c.q = qe__calloc(n, sizeof *c.q);

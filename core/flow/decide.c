@@ -55,6 +55,7 @@ static const char *refusal(const qe__graph *g, const qe__node *n, const qe_qconf
   if (rule == QE__Q_NEVER) return "not an op that is quantized";
   if (!qc) return "the mapping keeps it float";
   if (qe__observer_config_is_none(&qc->activation)) return "its qconfig does not quantize activations";
+  if (qe__node_gives_indices(n)) return "its indices are read";
   if (qe__node_qexec(n) == QE__X_FLOAT) return "has no integer form; float is as exact";
   if (n->n_in == 0 || n->in[0] == QE__NO_VALUE || n->out[0] == QE__NO_VALUE) return "it has no input";
   for (uint32_t i = 0; i < n->n_in; i++) {

@@ -33,6 +33,18 @@ struct qe_session {
 
 /* ---- life ---- */
 
+/* quantized_engine "none" means float only: a quantized node can't be honoured. */
+static qe_status_t check_none(const qe_session_t *s) {
+  const qe__graph *g = s->model->graph;
+  for (uint32_t k = 0; !s->engine && k < g->n_nodes; k++) {
+    const qe__node *n = g->nodes[k];
+    if (!n->quantized) continue;
+    return qe__fail(QE_ERROR_UNSUPPORTED, "node '%s' (%s) is quantized, but quantized_engine is 'none' (float only); choose an engine ('qengine engines' lists them)", n->name,
+                    n->op->name);
+  }
+  return QE_OK;
+}
+
 qe_status_t qe_session_create(const qe_model_t *model, const qe_session_options_t *options, qe_session_t **out) {
   qe_status_t status;
   QE_CHECK_ARG(out, "out is NULL");
@@ -51,6 +63,7 @@ qe_status_t qe_session_create(const qe_model_t *model, const qe_session_options_
   s->model = qe__model_retain(model);
   QE_TRY_GOTO(qe__engines_ready(), fail);
   QE_TRY_GOTO(qe__engine_resolve(o.engine, &s->engine), fail);
+  QE_TRY_GOTO(check_none(s), fail);
   QE_TRY_GOTO(qe__lower(model->graph, o.no_fuse != 0, &s->lowered), fail);
   QE_TRY_GOTO(qe__pool_create(o.threads, &s->pool), fail);
   *out = s;

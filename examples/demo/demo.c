@@ -99,7 +99,7 @@ static void quantize(const char *from, const char *to) {
     CHECK(qe_calibrate(prepared, 1, &in));
     qe_tensor_release(&in.tensor);
   }
-  CHECK(qe_convert(prepared, NULL, &int8, NULL));
+  CHECK(qe_convert(prepared, &int8, NULL));
   CHECK(qe_model_save(int8, to, QE_FORMAT_QDQ, 1));
   qe_prepared_destroy(&prepared);
   qe_qconfig_mapping_destroy(&mapping);

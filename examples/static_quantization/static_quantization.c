@@ -51,7 +51,7 @@ int main(void) {
     if (qe_calibrate(prepared, 1, &x) != QE_OK) goto failed;
     qe_tensor_release(&x.tensor);
   }
-  if (qe_convert(prepared, NULL, &model_int8, NULL) != QE_OK) goto failed;
+  if (qe_convert(prepared, &model_int8, NULL) != QE_OK) goto failed;
 
   qe_session_t *session = NULL;
   qe_named_tensor_t x = {"x", tensor(4, (int64_t[]){1, 3, 16, 16}, 1.0f)}, y = {"y", NULL};

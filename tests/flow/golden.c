@@ -161,7 +161,7 @@ Test(golden_flows, the_static_flow_reproduces_torchs_networks) {
       cr_assert_eq(qe_calibrate(p, 1, &in), QE_OK, "%s", qe_last_error());
       qe_tensor_release(&in.tensor);
     }
-    cr_assert_eq(qe_convert(p, NULL, &q, NULL), QE_OK, "%s", qe_last_error());
+    cr_assert_eq(qe_convert(p, &q, NULL), QE_OK, "%s", qe_last_error());
     for (size_t k = 0; k < 4; k++) { /* torch counts between limits truncated to integers, so its ranges differ a little */
       char key[40];
       snprintf(key, sizeof key, "%s_scale", nodes[k]);

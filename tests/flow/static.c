@@ -49,7 +49,7 @@ static qe_model_t *quantized(const qe_model_t *m, const char *preset) {
   cr_assert_eq(qe_qconfig_mapping_preset(preset, &mapping), QE_OK, "%s", qe_last_error());
   qe_prepared_t *p = prepare(m, mapping);
   calibrate(p, 0, 8);
-  cr_assert_eq(qe_convert(p, NULL, &out, NULL), QE_OK, "%s", qe_last_error());
+  cr_assert_eq(qe_convert(p, &out, NULL), QE_OK, "%s", qe_last_error());
   qe_prepared_destroy(&p);
   qe_qconfig_mapping_destroy(&mapping);
   return out;
@@ -83,7 +83,7 @@ Test(static_flow, excluded_nodes_stay_float_and_codes_are_converted_at_the_borde
   cr_assert_eq(qe_qconfig_mapping_set_op_type(mapping, "Gemm", NULL), QE_OK);
   qe_prepared_t *p = prepare(m, mapping);
   calibrate(p, 0, 4);
-  cr_assert_eq(qe_convert(p, NULL, &q, &report), QE_OK, "%s", qe_last_error());
+  cr_assert_eq(qe_convert(p, &q, &report), QE_OK, "%s", qe_last_error());
   uint32_t seen = 0;
   for (uint32_t i = 0; i < qe_report_count(report); i++) {
     const qe_report_row_t *row = qe_report_at(report, i);
@@ -150,11 +150,11 @@ Test(static_flow, statistics_survive_a_file_and_shards_merge) {
   calibrate(p, 0, 4);
   cr_assert_eq(qe_prepared_save_stats(p, a, 1), QE_OK, "%s", qe_last_error());
   cr_assert_eq(qe_prepared_save_stats(p, a, 0), QE_ERROR_EXISTS);
-  cr_assert_eq(qe_convert(p, NULL, &direct, NULL), QE_OK);
+  cr_assert_eq(qe_convert(p, &direct, NULL), QE_OK);
   qe_prepared_t *again = prepare(m, mapping);
   cr_assert_eq(qe_prepared_load_stats(again, a), QE_OK, "%s", qe_last_error());
   cr_assert_eq(qe_prepared_batches(again), 4u);
-  cr_assert_eq(qe_convert(again, NULL, &loaded, NULL), QE_OK, "%s", qe_last_error());
+  cr_assert_eq(qe_convert(again, &loaded, NULL), QE_OK, "%s", qe_last_error());
   same_model_bytes(direct, loaded);
   /* a second shard, merged in memory and through files */
   qe_prepared_t *shard = prepare(m, mapping);
@@ -167,8 +167,8 @@ Test(static_flow, statistics_survive_a_file_and_shards_merge) {
   cr_assert_eq(qe_prepared_load_stats(merged, c), QE_OK, "%s", qe_last_error());
   qe_model_destroy(&direct);
   qe_model_destroy(&loaded);
-  cr_assert_eq(qe_convert(p, NULL, &direct, NULL), QE_OK);
-  cr_assert_eq(qe_convert(merged, NULL, &loaded, NULL), QE_OK);
+  cr_assert_eq(qe_convert(p, &direct, NULL), QE_OK);
+  cr_assert_eq(qe_convert(merged, &loaded, NULL), QE_OK);
   same_model_bytes(direct, loaded);
   char *json = NULL;
   cr_assert_eq(qe_stats_dump(c, &json), QE_OK, "%s", qe_last_error());
@@ -246,7 +246,7 @@ Test(static_flow, every_allocation_may_fail) {
     qe__fail_allocations_after(n);
     qe_status_t status = qe_prepare(m, mapping, NULL, &p);
     if (status == QE_OK) status = qe_calibrate(p, 1, &in);
-    if (status == QE_OK) status = qe_convert(p, NULL, &q, NULL);
+    if (status == QE_OK) status = qe_convert(p, &q, NULL);
     qe__fail_allocations_after(-1);
     qe_prepared_destroy(&p);
     qe_model_destroy(&q);

@@ -22,7 +22,7 @@ typedef struct qe_report qe_report_t;     /* what a flow did, node by node */
 /* Conv/ConvTranspose/Linear + BatchNorm (+ Relu/Relu6/Clip), Linear+Relu, BatchNorm+Relu, Add+Relu, in place. */
 QE_API qe_status_t qe_fuse(qe_model_t *model);
 
-/* Puts observers on the model by the mapping. The model is cloned. Errors: NOT_FOUND (a rule that matches nothing). */
+/* Puts observers on the model by the mapping, after equalizing it if the mapping says so. The model is cloned. Errors: NOT_FOUND (a rule that matches nothing). */
 QE_API qe_status_t qe_prepare(const qe_model_t *model, const qe_qconfig_mapping_t *mapping, const qe_session_options_t *options, qe_prepared_t **out);
 /* Runs one batch through the float model and feeds the observers. An empty batch is a no-op. NaN/Inf: NUMERIC error naming the tensor. */
 QE_API qe_status_t qe_calibrate(qe_prepared_t *prepared, uint32_t n_inputs, const qe_named_tensor_t *inputs);
@@ -34,14 +34,8 @@ QE_API qe_status_t qe_prepared_save_stats(const qe_prepared_t *prepared, const c
 QE_API qe_status_t qe_prepared_load_stats(qe_prepared_t *prepared, const char *path);
 QE_API qe_status_t qe_prepared_merge_stats(qe_prepared_t *prepared, const char *path);
 
-/* Options of convert; zeroes are the defaults. */
-typedef struct qe_convert_options {
-  uint32_t struct_size;
-  int no_bias_correction;   /* 1: leave biases as they are */
-  int no_equalization;      /* 1: no cross-layer equalization */
-} qe_convert_options_t;
 /* The quantized model, and (report not NULL) what happened to each node. A never-observed tensor is a warning naming it. */
-QE_API qe_status_t qe_convert(qe_prepared_t *prepared, const qe_convert_options_t *options, qe_model_t **out, qe_report_t **report);
+QE_API qe_status_t qe_convert(qe_prepared_t *prepared, qe_model_t **out, qe_report_t **report);
 QE_API void qe_prepared_destroy(qe_prepared_t **prepared);
 
 typedef struct qe_report_row {
