@@ -1,4 +1,5 @@
 /* Named qconfigs: ours, torch's (1.13, torch.ao.quantization.get_default_qconfig), and the engines' own. */
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/engine.h"
@@ -78,23 +79,26 @@ static qe_status_t torch_rules(const char *name, qe_qconfig_mapping_t *m) {
   return qe__mapping_add(m, QE__RULE_OP_TYPE, "ConvTranspose", &q, true);
 }
 
-static qe_status_t unknown_preset(const char *name, bool engines) {
+/* engine_error: the current message says why it is no usable engine either. */
+static qe_status_t unknown_preset(const char *name, bool engine_error) {
   const char *near = qe__nearest_name(name, sizeof NAMES / sizeof NAMES[0] - 1, NAMES);
-  return qe__fail(QE_ERROR_NOT_FOUND,
-                  "no qconfig preset is named '%s'%s%s%s; there are default, fbgemm, x86, qnnpack, onednn%s", name,
-                  near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "",
-                  engines ? ", and the name of any usable engine" : "");
+  char text[300];
+  snprintf(text, sizeof text, "no qconfig preset is named '%.60s'%s%s%s; there are default, fbgemm, x86, qnnpack, onednn",
+           name, near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+  if (engine_error) return qe__fail_in(QE_ERROR_NOT_FOUND, "%s, and the names of usable engines", text);
+  return qe__fail(QE_ERROR_NOT_FOUND, "%s", text);
 }
 
 /* An engine's own JSON may name built-in presets only, or two engines could send each other in circles. */
 static qe_status_t engine_mapping(const char *name, qe_qconfig_mapping_t **out) {
   const qe__engine *engine = NULL;
-  if (qe__engines_ready() != QE_OK || qe__engine_resolve(name, &engine) != QE_OK || !engine) {
-    return unknown_preset(name, true);
-  }
+  qe_status_t status = qe__engines_ready();
+  if (status == QE_OK) status = qe__engine_resolve(name, &engine);
+  if (status != QE_OK) return unknown_preset(name, true);
+  if (!engine) return unknown_preset(name, false); /* "none" */
   const char *json = qe__engine_default_qconfig(name);
   if (!json) return qe__mapping_preset("default", false, out);
-  const qe_status_t status = qe__mapping_parse(json, strlen(json), false, out);
+  status = qe__mapping_parse(json, strlen(json), false, out);
   return status == QE_OK ? QE_OK : qe__fail_in(status, "default qconfig of engine '%s'", name);
 }
 
