@@ -259,7 +259,9 @@ static const qe_plugin plugin = {
     .destroy = PICK(NO_DESTROY, NULL, destroy),
 };
 
-#if !FAKE_IS_NO_QUERY
+#if FAKE_IS_NO_QUERY
+#define qe_plugin_query qe_plugin_query_by_another_name
+#endif
 #if FAKE_IS_TABLE_HEAP
 static qe_plugin *copy;
 __attribute__((destructor)) static void free_copy(void) { free(copy); }
@@ -285,4 +287,3 @@ __attribute__((visibility("default"))) const qe_plugin *qe_plugin_query(uint16_t
 #endif
   return &plugin;
 }
-#endif
