@@ -1,6 +1,6 @@
 /*
  * Abs, Neg, Sign, Relu and Clip of the other numeric types, and Not. Integers wrap (Abs and Neg of the smallest value
- * give itself); Clip's bounds are rounded to the type and saturate; float64 obeys the fused activation.
+ * give itself); Clip's bounds, exact in starts[0] and starts[1], saturate to the type; float64 obeys the fused activation.
  */
 #include <math.h>
 #include <string.h>
@@ -74,29 +74,25 @@ RUN(relu_types, x < 0.0 ? 0.0 : x, SIGNED_CASES(x < 0 ? 0 : x))
 RUN(abs_types, fabs(x), SIGNED_CASES(x < 0 ? UINT64_C(0) - (uint64_t)x : (uint64_t)x) UNSIGNED_CASES(x))
 RUN(sign_types, x > 0.0 ? 1.0 : x < 0.0 ? -1.0 : x, SIGNED_CASES((x > 0) - (x < 0)) UNSIGNED_CASES(x != 0))
 
-/* A float bound as a number of the type: rounded half to even, saturated; NaN counts as no bound. */
-static int64_t signed_bound(float v, int64_t lo, int64_t hi, int64_t none) {
-  const double r = nearbyint((double)v);
-  return isnan(r) ? none : r <= (double)lo ? lo : r >= (double)hi ? hi : (int64_t)r;
-}
-static uint64_t unsigned_bound(float v, uint64_t hi, uint64_t none) {
-  const double r = nearbyint((double)v);
-  return isnan(r) ? none : r <= 0.0 ? 0 : r >= (double)hi ? hi : (uint64_t)r;
+/* A bound within the type's range; an unsigned type may reach beyond int64, hence hi and "none" as they are. */
+static int64_t signed_bound(int64_t v, int64_t lo, int64_t hi) { return v < lo ? lo : v > hi ? hi : v; }
+static uint64_t unsigned_bound(int64_t v, uint64_t hi) {
+  return v < 0 ? 0 : v == INT64_MAX || (uint64_t)v > hi ? hi : (uint64_t)v;
 }
 
-#define CLIP_SIGNED(type, min, max)                                                      \
-  {                                                                                      \
-    const type lo = (type)signed_bound(p->params->clip_lo, min, max, min);               \
-    const type hi = (type)signed_bound(p->params->clip_hi, min, max, max);               \
-    LOOP(type, x < lo ? (lo > hi ? hi : lo) : x > hi ? hi : x);                          \
-  }                                                                                      \
+#define CLIP_SIGNED(type, min, max)                                          \
+  {                                                                          \
+    const type lo = (type)signed_bound(p->params->starts[0], min, max);      \
+    const type hi = (type)signed_bound(p->params->starts[1], min, max);      \
+    LOOP(type, x < lo ? (lo > hi ? hi : lo) : x > hi ? hi : x);              \
+  }                                                                          \
   break
-#define CLIP_UNSIGNED(type, max)                                                         \
-  {                                                                                      \
-    const type lo = (type)unsigned_bound(p->params->clip_lo, max, 0);                    \
-    const type hi = (type)unsigned_bound(p->params->clip_hi, max, max);                  \
-    LOOP(type, x < lo ? (lo > hi ? hi : lo) : x > hi ? hi : x);                          \
-  }                                                                                      \
+#define CLIP_UNSIGNED(type, max)                                             \
+  {                                                                          \
+    const type lo = (type)unsigned_bound(p->params->starts[0], max);         \
+    const type hi = (type)unsigned_bound(p->params->starts[1], max);         \
+    LOOP(type, x < lo ? (lo > hi ? hi : lo) : x > hi ? hi : x);              \
+  }                                                                          \
   break
 
 int ref_clip_types_run(void *self, const qe_call *call, int64_t tile_begin, int64_t tile_end) {

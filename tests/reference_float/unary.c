@@ -214,6 +214,44 @@ Test(reference_unary, many_tiles_and_empty) {
   kh_run(&e);
 }
 
+/* Clip's bounds of integers, as the host gives them: exact, and as float. */
+static void bounds(kh_case *c, int64_t lo, int64_t hi) {
+  c->params.starts[0] = lo;
+  c->params.starts[1] = hi;
+  c->params.clip_lo = lo == INT64_MIN ? -INFINITY : (float)lo;
+  c->params.clip_hi = hi == INT64_MAX ? INFINITY : (float)hi;
+}
+
+Test(reference_unary, integer_clip_bounds_are_exact) {
+  /* neither bound of any pair is a float */
+  const int64_t pairs[][2] = {{-16777217, 16777217}, {-2147483583, 2147483583}, {-9007199254740993, 9007199254740993},
+                              {INT64_MIN + 1, INT64_MAX - 1}};
+  for (size_t k = 0; k < sizeof pairs / sizeof pairs[0]; ++k) {
+    const int64_t lo = pairs[k][0], hi = pairs[k][1];
+    int64_t x[7] = {INT64_MIN, lo - 1, lo, 0, hi, hi + 1, INT64_MAX}, y[7];
+    kh_case c = kh_new("Clip");
+    kh_in(&c, KH(QE_DT_I64, x, 7));
+    kh_out(&c, KH(QE_DT_I64, y, 7));
+    bounds(&c, lo, hi);
+    kh_run(&c);
+    for (int i = 0; i < 7; ++i) {
+      const int64_t expected = x[i] < lo ? lo : x[i] > hi ? hi : x[i];
+      cr_assert_eq(y[i], expected, "%lld: expected %lld, got %lld", (long long)x[i], (long long)expected, (long long)y[i]);
+    }
+    if (hi > INT32_MAX)
+      continue;
+    int32_t x32[5] = {INT32_MIN, (int32_t)lo, (int32_t)hi - 1, (int32_t)hi + 1, INT32_MAX}, y32[5];
+    const int32_t expected32[5] = {(int32_t)lo, (int32_t)lo, (int32_t)hi - 1, (int32_t)hi, (int32_t)hi};
+    kh_case n = kh_new("Clip");
+    kh_in(&n, KH(QE_DT_I32, x32, 5));
+    kh_out(&n, KH(QE_DT_I32, y32, 5));
+    bounds(&n, lo, hi);
+    kh_run(&n);
+    for (int i = 0; i < 5; ++i)
+      cr_assert_eq(y32[i], expected32[i], "%d: expected %d, got %d", x32[i], expected32[i], y32[i]);
+  }
+}
+
 #define INTEGER_TEST(type, dtype, op, setup, expression)                                              \
   do {                                                                                                \
     type x[5] = {(type)0, (type)1, (type)-7, (type)100, (type)((uint64_t)1 << (sizeof(type) * 8 - 1))}, y[5]; \
@@ -232,13 +270,13 @@ Test(reference_unary, many_tiles_and_empty) {
   INTEGER_TEST(type, dtype, "Relu", (void)0, v > 0 ? v : 0);                                                           \
   INTEGER_TEST(type, dtype, "Abs", (void)0, v > 0 ? (uint64_t)v : (uint64_t)0 - (uint64_t)v);                          \
   INTEGER_TEST(type, dtype, "Sign", (void)0, v > 0 ? 1 : v == 0 ? 0 : -1);                                             \
-  INTEGER_TEST(type, dtype, "Clip", (c.params.clip_lo = -2.0f, c.params.clip_hi = 99.0f), v<-2 ? -2 : v> 99 ? 99 : v); \
-  INTEGER_TEST(type, dtype, "Clip", (void)0, v)
+  INTEGER_TEST(type, dtype, "Clip", bounds(&c, -2, 99), v < -2 ? -2 : v > 99 ? 99 : v);                                \
+  INTEGER_TEST(type, dtype, "Clip", bounds(&c, INT64_MIN, INT64_MAX), v)
 #define UNSIGNED_TESTS(type, dtype)                                                                   \
   INTEGER_TEST(type, dtype, "Abs", (void)0, v);                                                       \
   INTEGER_TEST(type, dtype, "Sign", (void)0, v != 0);                                                 \
-  INTEGER_TEST(type, dtype, "Clip", (c.params.clip_lo = -2.0f, c.params.clip_hi = 99.0f), v > 99 ? 99 : v); \
-  INTEGER_TEST(type, dtype, "Clip", (void)0, v)
+  INTEGER_TEST(type, dtype, "Clip", bounds(&c, -2, 99), v > 99 ? 99 : v);                             \
+  INTEGER_TEST(type, dtype, "Clip", bounds(&c, INT64_MIN, INT64_MAX), v)
 
 Test(reference_unary, other_types) {
   SIGNED_TESTS(int8_t, QE_DT_I8);
