@@ -228,6 +228,9 @@ qe_status_t qe__infer_pool(qe__infer_ctx *c) {
   QE_TRY(qe__attr_flag(c, "ceil_mode", false, &ceil_mode));
   QE_TRY(qe__attr_flag(c, "count_include_pad", false, &include_pad));
   p->count_include_pad = !max && include_pad;
+  bool column_major = false;
+  if (max) QE_TRY(qe__attr_flag(c, "storage_order", false, &column_major));
+  p->mode = column_major;
   int64_t dims[QE_MAX_RANK] = {c->in[0].dims[0], c->in[0].dims[1]};
   for (uint32_t i = 0; i < spatial; i++) {
     int64_t size;
@@ -241,6 +244,7 @@ qe_status_t qe__infer_pool(qe__infer_ctx *c) {
     QE_TRY(window_out(p, i, c->in[0].dims[2 + i], mode, ceil_mode, &dims[2 + i]));
   }
   qe__set_out(c, 0, c->in[0].dtype, c->in[0].rank, dims);
+  if (max && c->n_out > 1) qe__set_out(c, 1, QE_INT64, c->in[0].rank, dims);
   return QE_OK;
 }
 

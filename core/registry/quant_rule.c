@@ -7,9 +7,17 @@ static bool is_nearest_resize(const qe__node *n) {
   return n->op->id == QE__OP_Resize && strcmp(qe__node_string(n, "mode", "nearest"), "nearest") == 0;
 }
 
+/* Codes have no indices of their own; with them the op is a float one. */
+bool qe__node_gives_indices(const qe__node *n) {
+  return n->op->id == QE__OP_MaxPool && n->n_out > 1 && n->out[1] != QE__NO_VALUE;
+}
+
 qe__qrule qe__node_qrule(const qe__node *n) { return is_nearest_resize(n) ? QE__Q_SHARE : n->op->qrule; }
 
-qe__qexec qe__node_qexec(const qe__node *n) { return is_nearest_resize(n) ? QE__X_MOVE : n->op->qexec; }
+qe__qexec qe__node_qexec(const qe__node *n) {
+  if (qe__node_gives_indices(n)) return QE__X_FLOAT;
+  return is_nearest_resize(n) ? QE__X_MOVE : n->op->qexec;
+}
 
 bool qe__op_is_weighted(uint16_t id) {
   return id == QE__OP_Conv || id == QE__OP_ConvTranspose || id == QE__OP_Gemm || id == QE__OP_MatMul;

@@ -4,9 +4,11 @@
 
 #include "graph/graph.h"
 
-/* Resize by nearest neighbour only moves codes; every other node has its op's rule. */
+/* Resize by nearest neighbour only moves codes; a MaxPool that gives indices works on numbers; every other node has its op's rule. */
 qe__qrule qe__node_qrule(const qe__node *n);
 qe__qexec qe__node_qexec(const qe__node *n);
+/* A MaxPool whose second output, the indices, is wanted. */
+bool qe__node_gives_indices(const qe__node *n);
 /* Conv, ConvTranspose, Gemm, MatMul: the ops with a weight. */
 bool qe__op_is_weighted(uint16_t id);
 /* int8 or uint8. */

@@ -22,6 +22,8 @@ int ref_max_pool_plan(void *self, const qe_problem *p, qe_kernel_plan *plan) {
 
 int ref_max_pool_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
   (void)self;
+  if (ref_has_out(p, 1))
+    return ref_refuse(reason, reason_size, "MaxPool: gives no indices");
   return ref_window_check(p, reason, reason_size);
 }
 

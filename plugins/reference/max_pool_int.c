@@ -1,6 +1,6 @@
 /*
- * MaxPool and GlobalMaxPool of uint8 and int8, plain or codes of one set of parameters, any strides: the largest element
- * of each window, padding left out; the type's lowest value when a window holds no element.
+ * MaxPool and GlobalMaxPool of uint8 and int8, plain or codes of one set of parameters, any strides: the largest
+ * element of each window, padding left out; the type's lowest value when a window holds no element.
  */
 #include "pool_window.h"
 
@@ -8,7 +8,10 @@ int ref_max_pool_int_supports(void *self, const qe_problem *p, char *reason, siz
   (void)self;
   const qe_operand *x = p->in[0], *y = p->out[0];
   if ((x->dtype != QE_DT_U8 && x->dtype != QE_DT_I8) || y->dtype != x->dtype)
-    return ref_refuse(reason, reason_size, "%s: no kernel for %s -> %s", p->op, ref_dtype_name(x->dtype), ref_dtype_name(y->dtype));
+    return ref_refuse(reason, reason_size, "%s: no kernel for %s -> %s", p->op, ref_dtype_name(x->dtype),
+                      ref_dtype_name(y->dtype));
+  if (ref_has_out(p, 1))
+    return ref_refuse(reason, reason_size, "%s: gives no indices", p->op);
   if (p->params->spatial && !ref_window_check(p, reason, reason_size))
     return 0;
   if (x->rank < 3 || x->rank > 5 || y->rank != x->rank)

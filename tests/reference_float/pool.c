@@ -144,6 +144,82 @@ Test(reference_pool, a_window_without_elements) {
   kh_same_f32(largest, y, 3, "MaxPool");
 }
 
+static int64_t within(int64_t v, int64_t size) { return v < 0 ? 0 : v > size ? size : v; }
+
+/* The value at each index is the largest one, the index lies in the window, and the two storage orders agree. */
+static void check_indices(uint8_t dtype, const void *x, void *y) {
+  enum { N = 2, C = 3, H = 5, W = 4, P = 3, Q = 4 };
+  int64_t index[2][N * C * P * Q];
+  for (uint32_t order = 0; order < 2; ++order) {
+    kh_case c = kh_new("MaxPool");
+    kh_in(&c, KH(dtype, x, N, C, H, W));
+    kh_out(&c, KH(dtype, y, N, C, P, Q));
+    kh_out(&c, KH(QE_DT_I64, index[order], N, C, P, Q));
+    c.params.spatial = 2;
+    c.params.mode = order;
+    c.params.kernel[0] = c.params.kernel[1] = 3;
+    c.params.stride[0] = 2, c.params.stride[1] = 1;
+    c.params.dilation[0] = c.params.dilation[1] = 1;
+    for (int d = 0; d < 2; ++d)
+      c.params.pad_begin[d] = c.params.pad_end[d] = 1;
+    kh_run(&c);
+  }
+  for (int64_t i = 0; i < N * C * P * Q; ++i) {
+    const int64_t image = i / (P * Q), row = index[0][i] / W % H, column = index[0][i] % W;
+    const int64_t p = i / Q % P, q = i % Q;
+    cr_assert_eq(index[0][i] / (H * W), image, "element %ld: index %ld is of another image", (long)i, (long)index[0][i]);
+    cr_assert(row >= 2 * p - 1 && row <= 2 * p + 1 && column >= q - 1 && column <= q + 1,
+              "element %ld: [%ld,%ld] is outside its window", (long)i, (long)row, (long)column);
+    cr_assert_eq(index[1][i], image * H * W + column * H + row, "element %ld: column-major %ld for [%ld,%ld]", (long)i,
+                 (long)index[1][i], (long)row, (long)column);
+    const int64_t at = index[0][i];
+    if (dtype == QE_DT_F32)
+      cr_assert_eq(((float *)y)[i], ((const float *)x)[at]);
+    else if (dtype == QE_DT_U8)
+      cr_assert_eq(((uint8_t *)y)[i], ((const uint8_t *)x)[at]);
+    else
+      cr_assert_eq(((int8_t *)y)[i], ((const int8_t *)x)[at]);
+    for (int64_t h = within(2 * p - 1, H); h < within(2 * p + 2, H); ++h)
+      for (int64_t w = within(q - 1, W); w < within(q + 2, W); ++w) {
+        const int64_t other = (image * H + h) * W + w;
+        if (dtype == QE_DT_F32)
+          cr_assert_geq(((float *)y)[i], ((const float *)x)[other]);
+        else if (dtype == QE_DT_U8)
+          cr_assert_geq(((uint8_t *)y)[i], ((const uint8_t *)x)[other]);
+        else
+          cr_assert_geq(((int8_t *)y)[i], ((const int8_t *)x)[other]);
+      }
+  }
+}
+
+Test(reference_pool, indices_of_the_largest) {
+  enum { ELEMENTS = 2 * 3 * 5 * 4 };
+  float x[ELEMENTS], y[ELEMENTS];
+  uint8_t codes[ELEMENTS], largest[ELEMENTS];
+  uint64_t seed = 12;
+  kh_fill_f32(&seed, x, ELEMENTS, -1.0f, 1.0f);
+  for (int i = 0; i < ELEMENTS; ++i)
+    codes[i] = (uint8_t)kh_int(&seed, 0, 255);
+  check_indices(QE_DT_F32, x, y);
+  check_indices(QE_DT_U8, codes, largest);
+  check_indices(QE_DT_I8, codes, largest);
+}
+
+Test(reference_pool, index_of_a_window_without_elements) {
+  float x[1] = {5.0f}, y[3];
+  int64_t index[3];
+  kh_case c = kh_new("MaxPool");
+  kh_in(&c, KH_F32(x, 1, 1, 1));
+  kh_out(&c, KH_F32(y, 1, 1, 3));
+  kh_out(&c, KH(QE_DT_I64, index, 1, 1, 3));
+  c.params.spatial = 1;
+  c.params.kernel[0] = c.params.stride[0] = c.params.dilation[0] = c.params.pad_begin[0] = c.params.pad_end[0] = 1;
+  kh_run(&c);
+  const float largest[3] = {-INFINITY, 5.0f, -INFINITY};
+  kh_same_f32(largest, y, 3, "MaxPool");
+  cr_assert(index[0] == -1 && index[1] == 0 && index[2] == -1, "%ld %ld %ld", (long)index[0], (long)index[1], (long)index[2]);
+}
+
 Test(reference_pool, global) {
   enum { N = 2, C = 25, H = 31, W = 33 };
   static float x[N * C * H * W], y[N * C], average[N * C], largest[N * C];
