@@ -1,6 +1,6 @@
 /*
- * ArgMax and ArgMin along one dimension, any strides: the first (select_last_index: the last) of the largest or smallest
- * elements, as int64. A NaN counts as beyond every number. A tile is a number of results.
+ * ArgMax and ArgMin along one dimension, any strides: the first (select_last_index: the last) of the largest or
+ * smallest elements, as int64. A NaN counts as beyond every number. A tile is a number of results.
  */
 #include <string.h>
 
@@ -11,7 +11,8 @@ int ref_arg_supports(void *self, const qe_problem *p, char *reason, size_t reaso
   const qe_operand *x = p->in[0], *y = p->out[0];
   const int64_t axis = p->params->axis;
   if (axis < 0 || axis >= x->rank || x->dims[axis] < 1 || (y->rank != x->rank && y->rank + 1 != x->rank))
-    return ref_refuse(reason, reason_size, "%s: axis %lld of rank %d -> rank %d", p->op, (long long)axis, x->rank, y->rank);
+    return ref_refuse(reason, reason_size, "%s: axis %lld of rank %d -> rank %d", p->op, (long long)axis, x->rank,
+                      y->rank);
   if (ref_dtype_size(x->dtype) == 0 || x->dtype == QE_DT_F16 || x->dtype == QE_DT_BF16 || x->dtype == QE_DT_BOOL)
     return ref_refuse(reason, reason_size, "%s: no kernel for %s", p->op, ref_dtype_name(x->dtype));
   return 1;

@@ -1,8 +1,8 @@
 /*
- * Add, Sub, Mul, Div, Mod, Max, Min and Sum with broadcasting, any strides; Max, Min and Sum fold their inputs from left
- * to right. float32 and float64: IEEE, one rounding per operation, then the fused activation; Max and Min give NaN when
- * one is among the inputs. Integers wrap modulo 2^bits; Div truncates toward zero; dividing by 0 gives 0. Mod has the
- * divisor's sign, or with mode 1 (fmod) the dividend's.
+ * Add, Sub, Mul, Div, Mod, Max, Min and Sum with broadcasting, any strides; Max, Min and Sum fold their inputs from
+ * left to right; the fused activation comes last. float32 and float64: IEEE, one rounding per operation; Max and Min
+ * give NaN when one is among the inputs. Integers wrap modulo 2^bits; Div truncates toward zero; dividing by 0 gives
+ * 0. Mod has the divisor's sign, or with mode 1 (fmod) the dividend's.
  */
 #include <math.h>
 #include <string.h>
@@ -33,7 +33,14 @@ int ref_binary_supports(void *self, const qe_problem *p, char *reason, size_t re
     if (op_of(p) == MOD && p->params->mode != 1)
       return ref_refuse(reason, reason_size, "Mod: %s needs fmod", ref_dtype_name(type));
     return 1;
-  case QE_DT_U8: case QE_DT_I8: case QE_DT_U16: case QE_DT_I16: case QE_DT_U32: case QE_DT_I32: case QE_DT_U64: case QE_DT_I64: return 1;
+  case QE_DT_U8:
+  case QE_DT_I8:
+  case QE_DT_U16:
+  case QE_DT_I16:
+  case QE_DT_U32:
+  case QE_DT_I32:
+  case QE_DT_U64:
+  case QE_DT_I64: return 1;
   default: return ref_refuse(reason, reason_size, "%s: no kernel for %s", p->op, ref_dtype_name(type));
   }
 }
@@ -94,33 +101,46 @@ FLOATS(f64, double, fmod, act64(v, (double)lo, (double)hi))
 
 /* Modulo 2^64 and then narrowed is the same as modulo 2^bits. */
 #define WRAP(v) ((uint64_t)(v))
-#define INTEGERS(stem, type, quotient, remainder, floored)                 \
-  static void fold_##stem(binary_op op, const piece *c) {                  \
-    const bool truncates = c->p->params->mode == 1;                        \
-    switch (op) {                                                          \
-    case ADD: FOLD(type, WRAP(a) + WRAP(b), v)                             \
-    case SUB: FOLD(type, WRAP(a) - WRAP(b), v)                             \
-    case MUL: FOLD(type, WRAP(a) * WRAP(b), v)                             \
-    case DIV: FOLD(type, quotient, v)                                      \
-    case MOD: FOLD(type, truncates ? (remainder) : (floored), v)           \
-    case MAX: FOLD(type, a > b ? a : b, v)                                 \
-    case MIN: FOLD(type, a < b ? a : b, v)                                 \
-    }                                                                      \
+#define ACT (v < lo ? lo : v > hi ? hi : v)
+#define INTEGERS(stem, type, lowest, highest, quotient, remainder, floored) \
+  static void fold_##stem(binary_op op, const piece *c) {                   \
+    const bool truncates = c->p->params->mode == 1;                         \
+    const type lo = (type)(lowest), hi = (type)(highest);                   \
+    switch (op) {                                                           \
+    case ADD: FOLD(type, WRAP(a) + WRAP(b), ACT)                            \
+    case SUB: FOLD(type, WRAP(a) - WRAP(b), ACT)                            \
+    case MUL: FOLD(type, WRAP(a) * WRAP(b), ACT)                            \
+    case DIV: FOLD(type, quotient, ACT)                                     \
+    case MOD: FOLD(type, truncates ? (remainder) : (floored), ACT)          \
+    case MAX: FOLD(type, a > b ? a : b, ACT)                                \
+    case MIN: FOLD(type, a < b ? a : b, ACT)                                \
+    }                                                                       \
   }
-#define UNSIGNED(stem, type) INTEGERS(stem, type, b ? a / b : 0, b ? a % b : 0, b ? a % b : 0)
+/* The whole numbers within the fused activation's bounds, as far as the type goes. */
+static int64_t signed_bound(double v, int64_t lo, int64_t hi) {
+  return v <= (double)lo ? lo : v >= (double)hi ? hi : (int64_t)v;
+}
+static uint64_t unsigned_bound(double v, uint64_t hi) { return !(v > 0.0) ? 0 : v >= (double)hi ? hi : (uint64_t)v; }
+#define ACT_LO ceil((double)c->p->act_lo)
+#define ACT_HI floor((double)c->p->act_hi)
+
+#define UNSIGNED(stem, type, max) \
+  INTEGERS(stem, type, unsigned_bound(ACT_LO, max), unsigned_bound(ACT_HI, max), b ? a / b : 0, b ? a % b : 0, \
+           b ? a % b : 0)
 /* -1 is left to the negation, as the smallest value divided by it overflows. */
 #define REMAINDER    (b == 0 || b == -1 ? 0 : a % b)
-#define SIGNED(stem, type)                                                                                   \
-  INTEGERS(stem, type, b == 0 ? 0 : b == -1 ? (type)(0 - WRAP(a)) : (type)(a / b), REMAINDER,                \
+#define SIGNED(stem, type, min, max)                                                         \
+  INTEGERS(stem, type, signed_bound(ACT_LO, min, max), signed_bound(ACT_HI, min, max),       \
+           b == 0 ? 0 : b == -1 ? (type)(0 - WRAP(a)) : (type)(a / b), REMAINDER,            \
            REMAINDER != 0 && (REMAINDER < 0) != (b < 0) ? REMAINDER + b : REMAINDER)
-UNSIGNED(u8, uint8_t)
-UNSIGNED(u16, uint16_t)
-UNSIGNED(u32, uint32_t)
-UNSIGNED(u64, uint64_t)
-SIGNED(i8, int8_t)
-SIGNED(i16, int16_t)
-SIGNED(i32, int32_t)
-SIGNED(i64, int64_t)
+UNSIGNED(u8, uint8_t, UINT8_MAX)
+UNSIGNED(u16, uint16_t, UINT16_MAX)
+UNSIGNED(u32, uint32_t, UINT32_MAX)
+UNSIGNED(u64, uint64_t, UINT64_MAX)
+SIGNED(i8, int8_t, INT8_MIN, INT8_MAX)
+SIGNED(i16, int16_t, INT16_MIN, INT16_MAX)
+SIGNED(i32, int32_t, INT32_MIN, INT32_MAX)
+SIGNED(i64, int64_t, INT64_MIN, INT64_MAX)
 
 int ref_binary_run(void *self, const qe_call *call, int64_t tile_begin, int64_t tile_end) {
   (void)self;

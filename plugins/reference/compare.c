@@ -1,4 +1,7 @@
-/* Equal, Less, LessOrEqual, Greater, GreaterOrEqual with broadcasting, any strides; the result is bool. NaN equals nothing. */
+/*
+ * Equal, Less, LessOrEqual, Greater, GreaterOrEqual with broadcasting, any strides; the result is bool. NaN equals
+ * nothing.
+ */
 #include <string.h>
 
 #include "nest.h"
@@ -17,8 +20,8 @@ int ref_compare_supports(void *self, const qe_problem *p, char *reason, size_t r
   (void)self;
   const uint8_t type = p->in[0]->dtype;
   if (type != p->in[1]->dtype || p->out[0]->dtype != QE_DT_BOOL)
-    return ref_refuse(reason, reason_size, "%s: %s and %s -> %s, expected one type -> bool", p->op, ref_dtype_name(type),
-                      ref_dtype_name(p->in[1]->dtype), ref_dtype_name(p->out[0]->dtype));
+    return ref_refuse(reason, reason_size, "%s: %s and %s -> %s, expected one type -> bool", p->op,
+                      ref_dtype_name(type), ref_dtype_name(p->in[1]->dtype), ref_dtype_name(p->out[0]->dtype));
   if (ref_dtype_size(type) == 0 || type == QE_DT_F16 || type == QE_DT_BF16)
     return ref_refuse(reason, reason_size, "%s: no kernel for %s", p->op, ref_dtype_name(type));
   return ref_broadcast_check(p, reason, reason_size);

@@ -1,6 +1,6 @@
 /*
- * Concat and Split along one dimension, any byte-sized type, any strides. A part is a box of the whole; a tile belongs to
- * one part.
+ * Concat and Split along one dimension, any byte-sized type, any strides. A part is a box of the whole; a tile
+ * belongs to one part.
  */
 #include "nest.h"
 
@@ -34,7 +34,8 @@ int ref_concat_supports(void *self, const qe_problem *p, char *reason, size_t re
     sum += fits ? o->dims[axis] : 0;
   }
   if (!fits || sum > s.whole->dims[axis] || (sum != s.whole->dims[axis] && p->op[0] == 'C'))
-    return ref_refuse(reason, reason_size, "%s: the parts do not make up the whole along dimension %lld", p->op, (long long)axis);
+    return ref_refuse(reason, reason_size, "%s: the parts do not make up the whole along dimension %lld", p->op,
+                      (long long)axis);
   return 1;
 }
 
@@ -59,7 +60,8 @@ int ref_concat_run(void *self, const qe_call *call, int64_t tile_begin, int64_t 
   int64_t first_tile = 0, at = 0; /* of the part: its first tile, its place along the axis */
   for (uint32_t i = 0; i < s.n; ++i) {
     const qe_operand *o = s.part[i];
-    const int64_t tiles = part_tiles(o), begin = ref_max64(tile_begin, first_tile), end = ref_min64(tile_end, first_tile + tiles);
+    const int64_t tiles = part_tiles(o), begin = ref_max64(tile_begin, first_tile),
+                  end = ref_min64(tile_end, first_tile + tiles);
     if (begin < end) {
       ref_nest nest;
       ref_nest_init(&nest, o->rank, o->dims);

@@ -9,12 +9,14 @@
 int ref_conv_integer_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
   (void)self;
   if (!ref_is_code8(p->in[0]) || !ref_is_code8(p->in[1]) || p->out[0]->dtype != QE_DT_I32)
-    return ref_refuse(reason, reason_size, "ConvInteger: %s, %s -> %s, expected uint8 or int8 -> int32", ref_dtype_name(p->in[0]->dtype),
-                      ref_dtype_name(p->in[1]->dtype), ref_dtype_name(p->out[0]->dtype));
+    return ref_refuse(reason, reason_size, "ConvInteger: %s, %s -> %s, expected uint8 or int8 -> int32",
+                      ref_dtype_name(p->in[0]->dtype), ref_dtype_name(p->in[1]->dtype),
+                      ref_dtype_name(p->out[0]->dtype));
   for (uint32_t i = 2; i < 4; ++i)
-    if (ref_has_in(p, i) && (p->in[i]->dtype != p->in[i - 2]->dtype || (p->in[i]->count != 1 && (i == 2 || p->in[i]->count != p->in[1]->dims[0]))))
-      return ref_refuse(reason, reason_size, "ConvInteger: zero point %u is %s with %lld elements", i - 2, ref_dtype_name(p->in[i]->dtype),
-                        (long long)p->in[i]->count);
+    if (ref_has_in(p, i) && (p->in[i]->dtype != p->in[i - 2]->dtype ||
+                             (p->in[i]->count != 1 && (i == 2 || p->in[i]->count != p->in[1]->dims[0]))))
+      return ref_refuse(reason, reason_size, "ConvInteger: zero point %u is %s with %lld elements", i - 2,
+                        ref_dtype_name(p->in[i]->dtype), (long long)p->in[i]->count);
   return ref_q8conv_check(p, reason, reason_size);
 }
 

@@ -107,7 +107,13 @@ void ref_load_f32(float *to, const void *x, uint8_t dtype, int64_t at, int64_t s
 
 bool ref_is_code(uint8_t dtype) {
   switch (dtype) {
-  case QE_DT_U8: case QE_DT_I8: case QE_DT_U16: case QE_DT_I16: case QE_DT_I32: case QE_DT_U4: case QE_DT_I4: return true;
+  case QE_DT_U8:
+  case QE_DT_I8:
+  case QE_DT_U16:
+  case QE_DT_I16:
+  case QE_DT_I32:
+  case QE_DT_U4:
+  case QE_DT_I4: return true;
   default: return false;
   }
 }

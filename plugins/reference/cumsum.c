@@ -1,6 +1,6 @@
 /*
- * CumSum along one dimension, any strides: y[i] = x[0] + ... + x[i], added in that order (mode bit 0: without x[i]; bit 1:
- * from the end). Integers wrap. A tile is a number of lanes.
+ * CumSum along one dimension, any strides: y[i] = x[0] + ... + x[i], added in that order (mode bit 0: without x[i];
+ * bit 1: from the end). Integers wrap. A tile is a number of lanes.
  */
 #include "nest.h"
 

@@ -8,8 +8,9 @@ int ref_depth_to_space_supports(void *self, const qe_problem *p, char *reason, s
   const bool to_space = p->op[0] == 'D';
   const qe_operand *deep = to_space ? p->in[0] : p->out[0], *wide = to_space ? p->out[0] : p->in[0];
   const int64_t b = p->params->kernel[0];
-  if (deep->rank != 4 || wide->rank != 4 || b < 1 || deep->dims[0] != wide->dims[0] || deep->dims[1] != wide->dims[1] * b * b ||
-      wide->dims[2] != deep->dims[2] * b || wide->dims[3] != deep->dims[3] * b)
+  if (deep->rank != 4 || wide->rank != 4 || b < 1 || deep->dims[0] != wide->dims[0] ||
+      deep->dims[1] != wide->dims[1] * b * b || wide->dims[2] != deep->dims[2] * b ||
+      wide->dims[3] != deep->dims[3] * b)
     return ref_refuse(reason, reason_size, "%s: the shapes do not fit blocks of %lld", p->op, (long long)b);
   return ref_move_supports(self, p, reason, reason_size);
 }

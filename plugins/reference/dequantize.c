@@ -13,11 +13,12 @@ int ref_dequantize_supports(void *self, const qe_problem *p, char *reason, size_
   return ref_qparams_check(p, x, reason, reason_size);
 }
 
-#define LOOP(code)                                                                                          \
-  for (int64_t i = 0; i < w.n; ++i) {                                                                       \
-    const int64_t at = w.offset[1] + i * w.step[1], c = w.offset[2] + i * w.step[2];                        \
-    y[w.offset[0] + i * w.step[0]] = (float)((int64_t)(code) - ref_qparams_zero(&q, c)) * ref_qparams_scale(&q, c);      \
-  }                                                                                                         \
+#define LOOP(code)                                                                    \
+  for (int64_t i = 0; i < w.n; ++i) {                                                 \
+    const int64_t at = w.offset[1] + i * w.step[1], c = w.offset[2] + i * w.step[2];  \
+    const int64_t above = (int64_t)(code) - ref_qparams_zero(&q, c);                  \
+    y[w.offset[0] + i * w.step[0]] = (float)above * ref_qparams_scale(&q, c);         \
+  }                                                                                   \
   break
 
 int ref_dequantize_run(void *self, const qe_call *call, int64_t tile_begin, int64_t tile_end) {

@@ -1,6 +1,6 @@
 /*
- * Gather along one dimension, row-major: y[outer, i, inner] = x[outer, indices[i], inner]. Indices int32 or int64, negative
- * ones count from the end; one out of range fails the run. A tile is a number of (outer, i) rows.
+ * Gather along one dimension, row-major: y[outer, i, inner] = x[outer, indices[i], inner]. Indices int32 or int64,
+ * negative ones count from the end; one out of range fails the run. A tile is a number of (outer, i) rows.
  */
 #include <string.h>
 
@@ -30,8 +30,8 @@ int ref_gather_supports(void *self, const qe_problem *p, char *reason, size_t re
     return ref_refuse(reason, reason_size, "Gather: axis %lld of rank %d", (long long)p->params->axis, p->in[0]->rank);
   const shape s = shape_of(p);
   if (s.outer * s.indices * s.inner != p->out[0]->count)
-    return ref_refuse(reason, reason_size, "Gather: the output has %lld elements, expected %lld", (long long)p->out[0]->count,
-                      (long long)(s.outer * s.indices * s.inner));
+    return ref_refuse(reason, reason_size, "Gather: the output has %lld elements, expected %lld",
+                      (long long)p->out[0]->count, (long long)(s.outer * s.indices * s.inner));
   return ref_move_supports(self, p, reason, reason_size);
 }
 

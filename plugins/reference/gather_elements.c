@@ -1,6 +1,6 @@
 /*
- * GatherElements, any strides: y[.., i, ..] = x[.., indices[.., i, ..], ..] along one dimension. Indices int32 or int64,
- * negative ones count from the end; one out of range fails the run.
+ * GatherElements, any strides: y[.., i, ..] = x[.., indices[.., i, ..], ..] along one dimension. Indices int32 or
+ * int64, negative ones count from the end; one out of range fails the run.
  */
 #include "convert.h"
 #include "nest.h"
@@ -8,12 +8,14 @@
 int ref_gather_elements_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
   const qe_operand *x = p->in[0], *indices = p->in[1], *y = p->out[0];
   if (indices->dtype != QE_DT_I32 && indices->dtype != QE_DT_I64)
-    return ref_refuse(reason, reason_size, "GatherElements: indices are %s, expected int32 or int64", ref_dtype_name(indices->dtype));
+    return ref_refuse(reason, reason_size, "GatherElements: indices are %s, expected int32 or int64",
+                      ref_dtype_name(indices->dtype));
   bool fits = x->rank == y->rank && indices->rank == y->rank && p->params->axis >= 0 && p->params->axis < y->rank;
   for (uint32_t d = 0; fits && d < y->rank; ++d)
     fits = indices->dims[d] == y->dims[d] && (d == p->params->axis || y->dims[d] <= x->dims[d]);
   if (!fits)
-    return ref_refuse(reason, reason_size, "GatherElements: the shapes do not fit along dimension %lld", (long long)p->params->axis);
+    return ref_refuse(reason, reason_size, "GatherElements: the shapes do not fit along dimension %lld",
+                      (long long)p->params->axis);
   return ref_move_supports(self, p, reason, reason_size);
 }
 

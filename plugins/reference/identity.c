@@ -1,4 +1,7 @@
-/* Identity, Dropout, Reshape, Flatten, Squeeze, Unsqueeze: row-major memory is copied, whatever the shapes are called. */
+/*
+ * Identity, Dropout, Reshape, Flatten, Squeeze, Unsqueeze: row-major memory is copied, whatever the shapes are
+ * called.
+ */
 #include <string.h>
 
 #include "nest.h"

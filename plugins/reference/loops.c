@@ -92,8 +92,8 @@ PANEL_I16_BLOCK(32)
 PANEL_I16_BLOCK(16)
 PANEL_I16_BLOCK(8)
 
-static void panel_i16(int32_t *restrict acc, int64_t n, const int16_t *restrict x, const int16_t *restrict w, int64_t w_step,
-                      int64_t k) {
+static void panel_i16(int32_t *restrict acc, int64_t n, const int16_t *restrict x, const int16_t *restrict w,
+                      int64_t w_step, int64_t k) {
   int64_t i = 0;
   for (; n - i >= 32; i += 32)
     panel_i16_32(acc + i, x, w + i, w_step, k);
@@ -114,9 +114,9 @@ static void products_i16(int32_t *restrict acc, const int16_t *restrict x, const
     acc[i] = (int32_t)((uint32_t)acc[i] + (uint32_t)(x[i] * w[i]));
 }
 
-/* Adding and subtracting 1.5 * 2^23 rounds half to even below 2^22; clamping first changes nothing, its bounds are whole. */
-static void requantize_i32(uint8_t *restrict q, const int32_t *restrict acc, const float *restrict m, int32_t z, int32_t lo,
-                           int32_t hi, int64_t n) {
+/* Adding and subtracting 1.5 * 2^23 rounds half to even below 2^22. Clamping first is the same: bounds are whole. */
+static void requantize_i32(uint8_t *restrict q, const int32_t *restrict acc, const float *restrict m, int32_t z,
+                           int32_t lo, int32_t hi, int64_t n) {
   const float magic = 12582912.0f, flo = (float)(lo - z), fhi = (float)(hi - z);
   for (int64_t i = 0; i < n; ++i) {
     float v = (float)acc[i] * m[i];

@@ -1,6 +1,6 @@
 /*
- * MatMulInteger: y = (A - a_zero) * (B - b_zero) in int32 under numpy's rules. Zero points: of A one or one per row, of B
- * one or one per column; absent ones are 0. Sums beyond int32 wrap.
+ * MatMulInteger: y = (A - a_zero) * (B - b_zero) in int32 under numpy's rules. Zero points: of A one or one per row,
+ * of B one or one per column; absent ones are 0. Sums beyond int32 wrap.
  */
 #include <string.h>
 
@@ -8,20 +8,23 @@
 #include "q8gemm.h"
 
 static bool zero_fits(const qe_problem *p, uint32_t i, int64_t most) {
-  return !ref_has_in(p, i) || (p->in[i]->dtype == p->in[i - 2]->dtype && (p->in[i]->count == 1 || p->in[i]->count == most));
+  return !ref_has_in(p, i) ||
+         (p->in[i]->dtype == p->in[i - 2]->dtype && (p->in[i]->count == 1 || p->in[i]->count == most));
 }
 
 int ref_matmul_integer_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
   (void)self;
   const qe_operand *a = p->in[0], *b = p->in[1];
   if (!ref_is_code8(a) || !ref_is_code8(b) || p->out[0]->dtype != QE_DT_I32)
-    return ref_refuse(reason, reason_size, "MatMulInteger: %s, %s -> %s, expected uint8 or int8 -> int32", ref_dtype_name(a->dtype),
-                      ref_dtype_name(b->dtype), ref_dtype_name(p->out[0]->dtype));
+    return ref_refuse(reason, reason_size, "MatMulInteger: %s, %s -> %s, expected uint8 or int8 -> int32",
+                      ref_dtype_name(a->dtype), ref_dtype_name(b->dtype), ref_dtype_name(p->out[0]->dtype));
   if (a->rank < 1 || b->rank < 1 || a->dims[a->rank - 1] != b->dims[b->rank > 1 ? b->rank - 2 : 0])
     return ref_refuse(reason, reason_size, "MatMulInteger: rows of a and columns of b differ in size");
-  if (!zero_fits(p, 2, a->rank > 1 ? a->dims[a->rank - 2] : 1) || !zero_fits(p, 3, b->rank > 1 ? b->dims[b->rank - 1] : 1))
-    return ref_refuse(reason, reason_size, "MatMulInteger: zero points must have their matrix's type and one element, or one per row of a "
-                                           "and column of b");
+  if (!zero_fits(p, 2, a->rank > 1 ? a->dims[a->rank - 2] : 1) ||
+      !zero_fits(p, 3, b->rank > 1 ? b->dims[b->rank - 1] : 1))
+    return ref_refuse(reason, reason_size,
+                      "MatMulInteger: zero points must have their matrix's type and one element, or one per row of a "
+                      "and column of b");
   return 1;
 }
 

@@ -19,7 +19,9 @@ void ref_nest_add(ref_nest *nest, const int64_t *strides) {
   ++nest->n;
 }
 
-void ref_nest_add_operand(ref_nest *nest, const qe_operand *o) { ref_broadcast_strides(o, nest->rank, nest->strides[nest->n++]); }
+void ref_nest_add_operand(ref_nest *nest, const qe_operand *o) {
+  ref_broadcast_strides(o, nest->rank, nest->strides[nest->n++]);
+}
 
 static void move_dim(ref_nest *nest, uint32_t from, uint32_t to) {
   nest->dims[to] = nest->dims[from];
@@ -173,14 +175,15 @@ void ref_copy_elements(size_t size, void *y, int64_t y_step, const void *x, int6
 void ref_nest_copy(const ref_nest *nest, size_t size, void *y, const void *x, int64_t begin, int64_t end) {
   ref_walk w;
   for (ref_walk_start(&w, nest, begin, end); w.n > 0; ref_walk_next(&w))
-    ref_copy_elements(size, ref_at(y, size, w.offset[0]), w.step[0], ref_at_const(x, size, w.offset[1]), w.step[1], w.n);
+    ref_copy_elements(size, ref_at(y, size, w.offset[0]), w.step[0], ref_at_const(x, size, w.offset[1]), w.step[1],
+                      w.n);
 }
 
 int ref_move_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
   (void)self;
   const qe_operand *x = p->in[0], *y = p->out[0];
   if (x->dtype != y->dtype || ref_dtype_size(y->dtype) == 0)
-    return ref_refuse(reason, reason_size, "%s: %s -> %s, expected one type of whole bytes", p->op, ref_dtype_name(x->dtype),
-                      ref_dtype_name(y->dtype));
+    return ref_refuse(reason, reason_size, "%s: %s -> %s, expected one type of whole bytes", p->op,
+                      ref_dtype_name(x->dtype), ref_dtype_name(y->dtype));
   return 1;
 }

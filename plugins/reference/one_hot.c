@@ -10,8 +10,8 @@ int ref_one_hot_supports(void *self, const qe_problem *p, char *reason, size_t r
   (void)self;
   const qe_operand *indices = p->in[0], *values = p->in[2], *y = p->out[0];
   const int64_t axis = p->params->axis;
-  bool fits = y->rank == indices->rank + 1 && axis >= 0 && axis < y->rank && values->count == 2 && values->dtype == y->dtype &&
-              ref_dtype_size(y->dtype) != 0 && ref_dtype_size(indices->dtype) != 0;
+  bool fits = y->rank == indices->rank + 1 && axis >= 0 && axis < y->rank && values->count == 2 &&
+              values->dtype == y->dtype && ref_dtype_size(y->dtype) != 0 && ref_dtype_size(indices->dtype) != 0;
   for (uint32_t d = 0; fits && d < indices->rank; ++d)
     fits = indices->dims[d] == y->dims[d < axis ? d : d + 1];
   return fits ? 1 : ref_refuse(reason, reason_size, "OneHot: shapes or types do not fit");

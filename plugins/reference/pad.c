@@ -1,6 +1,6 @@
 /*
- * Pad: constant, reflect, edge, wrap; any byte-sized type, any strides. starts holds the leading pads, the trailing ones
- * follow from the shapes; negative pads cut, and the other modes continue what is left.
+ * Pad: constant, reflect, edge, wrap; any byte-sized type, any strides. starts holds the leading pads, the trailing
+ * ones follow from the shapes; negative pads cut, and the other modes continue what is left.
  */
 #include "convert.h"
 #include "remap.h"

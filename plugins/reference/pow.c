@@ -13,7 +13,14 @@ static double pow_f64(double x, double y) { return Sleef_finz_powd1_u10purecfma(
 static bool is_float(uint8_t t) { return t == QE_DT_F32 || t == QE_DT_F64; }
 static bool is_integer(uint8_t t) {
   switch (t) {
-  case QE_DT_U8: case QE_DT_I8: case QE_DT_U16: case QE_DT_I16: case QE_DT_U32: case QE_DT_I32: case QE_DT_U64: case QE_DT_I64: return true;
+  case QE_DT_U8:
+  case QE_DT_I8:
+  case QE_DT_U16:
+  case QE_DT_I16:
+  case QE_DT_U32:
+  case QE_DT_I32:
+  case QE_DT_U64:
+  case QE_DT_I64: return true;
   default: return false;
   }
 }
@@ -21,9 +28,10 @@ static bool is_integer(uint8_t t) {
 int ref_pow_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
   (void)self;
   const uint8_t base = p->in[0]->dtype, exponent = p->in[1]->dtype;
-  if (base != p->out[0]->dtype || !(is_float(base) || is_integer(base)) || !(is_float(exponent) || is_integer(exponent)))
-    return ref_refuse(reason, reason_size, "Pow: no kernel for %s and %s -> %s", ref_dtype_name(base), ref_dtype_name(exponent),
-                      ref_dtype_name(p->out[0]->dtype));
+  if (base != p->out[0]->dtype || !(is_float(base) || is_integer(base)) ||
+      !(is_float(exponent) || is_integer(exponent)))
+    return ref_refuse(reason, reason_size, "Pow: no kernel for %s and %s -> %s", ref_dtype_name(base),
+                      ref_dtype_name(exponent), ref_dtype_name(p->out[0]->dtype));
   return ref_broadcast_check(p, reason, reason_size);
 }
 
@@ -74,8 +82,12 @@ static int64_t to_signed(double v, int64_t lo, int64_t hi) {
 }
 static uint64_t to_unsigned(double v, uint64_t hi) { return !(v > 0.0) ? 0 : v >= (double)hi ? hi : (uint64_t)v; }
 
-#define SIGNED(type, lo, hi)   ((type *)y)[at] = (type)(e.real ? to_signed(pow_f64(b.value, e.value), lo, hi) : (int64_t)power(&b, &e)); break
-#define UNSIGNED(type, hi)     ((type *)y)[at] = (type)(e.real ? to_unsigned(pow_f64(b.value, e.value), hi) : power(&b, &e)); break
+#define SIGNED(type, lo, hi) \
+  ((type *)y)[at] = (type)(e.real ? to_signed(pow_f64(b.value, e.value), lo, hi) : (int64_t)power(&b, &e)); \
+  break
+#define UNSIGNED(type, hi) \
+  ((type *)y)[at] = (type)(e.real ? to_unsigned(pow_f64(b.value, e.value), hi) : power(&b, &e)); \
+  break
 
 static void store(void *y, uint8_t type, int64_t at, number b, number e) {
   switch (type) {
@@ -102,7 +114,8 @@ int ref_pow_run(void *self, const qe_call *call, int64_t tile_begin, int64_t til
   for (ref_walk_start(&w, &nest, begin, end); w.n > 0; ref_walk_next(&w))
     for (int64_t i = 0; i < w.n; ++i) {
       const int64_t at = w.offset[0] + i * w.step[0];
-      const number b = load(call->in[0], base, w.offset[1] + i * w.step[1]), e = load(call->in[1], exponent, w.offset[2] + i * w.step[2]);
+      const number b = load(call->in[0], base, w.offset[1] + i * w.step[1]),
+                   e = load(call->in[1], exponent, w.offset[2] + i * w.step[2]);
       if (base == QE_DT_F32)
         ((float *)call->out[0])[at] = ref_act(ref_pow((float)b.value, (float)e.value), p->act_lo, p->act_hi);
       else if (base == QE_DT_F64)

@@ -31,24 +31,27 @@ int ref_q8_check(const qe_problem *p, int32_t axis, int64_t channels, int64_t te
   const qe_operand *x = p->in[0], *w = p->in[1], *y = p->out[0];
   const bool real = y->dtype == QE_DT_F32;
   if (!ref_is_code8_per_tensor(x))
-    return ref_refuse(reason, reason_size, "%s: x is %s with %u pairs of parameters, expected uint8 or int8 with one", p->op,
-                      ref_dtype_name(x->dtype), x->q_count);
+    return ref_refuse(reason, reason_size, "%s: x is %s with %u pairs of parameters, expected uint8 or int8 with one",
+                      p->op, ref_dtype_name(x->dtype), x->q_count);
   if (!ref_is_code8(w) || w->q_count == 0)
-    return ref_refuse(reason, reason_size, "%s: the weight is %s with %u pairs of parameters, expected uint8 or int8 with some", p->op,
+    return ref_refuse(reason, reason_size,
+                      "%s: the weight is %s with %u pairs of parameters, expected uint8 or int8 with some", p->op,
                       ref_dtype_name(w->dtype), w->q_count);
   if (w->q_count > 1 && (w->q_axis != axis || w->q_count != channels))
-    return ref_refuse(reason, reason_size, "%s: the weight has %u parameters along dimension %d, expected %lld along dimension %d", p->op,
+    return ref_refuse(reason, reason_size,
+                      "%s: the weight has %u parameters along dimension %d, expected %lld along dimension %d", p->op,
                       w->q_count, w->q_axis, (long long)channels, axis);
   if (!real && !ref_is_code8_per_tensor(y))
-    return ref_refuse(reason, reason_size, "%s: y is %s with %u pairs of parameters, expected uint8 or int8 with one, or float32", p->op,
+    return ref_refuse(reason, reason_size,
+                      "%s: y is %s with %u pairs of parameters, expected uint8 or int8 with one, or float32", p->op,
                       ref_dtype_name(y->dtype), y->q_count);
   if (ref_has_in(p, 2) && p->in[2]->dtype != (real ? QE_DT_F32 : QE_DT_I32))
-    return ref_refuse(reason, reason_size, "%s: the bias is %s, expected %s for a %s output", p->op, ref_dtype_name(p->in[2]->dtype),
-                      real ? "float32" : "int32", ref_dtype_name(y->dtype));
+    return ref_refuse(reason, reason_size, "%s: the bias is %s, expected %s for a %s output", p->op,
+                      ref_dtype_name(p->in[2]->dtype), real ? "float32" : "int32", ref_dtype_name(y->dtype));
   const int64_t product = reach(x) * reach(w);
   if (!w->data && product > 0 && terms > INT32_MAX / product)
-    return ref_refuse(reason, reason_size, "%s: a sum of %lld products of up to %lld could reach 2^31", p->op, (long long)terms,
-                      (long long)product);
+    return ref_refuse(reason, reason_size, "%s: a sum of %lld products of up to %lld could reach 2^31", p->op,
+                      (long long)terms, (long long)product);
   return 1;
 }
 

@@ -1,6 +1,7 @@
 /*
- * The integer convolution (q8conv.h). The window of a pixel is gathered into a row of int16, zero where it lies in the
- * padding (that is real 0, the zero point being taken off); a row times the packed weights gives all channels of a group.
+ * The integer convolution (q8conv.h). The window of a pixel is gathered into a row of int16, zero where it lies in
+ * the padding (that is real 0, the zero point being taken off); a row times the packed weights gives all channels of
+ * a group.
  */
 #include "q8conv.h"
 
@@ -11,13 +12,15 @@ int ref_q8conv_check(const qe_problem *p, char *reason, size_t reason_size) {
     return 0;
   const qe_operand *x = p->in[0], *w = p->in[1], *y = p->out[0];
   const int64_t groups = p->params->groups;
-  bool fits = groups >= 1 && x->dims[1] % groups == 0 && y->dims[1] % groups == 0 && w->rank == x->rank && w->dims[0] == y->dims[1] &&
-              w->dims[1] == x->dims[1] / groups;
+  bool fits = groups >= 1 && x->dims[1] % groups == 0 && y->dims[1] % groups == 0 && w->rank == x->rank &&
+              w->dims[0] == y->dims[1] && w->dims[1] == x->dims[1] / groups;
   for (uint32_t i = 0; fits && i < p->params->spatial; ++i)
     fits = w->dims[2 + i] == p->params->kernel[i];
   if (!fits)
-    return ref_refuse(reason, reason_size, "%s: a weight of rank %d and [%lld,%lld,...] does not fit %lld groups, %lld -> %lld channels", p->op,
-                      w->rank, (long long)w->dims[0], (long long)w->dims[1], (long long)groups, (long long)x->dims[1], (long long)y->dims[1]);
+    return ref_refuse(reason, reason_size,
+                      "%s: a weight of rank %d and [%lld,%lld,...] does not fit %lld groups, %lld -> %lld channels",
+                      p->op, w->rank, (long long)w->dims[0], (long long)w->dims[1], (long long)groups,
+                      (long long)x->dims[1], (long long)y->dims[1]);
   return 1;
 }
 
@@ -48,7 +51,8 @@ int64_t ref_q8conv_tile_pixels(const ref_q8conv *s, bool packs_in_run) {
   return packs_in_run ? ref_max64(1024, pixels) : pixels;
 }
 
-void ref_q8conv_pack(const ref_q8conv *s, const qe_operand *w, const void *data, const ref_q8_zeros *zeros, int16_t *packed) {
+void ref_q8conv_pack(const ref_q8conv *s, const qe_operand *w, const void *data, const ref_q8_zeros *zeros,
+                     int16_t *packed) {
   const int64_t *kernel = s->g.kernel;
   int64_t step[3] = {0, 0, 0};
   for (uint32_t i = 2; i < w->rank; ++i)
@@ -58,7 +62,8 @@ void ref_q8conv_pack(const ref_q8conv *s, const qe_operand *w, const void *data,
     for (int64_t tap = 0; tap < s->g.taps; ++tap) {
       const int64_t a = tap / kernel[2] / kernel[1], b = tap / kernel[2] % kernel[1], c = tap % kernel[2];
       const int64_t from = group * s->oc * w->strides[0] + a * step[0] + b * step[1] + c * step[2];
-      int16_t *to = s->depthwise ? packed + tap * s->groups + group : packed + (group * s->g.taps + tap) * s->ic * s->oc_padded;
+      int16_t *to =
+          s->depthwise ? packed + tap * s->groups + group : packed + (group * s->g.taps + tap) * s->ic * s->oc_padded;
       for (int64_t o = 0; o < s->oc; ++o) {
         const int32_t zero = ref_q8_zero(zeros, group * s->oc + o);
         for (int64_t i = 0; i < s->ic; ++i)
@@ -95,15 +100,15 @@ static void gather(const ref_q8conv *s, const input *in, const ref_pixel *at, in
       int16_t *to = row + (i * g->kernel[1] + j) * g->kernel[2] * s->ic;
       for (int64_t k = begin[2]; k < end[2]; ++k) {
         const int64_t taps = joined ? end[2] - k : 1;
-        ref_q8_widen(to + k * s->ic, (const uint8_t *)in->x + from + k * g->dilation[2] * g->x_step[2], in->dtype, 1, in->zero,
-                     taps * s->ic);
+        ref_q8_widen(to + k * s->ic, (const uint8_t *)in->x + from + k * g->dilation[2] * g->x_step[2], in->dtype, 1,
+                     in->zero, taps * s->ic);
         k += taps - 1;
       }
     }
 }
 
-static void depthwise_pixel(const ref_q8conv *s, const ref_loops *loops, const input *in, const ref_pixel *at, const int16_t *w, int32_t *acc,
-                            int16_t *row) {
+static void depthwise_pixel(const ref_q8conv *s, const ref_loops *loops, const input *in, const ref_pixel *at,
+                            const int16_t *w, int32_t *acc, int16_t *row) {
   const ref_window *g = &s->g;
   int64_t begin[3], end[3], first[3];
   for (int d = 0; d < 3; ++d) {
@@ -115,17 +120,19 @@ static void depthwise_pixel(const ref_q8conv *s, const ref_loops *loops, const i
     for (int64_t j = begin[1]; j < end[1]; ++j)
       for (int64_t k = begin[2]; k < end[2]; ++k) {
         const int64_t from = at->n * g->x_batch + (first[0] + i * g->dilation[0]) * g->x_step[0] +
-                             (first[1] + j * g->dilation[1]) * g->x_step[1] + (first[2] + k * g->dilation[2]) * g->x_step[2];
+                             (first[1] + j * g->dilation[1]) * g->x_step[1] +
+                             (first[2] + k * g->dilation[2]) * g->x_step[2];
         ref_q8_widen(row, (const uint8_t *)in->x + from, in->dtype, 1, in->zero, s->groups);
         loops->products_i16(acc, row, w + ((i * g->kernel[1] + j) * g->kernel[2] + k) * s->groups, s->groups);
       }
 }
 
-void ref_q8conv_run(const ref_q8conv *s, const ref_loops *loops, const void *x, uint8_t x_dtype, int32_t x_zero, const int16_t *w,
-                    void *scratch, int64_t begin, int64_t end, ref_q8conv_store store, void *arg) {
+void ref_q8conv_run(const ref_q8conv *s, const ref_loops *loops, const void *x, uint8_t x_dtype, int32_t x_zero,
+                    const int16_t *w, void *scratch, int64_t begin, int64_t end, ref_q8conv_store store, void *arg) {
   const input in = {x, x_dtype, x_zero};
   int32_t *acc = scratch;
-  int16_t *rows = (int16_t *)(void *)((char *)scratch + ref_q8_multiplier_bytes(s->depthwise ? s->groups : REF_Q8_COLS));
+  int16_t *rows =
+      (int16_t *)(void *)((char *)scratch + ref_q8_multiplier_bytes(s->depthwise ? s->groups : REF_Q8_COLS));
   for (int64_t pixel = begin; pixel < end; pixel += s->rows) {
     if (s->depthwise) {
       const ref_pixel at = ref_window_pixel(&s->g, pixel);

@@ -19,7 +19,8 @@ void ref_q8conv_init(ref_q8conv *s, const qe_problem *p);
 
 /* Bytes of the packed weights: int16 [group][tap][ic][oc padded] or, depthwise, [tap][channel]. */
 uint64_t ref_q8conv_packed_bytes(const ref_q8conv *s);
-void ref_q8conv_pack(const ref_q8conv *s, const qe_operand *w, const void *data, const ref_q8_zeros *zeros, int16_t *packed);
+void ref_q8conv_pack(const ref_q8conv *s, const qe_operand *w, const void *data, const ref_q8_zeros *zeros,
+                     int16_t *packed);
 
 uint64_t ref_q8conv_scratch_bytes(const ref_q8conv *s);
 /* Pixels of one tile; many when every call has to pack the weights. */
@@ -27,7 +28,7 @@ int64_t ref_q8conv_tile_pixels(const ref_q8conv *s, bool packs_in_run);
 
 /* Takes the sums of channels [channel, channel + n) at a pixel (numbered over batch and output positions). */
 typedef void (*ref_q8conv_store)(void *arg, int64_t pixel, int64_t channel, int32_t *acc, int64_t n);
-void ref_q8conv_run(const ref_q8conv *s, const ref_loops *loops, const void *x, uint8_t x_dtype, int32_t x_zero, const int16_t *w,
-                    void *scratch, int64_t begin, int64_t end, ref_q8conv_store store, void *arg);
+void ref_q8conv_run(const ref_q8conv *s, const ref_loops *loops, const void *x, uint8_t x_dtype, int32_t x_zero,
+                    const int16_t *w, void *scratch, int64_t begin, int64_t end, ref_q8conv_store store, void *arg);
 
 #endif

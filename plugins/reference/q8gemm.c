@@ -6,7 +6,9 @@
 #define TILE_ROWS 64
 #define TILE_COLS 256
 
-uint64_t ref_q8gemm_packed_bytes(int64_t n, int64_t k) { return sizeof(int16_t) * (uint64_t)ref_q8_padded(n) * (uint64_t)k; }
+uint64_t ref_q8gemm_packed_bytes(int64_t n, int64_t k) {
+  return sizeof(int16_t) * (uint64_t)ref_q8_padded(n) * (uint64_t)k;
+}
 
 /* Columns [col, col + n) of B as [k][step], zeros behind the last one. */
 static void pack_columns(const ref_q8gemm *g, int64_t col, int64_t n, int64_t step, int16_t *to) {
@@ -30,7 +32,8 @@ uint64_t ref_q8gemm_scratch_bytes(int64_t k, bool packs_in_run) {
   return sizeof(int32_t) * REF_Q8_COLS + sizeof(int16_t) * (uint64_t)values;
 }
 
-void ref_q8gemm_tile(const ref_q8gemm *g, const ref_loops *loops, void *scratch, int64_t tile, ref_q8gemm_store store, void *arg) {
+void ref_q8gemm_tile(const ref_q8gemm *g, const ref_loops *loops, void *scratch, int64_t tile, ref_q8gemm_store store,
+                     void *arg) {
   const int64_t across = ref_ceil_div(g->n, TILE_COLS), row_step = rows_at_once(g->k);
   const int64_t row0 = tile / across * TILE_ROWS, row_end = ref_min64(row0 + TILE_ROWS, g->m);
   const int64_t col0 = tile % across * TILE_COLS, col_end = ref_min64(col0 + TILE_COLS, g->n);

@@ -22,6 +22,7 @@ uint64_t ref_q8gemm_scratch_bytes(int64_t k, bool packs_in_run);
 
 /* Takes the sums of columns [col, col + n) of a row. */
 typedef void (*ref_q8gemm_store)(void *arg, int64_t row, int64_t col, int32_t *acc, int64_t n);
-void ref_q8gemm_tile(const ref_q8gemm *g, const ref_loops *loops, void *scratch, int64_t tile, ref_q8gemm_store store, void *arg);
+void ref_q8gemm_tile(const ref_q8gemm *g, const ref_loops *loops, void *scratch, int64_t tile, ref_q8gemm_store store,
+                     void *arg);
 
 #endif

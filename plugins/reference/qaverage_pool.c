@@ -74,8 +74,8 @@ int ref_qaverage_pool_run(void *self, const qe_call *call, int64_t tile_begin, i
     for (int64_t i = begin[0]; i < end[0]; ++i)
       for (int64_t j = begin[1]; j < end[1]; ++j)
         for (int64_t k = begin[2]; k < end[2]; ++k)
-          add_channels(acc, (const uint8_t *)call->in[0] + at.n * g.x_batch + ref_pool_offset(&g, first, i, j, k), x->dtype,
-                       g.x_channel, g.channels);
+          add_channels(acc, (const uint8_t *)call->in[0] + at.n * g.x_batch + ref_pool_offset(&g, first, i, j, k),
+                       x->dtype, g.x_channel, g.channels);
     const int64_t count = p->params->count_include_pad ? padded : present;
     const float m = x->scales[0] / (y->scales[0] * (float)ref_max64(count, 1));
     uint8_t *to = (uint8_t *)call->out[0] + at.n * g.y_batch;

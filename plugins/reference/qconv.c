@@ -1,4 +1,7 @@
-/* Conv on codes, channels last: sums of q8conv.h, finished as q8.h says. Packed memory: multipliers, then the weights. */
+/*
+ * Conv on codes, channels last: sums of q8conv.h, finished as q8.h says. Packed memory: multipliers, then the
+ * weights.
+ */
 #include "q8conv.h"
 
 int ref_qconv_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
@@ -10,8 +13,8 @@ int ref_qconv_supports(void *self, const qe_problem *p, char *reason, size_t rea
   if (!ref_q8_check(p, 0, s.g.out_channels, s.terms, reason, reason_size))
     return 0;
   if (ref_has_in(p, 2) && p->in[2]->count != s.g.out_channels)
-    return ref_refuse(reason, reason_size, "Conv: the bias has %lld elements, expected %lld", (long long)p->in[2]->count,
-                      (long long)s.g.out_channels);
+    return ref_refuse(reason, reason_size, "Conv: the bias has %lld elements, expected %lld",
+                      (long long)p->in[2]->count, (long long)s.g.out_channels);
   return 1;
 }
 
@@ -37,7 +40,8 @@ int ref_qconv_prepack(void *self, const qe_problem *p, void *packed) {
   ref_q8_multipliers(p, packed, s.g.out_channels);
   const ref_q8_zeros zeros = ref_q8_zeros_of(p->in[1]);
   if (p->in[1]->data)
-    ref_q8conv_pack(&s, p->in[1], p->in[1]->data, &zeros, (void *)((char *)packed + ref_q8_multiplier_bytes(s.g.out_channels)));
+    ref_q8conv_pack(&s, p->in[1], p->in[1]->data, &zeros,
+                    (void *)((char *)packed + ref_q8_multiplier_bytes(s.g.out_channels)));
   return 0;
 }
 
@@ -65,7 +69,8 @@ int ref_qconv_run(void *self, const qe_call *call, int64_t tile_begin, int64_t t
     scratch += ref_q8conv_packed_bytes(&s);
     w = packed;
   }
-  store_arg arg = {ref_q8_out_of(p, loops, call->packed, ref_has_in(p, 2) ? call->in[2] : NULL, call->out[0]), s.g.out_channels};
+  store_arg arg = {ref_q8_out_of(p, loops, call->packed, ref_has_in(p, 2) ? call->in[2] : NULL, call->out[0]),
+                   s.g.out_channels};
   const int64_t step = ref_q8conv_tile_pixels(&s, !p->in[1]->data);
   ref_q8conv_run(&s, loops, call->in[0], p->in[0]->dtype, p->in[0]->zero_points[0], w, scratch, tile_begin * step,
                  ref_min64(tile_end * step, s.g.pixels), store, &arg);

@@ -1,7 +1,8 @@
 /*
- * ConvTranspose on codes, channels last. Output position p gets the taps t for which (p + pad - t * dilation) / stride is a
- * whole number within x; the others contribute real 0. Weights [C, O/g, k...] are packed as int16 [group][tap][ic][oc
- * padded] behind the multipliers. Parameters of the weight: one pair, or one per dimension 1 (used in every group).
+ * ConvTranspose on codes, channels last. Output position p gets the taps t for which (p + pad - t * dilation) /
+ * stride is a whole number within x; the others contribute real 0. Weights [C, O/g, k...] are packed as int16
+ * [group][tap][ic][oc padded] behind the multipliers. Parameters of the weight: one pair, or one per dimension 1
+ * (used in every group).
  */
 #include <string.h>
 
@@ -28,14 +29,16 @@ int ref_qconv_transpose_supports(void *self, const qe_problem *p, char *reason, 
     return 0;
   const qe_operand *x = p->in[0], *w = p->in[1], *y = p->out[0];
   const int64_t groups = p->params->groups;
-  bool fits = groups >= 1 && x->dims[1] % groups == 0 && y->dims[1] % groups == 0 && w->rank == x->rank && w->dims[0] == x->dims[1] &&
-              w->dims[1] == y->dims[1] / groups;
+  bool fits = groups >= 1 && x->dims[1] % groups == 0 && y->dims[1] % groups == 0 && w->rank == x->rank &&
+              w->dims[0] == x->dims[1] && w->dims[1] == y->dims[1] / groups;
   for (uint32_t i = 0; fits && i < p->params->spatial; ++i)
     fits = w->dims[2 + i] == p->params->kernel[i];
   if (!fits)
-    return ref_refuse(reason, reason_size,
-                      "ConvTranspose: a weight of rank %d and [%lld,%lld,...] does not fit %lld groups, %lld -> %lld channels", w->rank,
-                      (long long)w->dims[0], (long long)w->dims[1], (long long)groups, (long long)x->dims[1], (long long)y->dims[1]);
+    return ref_refuse(
+        reason, reason_size,
+        "ConvTranspose: a weight of rank %d and [%lld,%lld,...] does not fit %lld groups, %lld -> %lld channels",
+        w->rank, (long long)w->dims[0], (long long)w->dims[1], (long long)groups, (long long)x->dims[1],
+        (long long)y->dims[1]);
   deconv s;
   init(&s, p);
   if (!ref_q8_check(p, 1, s.oc, s.g.taps * s.ic, reason, reason_size))
@@ -43,8 +46,8 @@ int ref_qconv_transpose_supports(void *self, const qe_problem *p, char *reason, 
   if (!w->data)
     return ref_refuse(reason, reason_size, "ConvTranspose: the weight is computed, a constant was expected");
   if (ref_has_in(p, 2) && p->in[2]->count != y->dims[1])
-    return ref_refuse(reason, reason_size, "ConvTranspose: the bias has %lld elements, expected %lld", (long long)p->in[2]->count,
-                      (long long)y->dims[1]);
+    return ref_refuse(reason, reason_size, "ConvTranspose: the bias has %lld elements, expected %lld",
+                      (long long)p->in[2]->count, (long long)y->dims[1]);
   return 1;
 }
 
@@ -58,8 +61,9 @@ int ref_qconv_transpose_plan(void *self, const qe_problem *p, qe_kernel_plan *pl
   deconv s;
   init(&s, p);
   plan->tiles = p->out[0]->count == 0 ? 0 : ref_ceil_div(s.g.pixels, tile_pixels(&s));
-  plan->packed_size = ref_q8_multiplier_bytes(s.g.out_channels) +
-                      sizeof(int16_t) * (uint64_t)s.groups * (uint64_t)s.g.taps * (uint64_t)s.ic * (uint64_t)s.oc_padded;
+  plan->packed_size = ref_q8_multiplier_bytes(s.g.out_channels) + sizeof(int16_t) * (uint64_t)s.groups *
+                                                                      (uint64_t)s.g.taps * (uint64_t)s.ic *
+                                                                      (uint64_t)s.oc_padded;
   plan->scratch_size = sizeof(int32_t) * (uint64_t)s.oc_padded + sizeof(int16_t) * (uint64_t)s.ic;
   return 0;
 }
@@ -82,7 +86,8 @@ int ref_qconv_transpose_prepack(void *self, const qe_problem *p, void *packed) {
       for (int64_t i = 0; i < s.ic; ++i, to += s.oc_padded) {
         const int64_t from = (group * s.ic + i) * w->strides[0] + a * step[0] + b * step[1] + c * step[2];
         for (int64_t o = 0; o < s.oc_padded; ++o)
-          to[o] = o < s.oc ? (int16_t)(ref_code8(w->data, w->dtype, from + o * w->strides[1]) - ref_q8_zero(&zeros, o)) : 0;
+          to[o] =
+              o < s.oc ? (int16_t)(ref_code8(w->data, w->dtype, from + o * w->strides[1]) - ref_q8_zero(&zeros, o)) : 0;
       }
     }
   return 0;

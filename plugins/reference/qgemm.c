@@ -30,8 +30,9 @@ int ref_qgemm_supports(void *self, const qe_problem *p, char *reason, size_t rea
   const bool tb = p->params->trans_b != 0;
   const ref_q8gemm g = shape_of(p, NULL, NULL);
   if (b->dims[tb] != g.k || y->dims[0] != g.m || y->dims[1] != g.n)
-    return ref_refuse(reason, reason_size, "Gemm: [%lld,%lld] x [%lld,%lld] does not give [%lld,%lld]", (long long)g.m, (long long)g.k,
-                      (long long)b->dims[tb], (long long)g.n, (long long)y->dims[0], (long long)y->dims[1]);
+    return ref_refuse(reason, reason_size, "Gemm: [%lld,%lld] x [%lld,%lld] does not give [%lld,%lld]", (long long)g.m,
+                      (long long)g.k, (long long)b->dims[tb], (long long)g.n, (long long)y->dims[0],
+                      (long long)y->dims[1]);
   if (p->params->alpha != 1.0f || (ref_has_in(p, 2) && p->params->beta != 1.0f))
     return ref_refuse(reason, reason_size, "Gemm: alpha %g, beta %g, expected 1 on codes", (double)p->params->alpha,
                       (double)p->params->beta);

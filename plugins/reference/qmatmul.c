@@ -1,7 +1,7 @@
 /*
- * MatMul on codes under numpy's rules, both operands activations or B a constant weight; finished as q8.h says. B has one
- * pair of parameters or one per column; the bias has one element per column. Packed memory: multipliers, then a constant
- * matrix B (batches of B are packed by the tiles).
+ * MatMul on codes under numpy's rules, both operands activations or B a constant weight; finished as q8.h says. B has
+ * one pair of parameters or one per column; the bias has one element per column. Packed memory: multipliers, then a
+ * constant matrix B (batches of B are packed by the tiles).
  */
 #include "matmul.h"
 #include "q8gemm.h"
@@ -31,7 +31,8 @@ int ref_qmatmul_supports(void *self, const qe_problem *p, char *reason, size_t r
   (void)self;
   ref_matmul_init(&s, p);
   if (ref_has_in(p, 2) && (p->in[2]->count != s.one.n || b->rank < 2))
-    return ref_refuse(reason, reason_size, "MatMul: the bias has %lld elements, expected one per column of b", (long long)p->in[2]->count);
+    return ref_refuse(reason, reason_size, "MatMul: the bias has %lld elements, expected one per column of b",
+                      (long long)p->in[2]->count);
   return ref_q8_check(p, b->rank - 1, s.one.n, s.one.k, reason, reason_size);
 }
 
@@ -40,7 +41,8 @@ int ref_qmatmul_plan(void *self, const qe_problem *p, qe_kernel_plan *plan) {
   ref_matmul s;
   ref_matmul_init(&s, p);
   plan->tiles = p->out[0]->count == 0 ? 0 : s.batches * ref_q8gemm_tiles(s.one.m, s.one.n);
-  plan->packed_size = ref_q8_multiplier_bytes(s.one.n) + (packs_once(p) ? ref_q8gemm_packed_bytes(s.one.n, s.one.k) : 0);
+  plan->packed_size =
+      ref_q8_multiplier_bytes(s.one.n) + (packs_once(p) ? ref_q8gemm_packed_bytes(s.one.n, s.one.k) : 0);
   plan->scratch_size = ref_q8gemm_scratch_bytes(s.one.k, !packs_once(p));
   return 0;
 }
@@ -75,7 +77,8 @@ int ref_qmatmul_run(void *self, const qe_call *call, int64_t tile_begin, int64_t
   ref_q8gemm g = product_of(p, &s);
   if (packs_once(p))
     g.packed = (const void *)((const char *)call->packed + ref_q8_multiplier_bytes(g.n));
-  store_arg arg = {.out = ref_q8_out_of(p, loops, call->packed, ref_has_in(p, 2) ? call->in[2] : NULL, call->out[0]), .n = g.n};
+  store_arg arg = {.out = ref_q8_out_of(p, loops, call->packed, ref_has_in(p, 2) ? call->in[2] : NULL, call->out[0]),
+                   .n = g.n};
   const int64_t per_product = ref_q8gemm_tiles(g.m, g.n);
   for (int64_t tile = tile_begin; tile < tile_end; ++tile) {
     const int64_t batch = tile / per_product;

@@ -34,7 +34,9 @@ static inline ref_qparams ref_qparams_of(const qe_problem *p, const qe_operand *
   return q;
 }
 
-static inline float ref_qparams_scale(const ref_qparams *q, int64_t channel) { return q->scales[channel * q->scale_step]; }
+static inline float ref_qparams_scale(const ref_qparams *q, int64_t channel) {
+  return q->scales[channel * q->scale_step];
+}
 static inline int32_t ref_qparams_zero(const ref_qparams *q, int64_t channel) {
   const int64_t at = channel * q->zero_step;
   return q->wide ? q->wide[at] : q->codes ? ref_load_code(q->codes, q->codes_dtype, at) : 0;
@@ -44,13 +46,16 @@ static inline int32_t ref_qparams_zero(const ref_qparams *q, int64_t channel) {
 static inline int ref_qparams_check(const qe_problem *p, const qe_operand *coded, char *reason, size_t reason_size) {
   const ref_qparams q = ref_qparams_of(p, coded, NULL);
   if (ref_has_in(p, 1) && p->in[1]->dtype != QE_DT_F32)
-    return ref_refuse(reason, reason_size, "%s: the scale is %s, expected float32", p->op, ref_dtype_name(p->in[1]->dtype));
+    return ref_refuse(reason, reason_size, "%s: the scale is %s, expected float32", p->op,
+                      ref_dtype_name(p->in[1]->dtype));
   if (ref_has_in(p, 2) && (p->in[2]->dtype != coded->dtype || p->in[2]->count != q.count))
     return ref_refuse(reason, reason_size, "%s: the zero point is %s with %lld elements, expected %s with %lld", p->op,
-                      ref_dtype_name(p->in[2]->dtype), (long long)p->in[2]->count, ref_dtype_name(coded->dtype), (long long)q.count);
+                      ref_dtype_name(p->in[2]->dtype), (long long)p->in[2]->count, ref_dtype_name(coded->dtype),
+                      (long long)q.count);
   const bool per_channel = q.axis >= 0 && q.axis < coded->rank && coded->dims[q.axis] == q.count;
   if (q.count < 1 || (q.count > 1 && !per_channel))
-    return ref_refuse(reason, reason_size, "%s: %lld parameters along dimension %d do not fit the tensor", p->op, (long long)q.count, q.axis);
+    return ref_refuse(reason, reason_size, "%s: %lld parameters along dimension %d do not fit the tensor", p->op,
+                      (long long)q.count, q.axis);
   return 1;
 }
 

@@ -1,6 +1,6 @@
 /*
- * ReduceMean on codes, any strides: acc = sum of (q - zx), exact; y = clamp(rne((float)acc * (sx / (sy * (float)n))) + zy).
- * A mean over nothing gives real 0.
+ * ReduceMean on codes, any strides: acc = sum of (q - zx), exact; y = clamp(rne((float)acc * (sx / (sy * (float)n)))
+ * + zy). A mean over nothing gives real 0.
  */
 #include "quant.h"
 

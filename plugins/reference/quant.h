@@ -1,4 +1,7 @@
-/* Quantized numbers: real = (q - z) * s. Rounding is half to even, results saturate, NaN stands for z (docs/numerics.md). */
+/*
+ * Quantized numbers: real = (q - z) * s. Rounding is half to even, results saturate, NaN stands for z
+ * (docs/numerics.md).
+ */
 #ifndef QE_REFERENCE_QUANT_H
 #define QE_REFERENCE_QUANT_H
 

@@ -1,7 +1,7 @@
 /*
- * QuantizeLinear, any strides: q = sat(rne(x / s) + z), a true division; NaN -> z, infinities saturate. float16 and int32
- * inputs are taken as float32. Constant parameters lie in the output operand and obey the fused clamp; computed ones are
- * inputs 1 and 2.
+ * QuantizeLinear, any strides: q = sat(rne(x / s) + z), a true division; NaN -> z, infinities saturate. float16 and
+ * int32 inputs are taken as float32. Constant parameters lie in the output operand and obey the fused clamp; computed
+ * ones are inputs 1 and 2.
  */
 #include "qparams.h"
 #include "quant.h"
@@ -11,21 +11,23 @@ int ref_quantize_supports(void *self, const qe_problem *p, char *reason, size_t 
   int32_t lo, hi;
   const qe_operand *x = p->in[0], *y = p->out[0];
   if (!ref_loads_f32(x->dtype) || !ref_code_limits(y->dtype, &lo, &hi))
-    return ref_refuse(reason, reason_size, "QuantizeLinear: no kernel for %s -> %s", ref_dtype_name(x->dtype), ref_dtype_name(y->dtype));
+    return ref_refuse(reason, reason_size, "QuantizeLinear: no kernel for %s -> %s", ref_dtype_name(x->dtype),
+                      ref_dtype_name(y->dtype));
   return ref_qparams_check(p, y, reason, reason_size);
 }
 
 #define CHUNK 256
 
-#define STORE(type)                                                                                                     \
-  for (int64_t i = 0; i < n; ++i) {                                                                                     \
-    const int64_t c = channel + i * channel_step;                                                                       \
-    ((type *)y)[at + i * step] = (type)ref_rne_sat(x[i] / ref_qparams_scale(q, c), ref_qparams_zero(q, c), lo, hi);                \
-  }                                                                                                                     \
+#define STORE(type)                                                                                    \
+  for (int64_t i = 0; i < n; ++i) {                                                                    \
+    const int64_t c = channel + i * channel_step;                                                      \
+    const int32_t zero = ref_qparams_zero(q, c);                                                       \
+    ((type *)y)[at + i * step] = (type)ref_rne_sat(x[i] / ref_qparams_scale(q, c), zero, lo, hi);      \
+  }                                                                                                    \
   break
 
-static void store(void *y, uint8_t dtype, int64_t at, int64_t step, const float *x, const ref_qparams *q, int64_t channel,
-                  int64_t channel_step, int32_t lo, int32_t hi, int64_t n) {
+static void store(void *y, uint8_t dtype, int64_t at, int64_t step, const float *x, const ref_qparams *q,
+                  int64_t channel, int64_t channel_step, int32_t lo, int32_t hi, int64_t n) {
   switch (dtype) {
   case QE_DT_U8: STORE(uint8_t);
   case QE_DT_I8: STORE(int8_t);
@@ -54,7 +56,8 @@ int ref_quantize_run(void *self, const qe_call *call, int64_t tile_begin, int64_
       float x[CHUNK];
       const int64_t n = ref_min64(CHUNK, w.n - i);
       ref_load_f32(x, call->in[0], p->in[0]->dtype, w.offset[1] + i * w.step[1], w.step[1], n);
-      store(call->out[0], p->out[0]->dtype, w.offset[0] + i * w.step[0], w.step[0], x, &q, w.offset[2] + i * w.step[2], w.step[2], lo, hi, n);
+      store(call->out[0], p->out[0]->dtype, w.offset[0] + i * w.step[0], w.step[0], x, &q, w.offset[2] + i * w.step[2],
+            w.step[2], lo, hi, n);
     }
   return 0;
 }

@@ -34,7 +34,8 @@ void ref_memory_order(const qe_operand *o, uint32_t order[QE_MAX_RANK]) {
 }
 
 /* One row along the fastest dimension. x: the row's base, NULL when all of it is filled. */
-static void copy_row(size_t size, char *y, int64_t y_step, const char *x, const int64_t *table, const char *fill, int64_t n) {
+static void copy_row(size_t size, char *y, int64_t y_step, const char *x, const int64_t *table, const char *fill,
+                     int64_t n) {
   for (int64_t i = 0; i < n; ++i) {
     const char *from = x && table[i] != REF_REMAP_FILL ? x + table[i] * (int64_t)size : fill;
     char *to = y + i * y_step * (int64_t)size;
@@ -47,7 +48,8 @@ static void copy_row(size_t size, char *y, int64_t y_step, const char *x, const 
   }
 }
 
-void ref_remap_run(const ref_remap *r, size_t size, void *y, const void *x, const void *fill, int64_t begin, int64_t end) {
+void ref_remap_run(const ref_remap *r, size_t size, void *y, const void *x, const void *fill, int64_t begin,
+                   int64_t end) {
   const qe_operand *o = r->y;
   if (o->rank == 0) {
     static const int64_t only = 0;

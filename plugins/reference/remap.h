@@ -19,7 +19,8 @@ uint64_t ref_remap_bytes(const qe_operand *y);
 /* Places the tables in scratch, not filled yet. */
 void ref_remap_init(ref_remap *r, const qe_operand *y, void *scratch);
 /* Writes elements [begin, end) of y in the order of y's memory. fill: one element. */
-void ref_remap_run(const ref_remap *r, size_t size, void *y, const void *x, const void *fill, int64_t begin, int64_t end);
+void ref_remap_run(const ref_remap *r, size_t size, void *y, const void *x, const void *fill, int64_t begin,
+                   int64_t end);
 
 /* Tiles of REF_FLAT_TILE elements and scratch for the tables. */
 int ref_remap_plan(void *self, const qe_problem *p, qe_kernel_plan *plan);

@@ -1,8 +1,9 @@
 /*
- * Resize, any strides. Nearest moves elements of any byte-sized type. Linear interpolates along every dimension, the first
- * one outermost: v = (1 - t) * a + t * b, where a and b are the values at the two neighbours with the later dimensions
- * interpolated already and t is the fraction of the coordinate; b is left out where t is 0. float32, and 8-bit integers
- * rounded half to even. tf_crop_and_resize gives the extrapolation value outside the input. Cubic is not supported.
+ * Resize, any strides. Nearest moves elements of any byte-sized type. Linear interpolates along every dimension, the
+ * first one outermost: v = (1 - t) * a + t * b, where a and b are the values at the two neighbours with the later
+ * dimensions interpolated already and t is the fraction of the coordinate; b is left out where t is 0. float32, and
+ * 8-bit integers rounded half to even. tf_crop_and_resize gives the extrapolation value outside the input. Cubic is
+ * not supported.
  */
 #include "convert.h"
 #include "quant.h"
@@ -12,13 +13,15 @@
 int ref_resize_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
   const qe_operand *x = p->in[0], *y = p->out[0];
   if (x->rank != y->rank || p->params->mode > QE_RESIZE_LINEAR)
-    return ref_refuse(reason, reason_size, "Resize: ranks %d -> %d, mode %u, expected equal ranks and nearest or linear", x->rank, y->rank,
+    return ref_refuse(reason, reason_size,
+                      "Resize: ranks %d -> %d, mode %u, expected equal ranks and nearest or linear", x->rank, y->rank,
                       p->params->mode);
   for (uint32_t d = 0; d < y->rank; ++d)
     if (x->dims[d] == 0 && y->dims[d] != 0)
       return ref_refuse(reason, reason_size, "Resize: dimension %u is empty and cannot grow", d);
   if (p->params->mode == QE_RESIZE_LINEAR && y->dtype != QE_DT_F32 && !ref_is_code8(y))
-    return ref_refuse(reason, reason_size, "Resize: linear knows float32, uint8 and int8, found %s", ref_dtype_name(y->dtype));
+    return ref_refuse(reason, reason_size, "Resize: linear knows float32, uint8 and int8, found %s",
+                      ref_dtype_name(y->dtype));
   return ref_move_supports(self, p, reason, reason_size);
 }
 

@@ -12,7 +12,8 @@ ref_resize_dim ref_resize_dim_of(const qe_problem *p, uint32_t d) {
                       .start = a->roi[d],
                       .end = a->roi[QE_MAX_RANK + d]};
   /* Said apart because large sizes are not exact in float32. */
-  r.same = r.in == r.out && r.scale == 1.0f && (r.coord != QE_COORD_TF_CROP_AND_RESIZE || (r.start == 0.0f && r.end == 1.0f));
+  r.same = r.in == r.out && r.scale == 1.0f &&
+           (r.coord != QE_COORD_TF_CROP_AND_RESIZE || (r.start == 0.0f && r.end == 1.0f));
   return r;
 }
 

@@ -7,7 +7,8 @@ int ref_tile_supports(void *self, const qe_problem *p, char *reason, size_t reas
   for (uint32_t d = 0; fits && d < y->rank; ++d)
     fits = y->dims[d] == 0 || x->dims[d] > 0;
   if (!fits)
-    return ref_refuse(reason, reason_size, "Tile: an input of rank %d cannot fill an output of rank %d", x->rank, y->rank);
+    return ref_refuse(reason, reason_size, "Tile: an input of rank %d cannot fill an output of rank %d", x->rank,
+                      y->rank);
   return ref_move_supports(self, p, reason, reason_size);
 }
 

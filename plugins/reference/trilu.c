@@ -1,16 +1,19 @@
 /*
- * Trilu: keeps the triangle of the last two dimensions, zeros elsewhere; any byte-sized type, any strides. Mode 1 (upper)
- * keeps column - row >= k, mode 0 (lower) column - row <= k. A tile is a number of rows.
+ * Trilu: keeps the triangle of the last two dimensions, zeros elsewhere; any byte-sized type, any strides. Mode 1
+ * (upper) keeps column - row >= k, mode 0 (lower) column - row <= k. A tile is a number of rows.
  */
 #include "nest.h"
 
 int ref_trilu_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
   if (p->in[0]->rank < 2 || p->in[0]->rank != p->out[0]->rank)
-    return ref_refuse(reason, reason_size, "Trilu: ranks %d -> %d, expected two equal ones of at least 2", p->in[0]->rank, p->out[0]->rank);
+    return ref_refuse(reason, reason_size, "Trilu: ranks %d -> %d, expected two equal ones of at least 2",
+                      p->in[0]->rank, p->out[0]->rank);
   return ref_move_supports(self, p, reason, reason_size);
 }
 
-static int64_t rows_per_tile(const qe_operand *y) { return ref_max64(1, REF_FLAT_TILE / ref_max64(1, y->dims[y->rank - 1])); }
+static int64_t rows_per_tile(const qe_operand *y) {
+  return ref_max64(1, REF_FLAT_TILE / ref_max64(1, y->dims[y->rank - 1]));
+}
 
 int ref_trilu_plan(void *self, const qe_problem *p, qe_kernel_plan *plan) {
   (void)self;

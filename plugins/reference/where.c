@@ -7,8 +7,8 @@ int ref_where_supports(void *self, const qe_problem *p, char *reason, size_t rea
   (void)self;
   const uint8_t type = p->out[0]->dtype;
   if (p->in[1]->dtype != type || p->in[2]->dtype != type || ref_dtype_size(type) == 0)
-    return ref_refuse(reason, reason_size, "Where: %s and %s -> %s, expected one type of whole bytes", ref_dtype_name(p->in[1]->dtype),
-                      ref_dtype_name(p->in[2]->dtype), ref_dtype_name(type));
+    return ref_refuse(reason, reason_size, "Where: %s and %s -> %s, expected one type of whole bytes",
+                      ref_dtype_name(p->in[1]->dtype), ref_dtype_name(p->in[2]->dtype), ref_dtype_name(type));
   return ref_broadcast_check(p, reason, reason_size);
 }
 

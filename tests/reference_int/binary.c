@@ -1,7 +1,8 @@
 /* Add .. Sum, Pow, comparisons, logic and Where with broadcasting, in all element types. */
 #include "int_support.h"
 
-static const uint8_t number_types[] = {QE_DT_F32, QE_DT_F64, QE_DT_U8, QE_DT_I8, QE_DT_U16, QE_DT_I16, QE_DT_U32, QE_DT_I32, QE_DT_U64, QE_DT_I64};
+static const uint8_t number_types[] = {QE_DT_F32, QE_DT_F64, QE_DT_U8,  QE_DT_I8,  QE_DT_U16,
+                                       QE_DT_I16, QE_DT_U32, QE_DT_I32, QE_DT_U64, QE_DT_I64};
 enum { N_TYPES = sizeof number_types };
 
 /* Holds every element and every sum and difference of two. */
@@ -14,11 +15,17 @@ static bool is_float(uint8_t t) { return t == QE_DT_F32 || t == QE_DT_F64; }
 static void fill(uint64_t *s, void *x, uint8_t type, int64_t n) {
   for (int64_t i = 0; i < n; ++i) {
     const int64_t pick = kh_int(s, 0, 5);
-    const uint64_t bits = pick == 0 ? 0 : pick == 1 ? UINT64_MAX : pick == 2 ? UINT64_MAX >> 1 : pick == 3 ? UINT64_C(1) << 63 : kh_next(s) >> kh_int(s, 0, 63);
+    const uint64_t bits = pick == 0   ? 0
+                          : pick == 1 ? UINT64_MAX
+                          : pick == 2 ? UINT64_MAX >> 1
+                          : pick == 3 ? UINT64_C(1) << 63
+                                      : kh_next(s) >> kh_int(s, 0, 63);
     const uint64_t top = kh_size(type) < 8 && (pick == 2 || pick == 3) ? bits >> (64 - 8 * kh_size(type)) : bits;
     switch (type) {
     case QE_DT_F32: ((float *)x)[i] = pick == 0 ? 0.0f : pick == 1 ? NAN : kh_float(s, -9.0f, 9.0f); break;
-    case QE_DT_F64: ((double *)x)[i] = pick == 0 ? 0.0 : pick == 1 ? (double)NAN : (double)kh_float(s, -9.0f, 9.0f); break;
+    case QE_DT_F64:
+      ((double *)x)[i] = pick == 0 ? 0.0 : pick == 1 ? (double)NAN : (double)kh_float(s, -9.0f, 9.0f);
+      break;
     case QE_DT_U8: case QE_DT_I8: ((uint8_t *)x)[i] = (uint8_t)top; break;
     case QE_DT_U16: case QE_DT_I16: ((uint16_t *)x)[i] = (uint16_t)top; break;
     case QE_DT_U32: case QE_DT_I32: ((uint32_t *)x)[i] = (uint32_t)top; break;
@@ -35,7 +42,9 @@ static exact_int whole(const void *x, uint8_t type, int64_t i) {
   default: return ti_code(x, type, i);
   }
 }
-static double real(const void *x, uint8_t type, int64_t i) { return type == QE_DT_F32 ? (double)((const float *)x)[i] : ((const double *)x)[i]; }
+static double real(const void *x, uint8_t type, int64_t i) {
+  return type == QE_DT_F32 ? (double)((const float *)x)[i] : ((const double *)x)[i];
+}
 
 static exact_int integer_op(const char *op, exact_int a, exact_int b, bool fmod_rule) {
   switch (op[0]) {
@@ -104,14 +113,14 @@ static void check(const char *op, uint8_t type, uint64_t seed, bool fmod_rule) {
       if (type == QE_DT_F32)
         e = (double)(float)e;
       const double got = real(y, type, i);
-      cr_assert(e == got || (isnan(e) && isnan(got)), "%s type %d: element %ld: expected %.17g, got %.17g (seed %llu)", op, type, (long)i, e, got,
-                (unsigned long long)seed);
+      cr_assert(e == got || (isnan(e) && isnan(got)), "%s type %d: element %ld: expected %.17g, got %.17g (seed %llu)",
+                op, type, (long)i, e, got, (unsigned long long)seed);
     } else {
       const exact_int e = integer_op(op, whole(a, type, ia), whole(b, type, ib), fmod_rule);
       const uint64_t mask = kh_size(type) == 8 ? UINT64_MAX : (UINT64_C(1) << 8 * kh_size(type)) - 1;
       const uint64_t want = (uint64_t)e & mask, got = (uint64_t)whole(y, type, i) & mask;
-      cr_assert_eq(want, got, "%s type %d: element %ld: expected %llx, got %llx (seed %llu)", op, type, (long)i, (unsigned long long)want,
-                   (unsigned long long)got, (unsigned long long)seed);
+      cr_assert_eq(want, got, "%s type %d: element %ld: expected %llx, got %llx (seed %llu)", op, type, (long)i,
+                   (unsigned long long)want, (unsigned long long)got, (unsigned long long)seed);
     }
   }
 }
@@ -161,6 +170,19 @@ Test(reference_binary, fused_activation_and_large_tensors) {
   }
 }
 
+Test(reference_binary, fused_activation_of_integers) {
+  const int32_t a[4] = {INT32_MIN, -3, 5, INT32_MAX}, zero = 0;
+  int32_t y[4];
+  kh_case c = kh_new("Add");
+  c.act_lo = -0.5f;
+  c.act_hi = 6.9f;
+  kh_in(&c, KH(QE_DT_I32, a, 4));
+  kh_in(&c, KH_SCALAR(QE_DT_I32, &zero));
+  kh_out(&c, KH(QE_DT_I32, y, 4));
+  kh_run(&c);
+  cr_assert(y[0] == 0 && y[1] == 0 && y[2] == 5 && y[3] == 6, "got %d %d %d %d", y[0], y[1], y[2], y[3]);
+}
+
 Test(reference_binary, empty_and_refused) {
   float x[1] = {0}, y[1];
   kh_case c = kh_new("Add");
@@ -179,7 +201,7 @@ Test(reference_binary, empty_and_refused) {
   kh_refused(&m, "needs fmod");
 }
 
-/* -- Pow ------------------------------------------------------------------------------------------------------------ */
+/* -- Pow ----------------------------------------------------------------------------------------------------------- */
 
 Test(reference_pow, floats) {
   const float a[6] = {2.0f, 3.0f, -2.0f, 0.0f, 1.5f, 4.0f}, b[6] = {3.0f, 0.0f, 3.0f, 2.0f, -1.5f, 0.5f};
@@ -218,7 +240,7 @@ Test(reference_pow, integers) {
     cr_assert_eq(real[i], y[i], "%d ^ %g: expected %d, got %d", a[i], (double)halves[i], real[i], y[i]);
 }
 
-/* -- comparisons, logic, Where -------------------------------------------------------------------------------------- */
+/* -- comparisons, logic, Where ------------------------------------------------------------------------------------- */
 
 Test(reference_compare, every_op_and_type) {
   static const char *const ops[] = {"Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual"};
@@ -253,8 +275,14 @@ Test(reference_compare, every_op_and_type) {
             equal = whole(a, type, ia) == whole(b, type, ib);
           }
           const bool unordered = is_float(type) && (isnan(real(a, type, ia)) || isnan(real(b, type, ib)));
-          const bool e = o == 0 ? equal : unordered ? false : o == 1 ? less : o == 2 ? less || equal : o == 3 ? !less && !equal : !less;
-          cr_assert_eq(y[i], e, "%s type %d: element %ld: expected %d, got %d (seed %llu)", ops[o], type, (long)i, e, y[i], (unsigned long long)seed);
+          const bool e = o == 0      ? equal
+                         : unordered ? false
+                         : o == 1    ? less
+                         : o == 2    ? less || equal
+                         : o == 3    ? !less && !equal
+                                     : !less;
+          cr_assert_eq(y[i], e, "%s type %d: element %ld: expected %d, got %d (seed %llu)", ops[o], type, (long)i, e,
+                       y[i], (unsigned long long)seed);
         }
       }
 }

@@ -52,7 +52,8 @@ Test(reference_cast, integers_keep_their_low_bits) {
   double d[2];
   cast(QE_DT_U64, big, QE_DT_F32, f, 2);
   cast(QE_DT_U64, big, QE_DT_F64, d, 2);
-  cr_assert(f[0] == 0x1p64f && f[1] == 0x1p63f && d[0] == 0x1p64 && d[1] == 0x1p63, "%g %g %g %g", (double)f[0], (double)f[1], d[0], d[1]);
+  cr_assert(f[0] == 0x1p64f && f[1] == 0x1p63f && d[0] == 0x1p64 && d[1] == 0x1p63, "%g %g %g %g", (double)f[0],
+            (double)f[1], d[0], d[1]);
 }
 
 Test(reference_cast, bool_both_ways) {
@@ -76,7 +77,10 @@ Test(reference_cast, same_type_keeps_every_bit) {
   ti_same_bytes(x, y, 12, "float32", 0);
 }
 
-/* Every 16-bit pattern survives the way through float32 and float64; the middle between neighbours goes to the even one. */
+/*
+ * Every 16-bit pattern survives the way through float32 and float64; the middle between neighbours goes to the even
+ * one.
+ */
 static void check_narrow(uint8_t type, uint16_t infinity) {
   static uint16_t bits[65536], back[65536];
   static float f[65536];
@@ -119,7 +123,8 @@ Test(reference_cast, float16) {
 
 Test(reference_cast, bfloat16) {
   check_narrow(QE_DT_BF16, 0x7f80);
-  const int64_t x[3] = {(INT64_C(1) << 60) + (INT64_C(1) << 52), (INT64_C(1) << 60) + (INT64_C(1) << 52) + 1, -((INT64_C(1) << 60) + (INT64_C(1) << 52) + 1)};
+  const int64_t x[3] = {(INT64_C(1) << 60) + (INT64_C(1) << 52), (INT64_C(1) << 60) + (INT64_C(1) << 52) + 1,
+                        -((INT64_C(1) << 60) + (INT64_C(1) << 52) + 1)};
   const uint16_t expected[3] = {0x5d80, 0x5d81, 0xdd81}; /* half a unit: to even; a bit more: up, in one rounding */
   uint16_t y[3];
   cast(QE_DT_I64, x, QE_DT_BF16, y, 3);

@@ -1,7 +1,7 @@
 /*
- * Kernels against the golden vectors of torch (../shared/golden). `y_ideal` is the double-precision result, rounded: it
- * must be met exactly, or be one code away where the real value lies between two codes (a tie, within the rounding of the
- * int32 bias and of float32).
+ * Kernels against the golden vectors of torch (../shared/golden). `y_ideal` is the double-precision result, rounded:
+ * it must be met exactly, or be one code away where the real value lies between two codes (a tie, within the rounding
+ * of the int32 bias and of float32).
  */
 #include <jansson.h>
 #include <sys/stat.h>
@@ -29,7 +29,9 @@ static double number(const json_t *object, const char *key, double fallback) {
 static bool flag(const json_t *object, const char *key) { return json_is_true(json_object_get(object, key)); }
 static int64_t list(const json_t *object, const char *key, size_t i, int64_t fallback) {
   const json_t *v = json_object_get(object, key);
-  return json_is_array(v) ? json_integer_value(json_array_get(v, i)) : json_is_integer(v) ? json_integer_value(v) : fallback;
+  return json_is_array(v)     ? json_integer_value(json_array_get(v, i))
+         : json_is_integer(v) ? json_integer_value(v)
+                              : fallback;
 }
 static uint8_t dtype_of(const json_t *object, const char *key) {
   const char *v = json_string_value(json_object_get(object, key));
@@ -99,8 +101,8 @@ static void forget(qparams *q) {
 }
 
 /* got must be ideal, or next to it where real / scale is within `slack` of the middle between two codes. */
-static void check_ideal(const golden *g, const void *got, qe_tensor_t *ideal, const float *real, float scale, const double *slack, int64_t inner,
-                        int64_t channels) {
+static void check_ideal(const golden *g, const void *got, qe_tensor_t *ideal, const float *real, float scale,
+                        const double *slack, int64_t inner, int64_t channels) {
   const uint8_t type = (uint8_t)qe_tensor_dtype(ideal);
   for (int64_t i = 0; i < qe_tensor_count(ideal); ++i) {
     const int64_t e = ti_code(qe_tensor_const_data(ideal), type, i), v = ti_code(got, type, i);
@@ -111,8 +113,9 @@ static void check_ideal(const golden *g, const void *got, qe_tensor_t *ideal, co
     cr_assert(labs((long)(e - v)) == 1, "%s: element %ld: expected %ld, got %ld", g->name, (long)i, (long)e, (long)v);
     const double exact = (double)real[i] / (double)scale, off = fabs(fabs(exact - nearbyint(exact)) - 0.5);
     const double allowed = slack ? slack[i / inner % channels] : 0.0;
-    cr_assert(off <= allowed + 1e-4 * (1.0 + fabs(exact) * 1e-2), "%s: element %ld: expected %ld, got %ld, but %g is no tie (%g > %g)", g->name,
-              (long)i, (long)e, (long)v, exact, off, allowed);
+    cr_assert(off <= allowed + 1e-4 * (1.0 + fabs(exact) * 1e-2),
+              "%s: element %ld: expected %ld, got %ld, but %g is no tie (%g > %g)", g->name, (long)i, (long)e, (long)v,
+              exact, off, allowed);
   }
 }
 
@@ -141,17 +144,19 @@ static void for_each(const char *group, const char *op_prefix, void (*check)(con
   }
   json_decref(root);
   cr_assert_gt(seen.cases, 0, "no case of %s in %s", op_prefix, group);
-  printf("golden %s/%s*: %ld cases, %ld codes, %ld of them ties that fell the other way\n", group, op_prefix, seen.cases, seen.codes, seen.ties);
+  printf("golden %s/%s*: %ld cases, %ld codes, %ld of them ties that fell the other way\n", group, op_prefix,
+         seen.cases, seen.codes, seen.ties);
 }
 
-/* -- products ------------------------------------------------------------------------------------------------------- */
+/* -- products ------------------------------------------------------------------------------------------------------ */
 
 /* Runs a Gemm, Conv or ConvTranspose twice: to codes, and to float32 for the check of ties. */
 static void check_product(const golden *g) {
   const bool linear = strncmp(g->op, "linear", 6) == 0, transposed = strstr(g->op, "transpose") != NULL;
   qe_tensor_t *x = load(g, g->inputs, "x"), *w = load(g, g->inputs, "w"), *b = load(g, g->inputs, "bias");
   qe_tensor_t *ideal = load(g, g->expected, "y_ideal");
-  qparams qx = params_of(g, "x"), qw = params_of(g, "w"), qy = per_tensor(number(g->params, "y_scale", 1), number(g->params, "y_zero_point", 0));
+  qparams qx = params_of(g, "x"), qw = params_of(g, "w"),
+          qy = per_tensor(number(g->params, "y_scale", 1), number(g->params, "y_zero_point", 0));
   kh_case c = kh_new(linear ? "Gemm" : transposed ? "ConvTranspose" : "Conv");
   c.quantized = true;
   const uint32_t spatial = qe_tensor_rank(x) - 2;
@@ -185,7 +190,8 @@ static void check_product(const golden *g) {
   kh_in(&c, kh_const(with(operand(w), &qw)));
   void *y = ti_alloc(n);
   float *real = ti_alloc(n * 4);
-  kh_out(&c, with(kh_tensor_make((uint8_t)qe_tensor_dtype(ideal), y, qe_tensor_rank(ideal), qe_tensor_dims(ideal)), &qy));
+  kh_out(&c,
+         with(kh_tensor_make((uint8_t)qe_tensor_dtype(ideal), y, qe_tensor_rank(ideal), qe_tensor_dims(ideal)), &qy));
   if (b)
     kh_in(&c, kh_const(KH(QE_DT_I32, bias, channels)));
   if (flag(g->params, "relu"))
@@ -212,7 +218,7 @@ static void check_product(const golden *g) {
 Test(reference_golden, linear) { for_each("qlinear", "linear", check_product); }
 Test(reference_golden, conv) { for_each("qconv", "conv", check_product); }
 
-/* -- elementwise ---------------------------------------------------------------------------------------------------- */
+/* -- elementwise --------------------------------------------------------------------------------------------------- */
 
 static void dequantize(kh_tensor x, float *y) {
   kh_case c = kh_new("DequantizeLinear");
@@ -227,7 +233,8 @@ static void check_binary(const golden *g) {
     PASS_OVER();
   const bool adds = g->op[0] == 'a';
   qe_tensor_t *a = load(g, g->inputs, "x"), *b = load(g, g->inputs, "x2"), *ideal = load(g, g->expected, "y_ideal");
-  qparams qa = params_of(g, "x"), qb = params_of(g, "x2"), qy = per_tensor(number(g->params, "y_scale", 1), number(g->params, "y_zero_point", 0));
+  qparams qa = params_of(g, "x"), qb = params_of(g, "x2"),
+          qy = per_tensor(number(g->params, "y_scale", 1), number(g->params, "y_zero_point", 0));
   const int64_t n = qe_tensor_count(ideal);
   void *y = ti_alloc(n);
   float *real = ti_alloc(n * 4), *ra = ti_alloc(qe_tensor_count(a) * 4), *rb = ti_alloc(qe_tensor_count(b) * 4);
@@ -235,7 +242,8 @@ static void check_binary(const golden *g) {
   c.quantized = true;
   kh_in(&c, with(operand(a), &qa));
   kh_in(&c, with(operand(b), &qb));
-  kh_out(&c, with(kh_tensor_make((uint8_t)qe_tensor_dtype(ideal), y, qe_tensor_rank(ideal), qe_tensor_dims(ideal)), &qy));
+  kh_out(&c,
+         with(kh_tensor_make((uint8_t)qe_tensor_dtype(ideal), y, qe_tensor_rank(ideal), qe_tensor_dims(ideal)), &qy));
   if (strstr(g->op, "relu"))
     c.clamp_lo = qy.zeros[0];
   kh_run(&c);
@@ -310,7 +318,7 @@ static void check_cat(const golden *g) {
 
 Test(reference_golden, cat) { for_each("qelementwise", "cat", check_cat); }
 
-/* -- pools and resizing --------------------------------------------------------------------------------------------- */
+/* -- pools and resizing -------------------------------------------------------------------------------------------- */
 
 static void pool_params(const golden *g, kh_case *c) {
   c->params.spatial = 2;
@@ -324,7 +332,8 @@ static void pool_params(const golden *g, kh_case *c) {
 }
 
 static void check_pool(const golden *g) {
-  const bool max = strncmp(g->op, "max", 3) == 0, mean = strcmp(g->op, "mean_hw") == 0, global = strncmp(g->op, "adaptive", 8) == 0;
+  const bool max = strncmp(g->op, "max", 3) == 0, mean = strcmp(g->op, "mean_hw") == 0,
+             global = strncmp(g->op, "adaptive", 8) == 0;
   if (global && (list(g->params, "output_size", 0, 0) != 1 || list(g->params, "output_size", 1, 0) != 1))
     PASS_OVER(); /* several windows of different sizes: no op of ours */
   qe_tensor_t *x = load(g, g->inputs, "x"), *ideal = load(g, g->expected, max ? "y" : "y_ideal");
@@ -389,7 +398,7 @@ static void check_upsample(const golden *g) {
 
 Test(reference_golden, upsample_nearest) { for_each("qpool_norm", "upsample_nearest2d", check_upsample); }
 
-/* -- quantize and dequantize ---------------------------------------------------------------------------------------- */
+/* -- quantize and dequantize --------------------------------------------------------------------------------------- */
 
 static void check_dequantize(const golden *g) {
   qe_tensor_t *q = load(g, g->inputs, "q"), *expected = load(g, g->expected, "dq");
@@ -408,9 +417,11 @@ Test(reference_golden, dequantize) { for_each("quantize", "dequantize_per_tensor
 
 /* torch multiplies by 1 / s, adds large zero points in float32 and lets non-finite values fall anywhere; we divide. */
 static void check_quantize(const golden *g) {
-  if (strstr(g->op, "dynamic") || strstr(g->op, "float_qparams") || strstr(g->name, "nonfinite") || dtype_of(g->params, "dtype") == QE_DT_I32)
+  if (strstr(g->op, "dynamic") || strstr(g->op, "float_qparams") || strstr(g->name, "nonfinite") ||
+      dtype_of(g->params, "dtype") == QE_DT_I32)
     PASS_OVER();
-  qe_tensor_t *x = load(g, g->inputs, "x"), *expected = load(g, g->expected, "q"), *scales = load(g, g->inputs, "scales");
+  qe_tensor_t *x = load(g, g->inputs, "x"), *expected = load(g, g->expected, "q"),
+              *scales = load(g, g->inputs, "scales");
   qparams p;
   if (scales) {
     qe_tensor_t *zeros = load(g, g->inputs, "zero_points");
@@ -443,9 +454,10 @@ static void check_quantize(const golden *g) {
     if (e == v)
       continue;
     ++seen.ties;
-    const double r = (double)((const float *)qe_tensor_const_data(x))[i] / (double)p.scales[p.count > 1 ? i / inner % p.count : 0];
-    cr_assert(labs((long)(e - v)) == 1 && fabs(fabs(r - nearbyint(r)) - 0.5) < 1e-5 * (1.0 + fabs(r)), "%s: element %ld: expected %ld, got %ld for %g",
-              g->name, (long)i, (long)e, (long)v, r);
+    const double r =
+        (double)((const float *)qe_tensor_const_data(x))[i] / (double)p.scales[p.count > 1 ? i / inner % p.count : 0];
+    cr_assert(labs((long)(e - v)) == 1 && fabs(fabs(r - nearbyint(r)) - 0.5) < 1e-5 * (1.0 + fabs(r)),
+              "%s: element %ld: expected %ld, got %ld for %g", g->name, (long)i, (long)e, (long)v, r);
   }
   free(y);
   forget(&p);

@@ -129,7 +129,8 @@ Test(reference_arg, first_last_and_nan) {
       kh_out(&c, keep ? KH(QE_DT_I64, y, 2, 1) : KH(QE_DT_I64, y, 2));
       kh_run(&c);
       for (int k = 0; k < 2; ++k)
-        cr_assert_eq(y[k], cases[i].e[k], "case %d row %d: expected %ld, got %ld", i, k, (long)cases[i].e[k], (long)y[k]);
+        cr_assert_eq(y[k], cases[i].e[k], "case %d row %d: expected %ld, got %ld", i, k, (long)cases[i].e[k],
+                     (long)y[k]);
     }
 }
 
@@ -156,9 +157,11 @@ Test(reference_arg, types_and_axes) {
         for (int64_t i = 0; i < inner; ++i) {
           int64_t best = 0;
           for (int64_t k = 1; k < dims[axis]; ++k)
-            if (ti_code(x, types[t], (o * dims[axis] + k) * inner + i) > ti_code(x, types[t], (o * dims[axis] + best) * inner + i))
+            if (ti_code(x, types[t], (o * dims[axis] + k) * inner + i) >
+                ti_code(x, types[t], (o * dims[axis] + best) * inner + i))
               best = k;
-          cr_assert_eq(y[o * inner + i], best, "type %d axis %ld: expected %ld, got %ld", types[t], (long)axis, (long)best, (long)y[o * inner + i]);
+          cr_assert_eq(y[o * inner + i], best, "type %d axis %ld: expected %ld, got %ld", types[t], (long)axis,
+                       (long)best, (long)y[o * inner + i]);
         }
     }
 }
@@ -185,7 +188,8 @@ Test(reference_cumsum, modes_and_types) {
   kh_in(&c, KH(QE_DT_I32, big, 2, 2));
   kh_out(&c, KH(QE_DT_I32, y, 2, 2));
   kh_run(&c);
-  cr_assert(y[0] == INT32_MAX && y[1] == 1 && y[2] == INT32_MAX - 5 && y[3] == 8, "got %d %d %d %d", y[0], y[1], y[2], y[3]);
+  cr_assert(y[0] == INT32_MAX && y[1] == 1 && y[2] == INT32_MAX - 5 && y[3] == 8, "got %d %d %d %d", y[0], y[1], y[2],
+            y[3]);
   c.in[0] = KH(QE_DT_I32, big, 0, 2);
   c.out[0] = KH(QE_DT_I32, y, 0, 2);
   kh_run(&c);

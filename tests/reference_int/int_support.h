@@ -22,9 +22,15 @@ static inline int64_t ti_code(const void *x, uint8_t dtype, int64_t i) {
   }
 }
 
-static inline int32_t ti_min(uint8_t dtype) { return dtype == QE_DT_I8 ? -128 : dtype == QE_DT_I16 ? -32768 : dtype == QE_DT_I32 ? INT32_MIN : 0; }
+static inline int32_t ti_min(uint8_t dtype) {
+  return dtype == QE_DT_I8 ? -128 : dtype == QE_DT_I16 ? -32768 : dtype == QE_DT_I32 ? INT32_MIN : 0;
+}
 static inline int32_t ti_max(uint8_t dtype) {
-  return dtype == QE_DT_I8 ? 127 : dtype == QE_DT_U8 ? 255 : dtype == QE_DT_I16 ? 32767 : dtype == QE_DT_U16 ? 65535 : INT32_MAX;
+  return dtype == QE_DT_I8    ? 127
+         : dtype == QE_DT_U8  ? 255
+         : dtype == QE_DT_I16 ? 32767
+         : dtype == QE_DT_U16 ? 65535
+                              : INT32_MAX;
 }
 /* A zero point: an end of the range, or anything. */
 static inline int32_t ti_zero(uint64_t *seed, uint8_t dtype) {
@@ -44,8 +50,9 @@ static inline void ti_store8(void *y, int64_t i, int32_t code) { ((uint8_t *)y)[
 
 static inline void ti_same_bytes(const void *expected, const void *got, int64_t n, const char *what, uint64_t seed) {
   for (int64_t i = 0; i < n; ++i)
-    cr_assert_eq(((const uint8_t *)expected)[i], ((const uint8_t *)got)[i], "%s: byte %ld: expected %d, got %d (seed %llu)", what, (long)i,
-                 ((const uint8_t *)expected)[i], ((const uint8_t *)got)[i], (unsigned long long)seed);
+    cr_assert_eq(((const uint8_t *)expected)[i], ((const uint8_t *)got)[i],
+                 "%s: byte %ld: expected %d, got %d (seed %llu)", what, (long)i, ((const uint8_t *)expected)[i],
+                 ((const uint8_t *)got)[i], (unsigned long long)seed);
 }
 
 static inline void *ti_alloc(int64_t bytes) {

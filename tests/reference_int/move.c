@@ -23,7 +23,10 @@ static int64_t ravel(uint32_t rank, const int64_t *dims, const int64_t *at) {
   return i;
 }
 
-/* Runs c (one input x, one output of rank and dims) in all sizes; source gives the element of x that element i of y is, or -1: fill. */
+/*
+ * Runs c (one input x, one output of rank and dims) in all sizes; source gives the element of x that element i of y
+ * is, or -1: fill.
+ */
 typedef int64_t (*source_fn)(const kh_case *c, const int64_t *at);
 
 static void check(kh_case c, source_fn source) {
@@ -160,10 +163,16 @@ Test(reference_move, pad) {
 }
 
 Test(reference_move, pad_value_of_every_type) {
-  static const struct { uint8_t type; float real; int64_t whole; uint8_t bytes[8]; } cases[] = {
-      {QE_DT_F32, 1.0f, 0, {0, 0, 0x80, 0x3f}}, {QE_DT_F64, 1.0f, 0, {0, 0, 0, 0, 0, 0, 0xf0, 0x3f}}, {QE_DT_F16, 1.0f, 0, {0, 0x3c}},
-      {QE_DT_BF16, 1.0f, 0, {0x80, 0x3f}},      {QE_DT_U8, 0.0f, 200, {200}},                         {QE_DT_I8, 0.0f, -3, {0xfd}},
-      {QE_DT_I64, 0.0f, -2, {0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}},                        {QE_DT_BOOL, 0.0f, 5, {1}},
+  static const struct { uint8_t type; float real; int64_t whole; uint8_t bytes[8];
+  } cases[] = {
+      {QE_DT_F32, 1.0f, 0, {0, 0, 0x80, 0x3f}},
+      {QE_DT_F64, 1.0f, 0, {0, 0, 0, 0, 0, 0, 0xf0, 0x3f}},
+      {QE_DT_F16, 1.0f, 0, {0, 0x3c}},
+      {QE_DT_BF16, 1.0f, 0, {0x80, 0x3f}},
+      {QE_DT_U8, 0.0f, 200, {200}},
+      {QE_DT_I8, 0.0f, -3, {0xfd}},
+      {QE_DT_I64, 0.0f, -2, {0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}},
+      {QE_DT_BOOL, 0.0f, 5, {1}},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
     uint8_t x[8] = {0}, y[3 * 8];
@@ -218,7 +227,8 @@ Test(reference_move, expand) {
 
 static int64_t to_space(const kh_case *c, const int64_t *at) {
   const int64_t b = c->params.kernel[0], channels = c->out[0].dims[1], i = at[2] % b, j = at[3] % b;
-  const int64_t from[4] = {at[0], c->params.mode ? (at[1] * b + i) * b + j : (i * b + j) * channels + at[1], at[2] / b, at[3] / b};
+  const int64_t from[4] = {at[0], c->params.mode ? (at[1] * b + i) * b + j : (i * b + j) * channels + at[1], at[2] / b,
+                           at[3] / b};
   return ravel(4, c->in[0].dims, from);
 }
 static int64_t to_depth(const kh_case *c, const int64_t *at) {
@@ -259,7 +269,7 @@ Test(reference_move, trilu) {
   check(empty, triangle);
 }
 
-/* -- Concat and Split ----------------------------------------------------------------------------------------------- */
+/* -- Concat and Split ---------------------------------------------------------------------------------------------- */
 
 Test(reference_move, concat_and_split) {
   static const int64_t parts[] = {3, 1, 0, 5};

@@ -77,7 +77,8 @@ static void exact_sums(conv_data *t) {
                 continue;
               const int64_t m = ravel(moved, k->transposed ? t->out : k->in, s);
               const int64_t xp = k->transposed ? a : m, yp = k->transposed ? m : a;
-              const int64_t wi = k->transposed ? ((g * ic + i) * oc + o) * taps + tap : ((g * oc + o) * ic + i) * taps + tap;
+              const int64_t wi =
+                  k->transposed ? ((g * ic + i) * oc + o) * taps + tap : ((g * oc + o) * ic + i) * taps + tap;
               const int64_t channel = k->transposed ? o : g * oc + o;
               const int64_t xv = ti_code(t->x, t->x_type, (n * k->c + g * ic + i) * in_px + xp) - t->x_zero;
               const int64_t wv = ti_code(t->w, t->w_type, wi) - t->w_zeros[t->w_params > 1 ? channel : 0];
@@ -208,7 +209,8 @@ static void check(const conv_case *given, uint64_t seed, const char *what) {
       ((float *)expected)[i] = v;
     } else {
       const float m = product_scale / t.y_scale;
-      ti_store8(expected, i, ti_round((float)(t.sums[i] + (!k->no_bias ? t.bias[channel] : 0)) * m, t.y_zero, t.lo, t.hi));
+      ti_store8(expected, i,
+                ti_round((float)(t.sums[i] + (!k->no_bias ? t.bias[channel] : 0)) * m, t.y_zero, t.lo, t.hi));
     }
   }
   run_quantized(&t, y);
@@ -224,37 +226,55 @@ Test(reference_qconv, many_shapes) {
   static const struct { const char *name; conv_case k; } cases[] = {
       {"3x3", CASE_2D(.n = 2, .c = 5, .o = 7, .in = {6, 7}, .kernel = {3, 3}, .pad = {1, 1}, .pad_end = {1, 1})},
       {"1x1", CASE_2D(.n = 1, .c = 33, .o = 70, .in = {4, 5}, .kernel = {1, 1})},
-      {"stem", CASE_2D(.n = 2, .c = 3, .o = 16, .in = {13, 11}, .kernel = {3, 3}, .stride = {2, 2}, .pad = {1, 1}, .pad_end = {1, 1})},
+      {"stem", CASE_2D(.n = 2, .c = 3, .o = 16, .in = {13, 11}, .kernel = {3, 3}, .stride = {2, 2}, .pad = {1, 1},
+                       .pad_end = {1, 1})},
       {"per tensor", CASE_2D(.n = 1, .c = 4, .o = 8, .in = {5, 5}, .kernel = {3, 3}, .per_tensor = true)},
       {"no bias", CASE_2D(.n = 1, .c = 4, .o = 8, .in = {5, 5}, .kernel = {3, 3}, .no_bias = true)},
       {"clamped", CASE_2D(.n = 1, .c = 4, .o = 9, .in = {5, 5}, .kernel = {3, 3}, .shrink_clamp = true)},
       {"real output", CASE_2D(.n = 1, .c = 4, .o = 9, .in = {5, 5}, .kernel = {3, 3}, .real = true)},
-      {"real output without bias", CASE_2D(.n = 1, .c = 4, .o = 9, .in = {5, 5}, .kernel = {2, 2}, .real = true, .no_bias = true)},
-      {"groups", CASE_2D(.n = 2, .c = 6, .o = 9, .groups = 3, .in = {5, 4}, .kernel = {3, 2}, .pad = {1, 0}, .pad_end = {0, 1})},
-      {"depthwise", CASE_2D(.n = 2, .c = 19, .o = 19, .groups = 19, .in = {6, 5}, .kernel = {3, 3}, .pad = {1, 1}, .pad_end = {1, 1})},
-      {"depthwise stride 2", CASE_2D(.n = 1, .c = 8, .o = 8, .groups = 8, .in = {9, 9}, .kernel = {3, 3}, .stride = {2, 2}, .pad = {1, 1})},
-      {"depth multiplier", CASE_2D(.n = 1, .c = 5, .o = 10, .groups = 5, .in = {5, 5}, .kernel = {3, 3}, .pad = {1, 1}, .pad_end = {1, 1})},
-      {"dilated", CASE_2D(.n = 1, .c = 3, .o = 5, .in = {9, 8}, .kernel = {3, 3}, .dilation = {2, 3}, .pad = {2, 3}, .pad_end = {2, 3})},
-      {"pad beyond the kernel", CASE_2D(.n = 1, .c = 2, .o = 3, .in = {3, 3}, .kernel = {2, 2}, .pad = {4, 3}, .pad_end = {3, 4})},
+      {"real output without bias", CASE_2D(.n = 1, .c = 4, .o = 9, .in = {5, 5}, .kernel = {2, 2}, .real = true,
+                                           .no_bias = true)},
+      {"groups", CASE_2D(.n = 2, .c = 6, .o = 9, .groups = 3, .in = {5, 4}, .kernel = {3, 2}, .pad = {1, 0},
+                         .pad_end = {0, 1})},
+      {"depthwise", CASE_2D(.n = 2, .c = 19, .o = 19, .groups = 19, .in = {6, 5}, .kernel = {3, 3}, .pad = {1, 1},
+                            .pad_end = {1, 1})},
+      {"depthwise stride 2", CASE_2D(.n = 1, .c = 8, .o = 8, .groups = 8, .in = {9, 9}, .kernel = {3, 3},
+                                     .stride = {2, 2}, .pad = {1, 1})},
+      {"depth multiplier", CASE_2D(.n = 1, .c = 5, .o = 10, .groups = 5, .in = {5, 5}, .kernel = {3, 3},
+                                   .pad = {1, 1}, .pad_end = {1, 1})},
+      {"dilated", CASE_2D(.n = 1, .c = 3, .o = 5, .in = {9, 8}, .kernel = {3, 3}, .dilation = {2, 3}, .pad = {2, 3},
+                          .pad_end = {2, 3})},
+      {"pad beyond the kernel", CASE_2D(.n = 1, .c = 2, .o = 3, .in = {3, 3}, .kernel = {2, 2}, .pad = {4, 3},
+                                        .pad_end = {3, 4})},
       {"computed weight", CASE_2D(.n = 1, .c = 4, .o = 9, .in = {5, 5}, .kernel = {3, 3}, .variable_weight = true)},
       {"empty batch", CASE_2D(.n = 0, .c = 4, .o = 9, .in = {5, 5}, .kernel = {3, 3})},
-      {"long reduction", CASE_2D(.n = 1, .c = 200, .o = 3, .in = {3, 3}, .kernel = {3, 3}, .pad = {1, 1}, .pad_end = {1, 1})},
-      {"1d", {.n = 2, .c = 3, .o = 6, .groups = 1, .spatial = 1, .in = {12}, .kernel = {4}, .stride = {3}, .dilation = {2}, .pad = {2},
+      {"long reduction", CASE_2D(.n = 1, .c = 200, .o = 3, .in = {3, 3}, .kernel = {3, 3}, .pad = {1, 1},
+                                 .pad_end = {1, 1})},
+      {"1d", {.n = 2, .c = 3, .o = 6, .groups = 1, .spatial = 1, .in = {12}, .kernel = {4}, .stride = {3},
+              .dilation = {2}, .pad = {2},
               .pad_end = {3}}},
-      {"3d", {.n = 1, .c = 3, .o = 4, .groups = 1, .spatial = 3, .in = {4, 3, 5}, .kernel = {2, 3, 2}, .stride = {1, 2, 1},
+      {"3d", {.n = 1, .c = 3, .o = 4, .groups = 1, .spatial = 3, .in = {4, 3, 5}, .kernel = {2, 3, 2},
+              .stride = {1, 2, 1},
               .dilation = {1, 1, 2}, .pad = {1, 1, 0}, .pad_end = {0, 1, 1}}},
-      {"transposed", CASE_2D(.n = 2, .c = 4, .o = 6, .in = {4, 5}, .kernel = {3, 3}, .stride = {2, 2}, .pad = {1, 1}, .pad_end = {0, 0},
+      {"transposed", CASE_2D(.n = 2, .c = 4, .o = 6, .in = {4, 5}, .kernel = {3, 3}, .stride = {2, 2},
+                             .pad = {1, 1}, .pad_end = {0, 0},
                              .transposed = true)},
-      {"transposed groups", CASE_2D(.n = 1, .c = 6, .o = 4, .groups = 2, .in = {4, 5}, .kernel = {2, 3}, .stride = {3, 2},
+      {"transposed groups", CASE_2D(.n = 1, .c = 6, .o = 4, .groups = 2, .in = {4, 5}, .kernel = {2, 3},
+                                    .stride = {3, 2},
                                     .dilation = {2, 1}, .transposed = true)},
-      {"transposed per tensor", CASE_2D(.n = 1, .c = 3, .o = 11, .in = {4, 3}, .kernel = {4, 4}, .stride = {2, 2}, .pad = {1, 1},
+      {"transposed per tensor", CASE_2D(.n = 1, .c = 3, .o = 11, .in = {4, 3}, .kernel = {4, 4}, .stride = {2, 2},
+                                        .pad = {1, 1},
                                         .pad_end = {1, 1}, .transposed = true, .per_tensor = true)},
-      {"transposed depthwise", CASE_2D(.n = 1, .c = 5, .o = 5, .groups = 5, .in = {4, 3}, .kernel = {3, 3}, .stride = {2, 2},
+      {"transposed depthwise", CASE_2D(.n = 1, .c = 5, .o = 5, .groups = 5, .in = {4, 3}, .kernel = {3, 3},
+                                       .stride = {2, 2},
                                        .transposed = true, .shrink_clamp = true)},
-      {"transposed real", CASE_2D(.n = 1, .c = 5, .o = 5, .in = {4, 3}, .kernel = {3, 3}, .stride = {2, 2}, .transposed = true, .real = true)},
-      {"transposed 1d", {.n = 2, .c = 3, .o = 6, .groups = 1, .spatial = 1, .in = {5}, .kernel = {4}, .stride = {3}, .dilation = {2},
+      {"transposed real", CASE_2D(.n = 1, .c = 5, .o = 5, .in = {4, 3}, .kernel = {3, 3}, .stride = {2, 2},
+                                  .transposed = true, .real = true)},
+      {"transposed 1d", {.n = 2, .c = 3, .o = 6, .groups = 1, .spatial = 1, .in = {5}, .kernel = {4}, .stride = {3},
+              .dilation = {2},
                          .pad = {2}, .pad_end = {1}, .transposed = true}},
-      {"transposed 3d", {.n = 1, .c = 2, .o = 3, .groups = 1, .spatial = 3, .in = {2, 3, 2}, .kernel = {2, 2, 3}, .stride = {2, 1, 2},
+      {"transposed 3d", {.n = 1, .c = 2, .o = 3, .groups = 1, .spatial = 3, .in = {2, 3, 2}, .kernel = {2, 2, 3},
+              .stride = {2, 1, 2},
                          .dilation = {1, 1, 1}, .transposed = true}},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i)
@@ -309,7 +329,8 @@ Test(reference_qconv, conv_integer) {
     kh_in(&c, zeros);
     kh_run(&c);
     for (int64_t i = 0; i < t.y_count; ++i)
-      cr_assert_eq(y[i], t.sums[i], "element %ld: expected %ld, got %d (seed %llu)", (long)i, (long)t.sums[i], y[i], (unsigned long long)seed);
+      cr_assert_eq(y[i], t.sums[i], "element %ld: expected %ld, got %d (seed %llu)", (long)i, (long)t.sums[i], y[i],
+                   (unsigned long long)seed);
     free(y);
     drop(&t);
   }
@@ -332,10 +353,11 @@ Test(reference_qconv, pair_sum_beyond_int16) {
   cr_assert_eq(y, 200, "211*71 + 171*107 = 33278 became %d", y);
 }
 
-/* -- consequences --------------------------------------------------------------------------------------------------- */
+/* -- consequences -------------------------------------------------------------------------------------------------- */
 
 Test(reference_qconv, depthwise_equals_dense_with_zeros) {
-  conv_case k = CASE_2D(.n = 1, .c = 6, .o = 6, .groups = 6, .in = {5, 5}, .kernel = {3, 3}, .pad = {1, 1}, .pad_end = {1, 1});
+  conv_case k =
+      CASE_2D(.n = 1, .c = 6, .o = 6, .groups = 6, .in = {5, 5}, .kernel = {3, 3}, .pad = {1, 1}, .pad_end = {1, 1});
   conv_data t = make(&k, 77);
   uint8_t *y = ti_alloc(t.y_count), *dense = ti_alloc(t.y_count), *w = ti_alloc(6 * 6 * 9), *narrow = t.w;
   run_quantized(&t, y);

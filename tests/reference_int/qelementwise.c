@@ -1,7 +1,9 @@
 /* Add, Sub, Mul, pools, means, Lookup on codes against the formulas of docs/numerics.md. */
 #include "int_support.h"
 
-static float real(const void *x, uint8_t type, int64_t i, float s, int32_t z) { return s * (float)((int32_t)ti_code(x, type, i) - z); }
+static float real(const void *x, uint8_t type, int64_t i, float s, int32_t z) {
+  return s * (float)((int32_t)ti_code(x, type, i) - z);
+}
 
 typedef struct qtensor {
   uint8_t type;
@@ -23,7 +25,10 @@ static kh_tensor as(qtensor *t, uint32_t rank, const int64_t *dims) {
 /* y = op(a, b) with a, b broadcast to [2,3,4,5]. */
 static void check_binary(const char *op, uint64_t seed) {
   static const int64_t out[4] = {2, 3, 4, 5};
-  static const struct { uint32_t rank; int64_t dims[4]; } shapes[] = {{4, {2, 3, 4, 5}}, {0, {0}}, {1, {5}}, {3, {3, 1, 1}}, {4, {2, 1, 4, 1}}, {2, {4, 5}}};
+  static const struct {
+    uint32_t rank;
+    int64_t dims[4];
+  } shapes[] = {{4, {2, 3, 4, 5}}, {0, {0}}, {1, {5}}, {3, {3, 1, 1}}, {4, {2, 1, 4, 1}}, {2, {4, 5}}};
   uint64_t s = seed;
   qtensor a = random_codes(&s, 120), b = random_codes(&s, 120), y = random_codes(&s, 120);
   const size_t pa = seed % 3 ? 0 : (size_t)kh_int(&s, 0, 5), pb = (size_t)kh_int(&s, 0, 5);
@@ -56,8 +61,8 @@ static void check_binary(const char *op, uint64_t seed) {
     const float u = real(a.data, a.type, at[0], a.scale, a.zero), v = real(b.data, b.type, at[1], b.scale, b.zero);
     const float r = op[0] == 'A' ? u + v : op[0] == 'S' ? u - v : u * v;
     const int32_t e = ti_round(r / y.scale, y.zero, lo, hi);
-    cr_assert_eq(e, ti_code(y.data, y.type, i), "%s: element %ld: expected %d, got %ld (seed %llu)", op, (long)i, e, (long)ti_code(y.data, y.type, i),
-                 (unsigned long long)seed);
+    cr_assert_eq(e, ti_code(y.data, y.type, i), "%s: element %ld: expected %d, got %ld (seed %llu)", op, (long)i, e,
+                 (long)ti_code(y.data, y.type, i), (unsigned long long)seed);
   }
 }
 
@@ -83,7 +88,7 @@ Test(reference_qelementwise, extreme_scales_saturate) {
   ti_same_bytes(expected, y, 4, "Mul", 0);
 }
 
-/* -- pools ---------------------------------------------------------------------------------------------------------- */
+/* -- pools --------------------------------------------------------------------------------------------------------- */
 
 typedef struct pool_case {
   int64_t in[2], kernel[2], stride[2], pad[2], pad_end[2], out[2];
@@ -129,8 +134,8 @@ static void check_pool(const pool_case *k, bool max, uint64_t seed) {
         const int64_t count = k->include_pad ? padded : inside, at = (p * k->out[0] + i) * k->out[1] + j;
         const float m = x.scale / (y.scale * (float)count);
         const int64_t e = max ? best : ti_round((float)sum * m, y.zero, ti_min(y.type), ti_max(y.type));
-        cr_assert_eq(e, ti_code(y.data, y.type, at), "element %ld: expected %ld, got %ld (seed %llu)", (long)at, (long)e,
-                     (long)ti_code(y.data, y.type, at), (unsigned long long)seed);
+        cr_assert_eq(e, ti_code(y.data, y.type, at), "element %ld: expected %ld, got %ld (seed %llu)", (long)at,
+                     (long)e, (long)ti_code(y.data, y.type, at), (unsigned long long)seed);
       }
 }
 
@@ -181,8 +186,10 @@ Test(reference_qpool, global_pools_and_means) {
         best = q > best ? q : best;
       }
       const int32_t e = ti_round((float)sum * (x.scale / (y.scale * 24.0f)), y.zero, ti_min(y.type), ti_max(y.type));
-      cr_assert_eq(e, ti_code(y.data, y.type, p), "average %ld: expected %d, got %ld", (long)p, e, (long)ti_code(y.data, y.type, p));
-      cr_assert_eq(best, ti_code(m.data, m.type, p), "max %ld: expected %ld, got %ld", (long)p, (long)best, (long)ti_code(m.data, m.type, p));
+      cr_assert_eq(e, ti_code(y.data, y.type, p), "average %ld: expected %d, got %ld", (long)p, e,
+                   (long)ti_code(y.data, y.type, p));
+      cr_assert_eq(best, ti_code(m.data, m.type, p), "max %ld: expected %ld, got %ld", (long)p, (long)best,
+                   (long)ti_code(m.data, m.type, p));
     }
     ti_same_bytes(y.data, by_mean.data, 10, "mean", seed);
   }
@@ -203,7 +210,8 @@ Test(reference_qpool, mean_of_a_middle_dimension) {
     for (int64_t k = 0; k < 3; ++k)
       sum += ti_code(x.data, x.type, (i / 4 * 3 + k) * 4 + i % 4) - x.zero;
     const int32_t e = ti_round((float)sum * (x.scale / (y.scale * 3.0f)), y.zero, ti_min(y.type), ti_max(y.type));
-    cr_assert_eq(e, ti_code(y.data, y.type, i), "element %ld: expected %d, got %ld", (long)i, e, (long)ti_code(y.data, y.type, i));
+    cr_assert_eq(e, ti_code(y.data, y.type, i), "element %ld: expected %d, got %ld", (long)i, e,
+                 (long)ti_code(y.data, y.type, i));
   }
 }
 

@@ -16,7 +16,8 @@ typedef struct product {
 static int64_t exact(const product *t, int64_t i, int64_t j) {
   int64_t sum = 0;
   for (int64_t k = 0; k < t->k; ++k)
-    sum += (ti_code(t->a, t->a_type, i * t->k + k) - t->a_zero) * (ti_code(t->b, t->b_type, k * t->n + j) - t->b_zeros[t->b_params > 1 ? j : 0]);
+    sum += (ti_code(t->a, t->a_type, i * t->k + k) - t->a_zero) *
+           (ti_code(t->b, t->b_type, k * t->n + j) - t->b_zeros[t->b_params > 1 ? j : 0]);
   return sum;
 }
 
@@ -49,7 +50,8 @@ static product make(int64_t m, int64_t n, int64_t k, bool per_channel, bool bias
     for (int64_t j = 0; j < n; ++j) {
       const float multiplier = (t.a_scale * t.b_scales[t.b_params > 1 ? j : 0]) / t.y_scale;
       ti_store8(t.expected, i * n + j,
-                ti_round((float)(exact(&t, i, j) + (bias ? t.bias[j] : 0)) * multiplier, t.y_zero, ti_min(t.y_type), ti_max(t.y_type)));
+                ti_round((float)(exact(&t, i, j) + (bias ? t.bias[j] : 0)) * multiplier, t.y_zero, ti_min(t.y_type),
+                         ti_max(t.y_type)));
     }
   return t;
 }
@@ -80,7 +82,8 @@ static void run_gemm(const product *t, bool trans_a, bool trans_b, bool constant
   c.params.alpha = c.params.beta = 1.0f;
   c.params.trans_a = trans_a;
   c.params.trans_b = trans_b;
-  kh_in(&c, kh_quantized(trans_a ? KH(t->a_type, a, t->k, t->m) : KH(t->a_type, t->a, t->m, t->k), 1, -1, &t->a_scale, &t->a_zero));
+  kh_in(&c, kh_quantized(trans_a ? KH(t->a_type, a, t->k, t->m) : KH(t->a_type, t->a, t->m, t->k), 1, -1, &t->a_scale,
+                         &t->a_zero));
   kh_tensor w = kh_quantized(trans_b ? KH(t->b_type, b, t->n, t->k) : KH(t->b_type, t->b, t->k, t->n), t->b_params,
                              t->b_params > 1 ? (trans_b ? 0 : 1) : -1, t->b_scales, t->b_zeros);
   w.constant = constant;
@@ -94,7 +97,8 @@ static void run_gemm(const product *t, bool trans_a, bool trans_b, bool constant
 }
 
 Test(reference_qgemm, shapes) {
-  static const int64_t shapes[][3] = {{1, 1, 1}, {1, 10, 32}, {3, 8, 5}, {17, 65, 40}, {5, 300, 7}, {70, 9, 129}, {2, 64, 0}, {0, 5, 3}, {130, 257, 3}};
+  static const int64_t shapes[][3] = {{1, 1, 1},    {1, 10, 32}, {3, 8, 5}, {17, 65, 40}, {5, 300, 7},
+                                      {70, 9, 129}, {2, 64, 0},  {0, 5, 3}, {130, 257, 3}};
   for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; ++i)
     for (uint64_t seed = 0; seed < 16; ++seed) {
       product t = make(shapes[i][0], shapes[i][1], shapes[i][2], seed & 1, seed & 2, seed * 100 + i + 1);
@@ -116,7 +120,10 @@ Test(reference_qgemm, bias_broadcasts) {
     c.params.alpha = c.params.beta = 1.0f;
     kh_in(&c, kh_quantized(KH(t.a_type, t.a, 4, 12), 1, -1, &t.a_scale, &t.a_zero));
     kh_in(&c, kh_const(kh_quantized(KH(t.b_type, t.b, 12, 9), 9, 1, t.b_scales, t.b_zeros)));
-    kh_in(&c, form == 0 ? KH_SCALAR(QE_DT_I32, bias) : form == 1 ? KH(QE_DT_I32, bias, 4, 1) : form == 2 ? KH(QE_DT_I32, bias, 4, 9) : KH(QE_DT_I32, bias, 1, 9));
+    kh_in(&c, form == 0   ? KH_SCALAR(QE_DT_I32, bias)
+              : form == 1 ? KH(QE_DT_I32, bias, 4, 1)
+              : form == 2 ? KH(QE_DT_I32, bias, 4, 9)
+                          : KH(QE_DT_I32, bias, 1, 9));
     kh_out(&c, kh_quantized(KH(t.y_type, t.y, 4, 9), 1, -1, &t.y_scale, &t.y_zero));
     kh_run(&c);
     for (int64_t i = 0; i < 4; ++i)
@@ -124,8 +131,8 @@ Test(reference_qgemm, bias_broadcasts) {
         const int32_t b = bias[form == 0 ? 0 : form == 1 ? i : form == 2 ? i * 9 + j : j];
         const float m = (t.a_scale * t.b_scales[j]) / t.y_scale;
         const int32_t e = ti_round((float)(exact(&t, i, j) + b) * m, t.y_zero, ti_min(t.y_type), ti_max(t.y_type));
-        cr_assert_eq(e, ti_code(t.y, t.y_type, i * 9 + j), "form %d [%ld,%ld]: expected %d, got %ld", form, (long)i, (long)j, e,
-                     (long)ti_code(t.y, t.y_type, i * 9 + j));
+        cr_assert_eq(e, ti_code(t.y, t.y_type, i * 9 + j), "form %d [%ld,%ld]: expected %d, got %ld", form, (long)i,
+                     (long)j, e, (long)ti_code(t.y, t.y_type, i * 9 + j));
       }
     drop(&t);
   }
@@ -175,7 +182,7 @@ Test(reference_qgemm, conv_1x1_is_a_gemm) {
   drop(&t);
 }
 
-/* -- MatMul --------------------------------------------------------------------------------------------------------- */
+/* -- MatMul -------------------------------------------------------------------------------------------------------- */
 
 Test(reference_qmatmul, matrix_weight) {
   for (uint64_t seed = 1; seed <= 24; ++seed) {
@@ -185,11 +192,13 @@ Test(reference_qmatmul, matrix_weight) {
     c.seed = seed;
     const int64_t dims[3] = {2, 3, 23}, out[3] = {2, 3, 19};
     const bool batched = seed & 8;
-    kh_in(&c, kh_quantized(kh_tensor_make(t.a_type, t.a, batched ? 3 : 2, batched ? dims : (const int64_t[]){6, 23}), 1, -1, &t.a_scale, &t.a_zero));
+    kh_in(&c, kh_quantized(kh_tensor_make(t.a_type, t.a, batched ? 3 : 2, batched ? dims : (const int64_t[]){6, 23}), 1,
+                           -1, &t.a_scale, &t.a_zero));
     kh_tensor w = kh_quantized(KH(t.b_type, t.b, 23, 19), t.b_params, t.b_params > 1 ? 1 : -1, t.b_scales, t.b_zeros);
     w.constant = seed & 4;
     kh_in(&c, w);
-    kh_out(&c, kh_quantized(kh_tensor_make(t.y_type, t.y, batched ? 3 : 2, batched ? out : (const int64_t[]){6, 19}), 1, -1, &t.y_scale, &t.y_zero));
+    kh_out(&c, kh_quantized(kh_tensor_make(t.y_type, t.y, batched ? 3 : 2, batched ? out : (const int64_t[]){6, 19}), 1,
+                            -1, &t.y_scale, &t.y_zero));
     if (t.bias)
       kh_in(&c, KH(QE_DT_I32, t.bias, 19));
     kh_run(&c);
@@ -253,7 +262,7 @@ Test(reference_qmatmul, refuses_sums_that_could_overflow) {
   free(b);
 }
 
-/* -- MatMulInteger -------------------------------------------------------------------------------------------------- */
+/* -- MatMulInteger ------------------------------------------------------------------------------------------------- */
 
 Test(reference_matmul_integer, zero_points_of_all_kinds) {
   for (uint64_t seed = 1; seed <= 24; ++seed) {
@@ -281,8 +290,8 @@ Test(reference_matmul_integer, zero_points_of_all_kinds) {
       for (int64_t j = 0; j < 19; ++j) {
         product row = t;
         row.a_zero = (int32_t)ti_code(a_zeros, t.a_type, per_row ? i : 0);
-        cr_assert_eq(y[i * 19 + j], exact(&row, i, j), "[%ld,%ld]: expected %ld, got %d (seed %llu)", (long)i, (long)j, (long)exact(&row, i, j),
-                     y[i * 19 + j], (unsigned long long)seed);
+        cr_assert_eq(y[i * 19 + j], exact(&row, i, j), "[%ld,%ld]: expected %ld, got %d (seed %llu)", (long)i, (long)j,
+                     (long)exact(&row, i, j), y[i * 19 + j], (unsigned long long)seed);
       }
     drop(&t);
   }

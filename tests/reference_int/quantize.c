@@ -56,10 +56,11 @@ static void check(uint8_t type, int32_t axis, bool computed, uint64_t seed) {
   for (int64_t i = 0; i < N; ++i) {
     const int64_t c = axis == 0 ? i / 12 : axis == 1 ? i / 4 % 3 : axis == 2 ? i % 4 : 0;
     const int32_t e = ti_round(x[i] / scales[c], zeros[c], ti_min(type), ti_max(type));
-    cr_assert_eq(e, ti_code(y, type, i), "type %d axis %d: element %ld: expected %d, got %ld (seed %llu)", type, axis, (long)i, e,
-                 (long)ti_code(y, type, i), (unsigned long long)seed);
+    cr_assert_eq(e, ti_code(y, type, i), "type %d axis %d: element %ld: expected %d, got %ld (seed %llu)", type, axis,
+                 (long)i, e, (long)ti_code(y, type, i), (unsigned long long)seed);
     const float r = (float)((int64_t)e - zeros[c]) * scales[c];
-    cr_assert_eq(r, back[i], "type %d axis %d: element %ld: expected %g, got %g", type, axis, (long)i, (double)r, (double)back[i]);
+    cr_assert_eq(r, back[i], "type %d axis %d: element %ld: expected %g, got %g", type, axis, (long)i, (double)r,
+                 (double)back[i]);
   }
 }
 
@@ -132,7 +133,7 @@ Test(reference_quantize, other_inputs) {
   ti_same_bytes((const int8_t[]){16, 4, 127, -128}, y, 4, "int32", 0);
 }
 
-/* -- DynamicQuantizeLinear ------------------------------------------------------------------------------------------ */
+/* -- DynamicQuantizeLinear ----------------------------------------------------------------------------------------- */
 
 static void dynamic(const float *x, int64_t n, uint8_t *y, float *scale, uint8_t *zero) {
   kh_case c = kh_new("DynamicQuantizeLinear");
@@ -158,7 +159,8 @@ Test(reference_dynamic_quantize, onnx_examples) {
     float scale;
     uint8_t zero, y[12];
     dynamic(cases[i].x, cases[i].n, y, &scale, &zero);
-    cr_assert_eq(scale, expected[i].scale, "case %d: scale %.9g, expected %.9g", i, (double)scale, (double)expected[i].scale);
+    cr_assert_eq(scale, expected[i].scale, "case %d: scale %.9g, expected %.9g", i, (double)scale,
+                 (double)expected[i].scale);
     cr_assert_eq(zero, expected[i].zero, "case %d: zero point %d, expected %d", i, zero, expected[i].zero);
     ti_same_bytes(expected[i].y, y, cases[i].n, "codes", (uint64_t)i);
   }
@@ -168,9 +170,11 @@ Test(reference_dynamic_quantize, degenerate_ranges) {
   float scale;
   uint8_t zero, y[4];
   dynamic((const float[]){0.0f, -0.0f, 0.0f}, 3, y, &scale, &zero);
-  cr_assert(scale == 1.0f && zero == 0 && y[0] == 0, "all zero: scale %g, zero point %d, code %d", (double)scale, zero, y[0]);
+  cr_assert(scale == 1.0f && zero == 0 && y[0] == 0, "all zero: scale %g, zero point %d, code %d", (double)scale, zero,
+            y[0]);
   dynamic((const float[]){NAN, 1.0f, NAN}, 3, y, &scale, &zero);
-  cr_assert(scale == 1.0f / 255.0f && zero == 0 && y[0] == 0 && y[1] == 255, "NaN: scale %g, zero point %d, codes %d %d", (double)scale, zero, y[0], y[1]);
+  cr_assert(scale == 1.0f / 255.0f && zero == 0 && y[0] == 0 && y[1] == 255,
+            "NaN: scale %g, zero point %d, codes %d %d", (double)scale, zero, y[0], y[1]);
   dynamic((const float[]){1e-45f, 0.0f}, 2, y, &scale, &zero);
   cr_assert(scale == 1.0f && zero == 0, "denormal: scale %g, zero point %d", (double)scale, zero);
   dynamic((const float[]){-INFINITY, INFINITY, 1.0f}, 3, y, &scale, &zero); /* no number is asked for, only order */

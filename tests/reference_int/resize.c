@@ -6,7 +6,8 @@ static kh_case resize(const float *x, int64_t h, int64_t w, float *y, int64_t oh
   c.params.scales[0] = c.params.scales[1] = 1.0f;
   c.params.scales[2] = (float)oh / (float)h;
   c.params.scales[3] = (float)ow / (float)w;
-  c.params.roi[QE_MAX_RANK] = c.params.roi[QE_MAX_RANK + 1] = c.params.roi[QE_MAX_RANK + 2] = c.params.roi[QE_MAX_RANK + 3] = 1.0f;
+  c.params.roi[QE_MAX_RANK] = c.params.roi[QE_MAX_RANK + 1] = c.params.roi[QE_MAX_RANK + 2] =
+      c.params.roi[QE_MAX_RANK + 3] = 1.0f;
   kh_in(&c, KH_F32(x, 1, 1, h, w));
   kh_out(&c, KH_F32(y, 1, 1, oh, ow));
   return c;
@@ -18,8 +19,8 @@ static const float grid16[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 
 
 static void close_to(const float *expected, const float *got, int64_t n, const char *what) {
   for (int64_t i = 0; i < n; ++i)
-    cr_assert_float_eq((double)expected[i], (double)got[i], 1e-4, "%s: element %ld: expected %g, got %g", what, (long)i, (double)expected[i],
-                       (double)got[i]);
+    cr_assert_float_eq((double)expected[i], (double)got[i], 1e-4, "%s: element %ld: expected %g, got %g", what, (long)i,
+                       (double)expected[i], (double)got[i]);
 }
 
 Test(reference_resize, nearest_examples) {
@@ -34,18 +35,21 @@ Test(reference_resize, nearest_examples) {
   c = resize(grid16, 4, 4, y, 8, 8);
   c.params.nearest = QE_NEAREST_CEIL;
   kh_run(&c);
-  close_to((const float[]){1, 2, 2, 3, 3, 4, 4, 4, 5, 6, 6, 7, 7, 8, 8, 8, 5, 6, 6, 7, 7, 8, 8, 8, 9, 10, 10, 11, 11, 12, 12, 12}, y, 32,
-           "half pixel, ceil");
+  close_to((const float[]){1, 2, 2, 3, 3, 4, 4, 4, 5, 6,  6,  7,  7,  8,  8,  8,
+                           5, 6, 6, 7, 7, 8, 8, 8, 9, 10, 10, 11, 11, 12, 12, 12},
+           y, 32, "half pixel, ceil");
   c.params.nearest = QE_NEAREST_FLOOR;
   c.params.coord = QE_COORD_ALIGN_CORNERS;
   kh_run(&c);
-  close_to((const float[]){1, 1, 1, 2, 2, 3, 3, 4, 1, 1, 1, 2, 2, 3, 3, 4, 1, 1, 1, 2, 2, 3, 3, 4, 5, 5, 5, 6, 6, 7, 7, 8}, y, 32,
-           "align corners, floor");
+  close_to(
+      (const float[]){1, 1, 1, 2, 2, 3, 3, 4, 1, 1, 1, 2, 2, 3, 3, 4, 1, 1, 1, 2, 2, 3, 3, 4, 5, 5, 5, 6, 6, 7, 7, 8},
+      y, 32, "align corners, floor");
   c.params.nearest = QE_NEAREST_ROUND_PREFER_CEIL;
   c.params.coord = QE_COORD_ASYMMETRIC;
   kh_run(&c);
-  close_to((const float[]){1, 2, 2, 3, 3, 4, 4, 4, 5, 6, 6, 7, 7, 8, 8, 8, 5, 6, 6, 7, 7, 8, 8, 8, 9, 10, 10, 11, 11, 12, 12, 12}, y, 32,
-           "asymmetric, prefer ceil");
+  close_to((const float[]){1, 2, 2, 3, 3, 4, 4, 4, 5, 6,  6,  7,  7,  8,  8,  8,
+                           5, 6, 6, 7, 7, 8, 8, 8, 9, 10, 10, 11, 11, 12, 12, 12},
+           y, 32, "asymmetric, prefer ceil");
 }
 
 Test(reference_resize, linear_examples) {
@@ -53,11 +57,12 @@ Test(reference_resize, linear_examples) {
   kh_case c = resize(grid2, 2, 2, y, 4, 4);
   c.params.mode = QE_RESIZE_LINEAR;
   kh_run(&c);
-  close_to((const float[]){1, 1.25f, 1.75f, 2, 1.5f, 1.75f, 2.25f, 2.5f, 2.5f, 2.75f, 3.25f, 3.5f, 3, 3.25f, 3.75f, 4}, y, 16, "half pixel");
+  close_to((const float[]){1, 1.25f, 1.75f, 2, 1.5f, 1.75f, 2.25f, 2.5f, 2.5f, 2.75f, 3.25f, 3.5f, 3, 3.25f, 3.75f, 4},
+           y, 16, "half pixel");
   c.params.coord = QE_COORD_ALIGN_CORNERS;
   kh_run(&c);
-  close_to((const float[]){1, 1.33333333f, 1.66666667f, 2, 1.66666667f, 2, 2.33333333f, 2.66666667f, 2.33333333f, 2.66666667f, 3, 3.33333333f, 3,
-                           3.33333333f, 3.66666667f, 4},
+  close_to((const float[]){1, 1.33333333f, 1.66666667f, 2, 1.66666667f, 2, 2.33333333f, 2.66666667f, 2.33333333f,
+                           2.66666667f, 3, 3.33333333f, 3, 3.33333333f, 3.66666667f, 4},
            y, 16, "align corners");
   c = resize(grid8, 2, 4, y, 1, 2);
   c.params.scales[2] = c.params.scales[3] = 0.6f;
@@ -129,7 +134,8 @@ Test(reference_resize, linear_in_three_dimensions_and_bytes) {
       sum += weight * (double)x[index];
     }
     cr_assert_float_eq((double)y[i], sum, 1e-3, "element %ld: expected %g, got %g", (long)i, sum, (double)y[i]);
-    cr_assert_eq(small[i], (uint8_t)nearbyintf(y[i]), "element %ld: %g as a byte became %d", (long)i, (double)y[i], small[i]);
+    cr_assert_eq(small[i], (uint8_t)nearbyintf(y[i]), "element %ld: %g as a byte became %d", (long)i, (double)y[i],
+                 small[i]);
   }
 }
 
