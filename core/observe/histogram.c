@@ -106,24 +106,19 @@ static int spread(const qe__histogram *h, const widening *w, double *to) {
   return 0;
 }
 
+static int32_t bin_at(double position, int32_t bins) {
+  return position < 0.0 ? 0 : position >= (double)bins ? bins - 1 : (int32_t)position;
+}
+
 /* Adds the counts of `from` to bins over [min, max], each old bin spread evenly over the new bins it overlaps. */
 static void rebin(double *to, int32_t bins, double min, double max, const qe__histogram *from) {
-  const double width = (max - min) / (double)bins,
-               old = ((double)from->max - (double)from->min) / (double)from->args.bins;
+  const double width = (max - min) / (double)bins;
+  const double old = ((double)from->max - (double)from->min) / (double)from->args.bins;
   for (int32_t i = 0; i < from->args.bins; i++) {
-    if (from->counts[i] == 0.0) continue;
     const double a = ((double)from->min + old * (double)i - min) / width, b = a + old / width;
-    int32_t first = a < 0.0             ? 0
-                    : a >= (double)bins ? bins - 1
-                                        : (int32_t)a,
-            last = b >= (double)bins ? bins - 1
-                   : b < 0.0         ? 0
-                                     : (int32_t)b;
-    if (!(b > a) || first == last) {
-      to[first] += from->counts[i];
-      continue;
-    }
+    const int32_t first = bin_at(a, bins), last = bin_at(b, bins);
     double left = from->counts[i];
+    if (left == 0.0) continue;
     for (int32_t j = first; j < last; j++) {
       const double lo = a > (double)j ? a : (double)j, part = from->counts[i] * ((double)(j + 1) - lo) / (b - a);
       to[j] += part;

@@ -2,10 +2,10 @@
  * Clipping ranges from a histogram: mean squared error of the real quantizer, percentile, entropy.
  *
  *   mse         the range whose quantizer (choose_qparams, rounding, clipping and all) has the smallest expected
- * squared error over the bin centres; a descent over the two ends, in 128 then 32 finer steps each percentile  a share
- * (1 - percentile) / 2 of the values is cut from each end (all of it from both, symmetric) entropy     the share of the
- * range whose clipped distribution loses the least information (Kullback-Leibler) when it is coarsened to the number of
- * codes, as TensorRT and ONNX Runtime calibrate
+ *               squared error over the bin centres; a descent over the two ends, in 128 then 32 finer steps each
+ *   percentile  a share of (1 - percentile) / 2 of the values is cut from each end
+ *   entropy     the threshold on |x| at which the clipped distribution loses the least information (Kullback-Leibler)
+ *               when it is coarsened to the number of codes, as TensorRT and ONNX Runtime calibrate
  */
 #include <math.h>
 #include <sleef.h>
@@ -135,24 +135,22 @@ static double divergence(const double *counts, int32_t bins, int32_t first, int3
 
 void qe__histogram_entropy(const qe__histogram *h, float *lo, float *hi) {
   const int32_t bins = h->args.bins, levels = h->args.quant_max - h->args.quant_min + 1;
-  const double width = ((double)h->max - (double)h->min) / (double)bins;
+  const double min = (double)h->min, max = (double)h->max, width = (max - min) / (double)bins;
+  const double reach = -min > max ? -min : max;
   double best = INFINITY;
   if (bins <= levels) return;
-  for (int32_t k = 128; k >= 8; k--) { /* the share of both ends that is kept; the widest wins ties */
-    const double share = (double)k / 128.0;
-    double a = (double)h->min * share, b = (double)h->max * share;
-    if (h->min > 0.0f) a = (double)h->min;
-    if (h->max < 0.0f) b = (double)h->max;
-    int32_t first = (int32_t)floor((a - (double)h->min) / width),
-            last = (int32_t)ceil((b - (double)h->min) / width) - 1;
-    first = first < 0 ? 0 : first;
-    last = last >= bins ? bins - 1 : last;
+  for (int32_t k = 128; k >= 8; k--) { /* the widest wins ties */
+    const double t = reach * ((double)k / 128.0), a = min > 0.0 || min > -t ? min : -t,
+                 b = max < 0.0 || max < t ? max : t;
+    int32_t first = (int32_t)floor((a - min) / width), last = (int32_t)ceil((b - min) / width) - 1;
+    first = first < 0 ? 0 : first >= bins ? bins - 1 : first;
+    last = last < 0 ? 0 : last >= bins ? bins - 1 : last;
     if (last - first + 1 < levels) break;
     const double d = divergence(h->counts, bins, first, last, levels);
     if (d < best) {
       best = d;
-      *lo = (float)((double)h->min + width * (double)first);
-      *hi = (float)((double)h->min + width * (double)(last + 1));
+      *lo = (float)(min + width * (double)first);
+      *hi = (float)(min + width * (double)(last + 1));
     }
   }
 }

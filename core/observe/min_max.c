@@ -3,7 +3,8 @@
  *
  *   min_max          min = min(min, batch min), max likewise. Batch order and size do not matter.
  *   moving average   the first batch sets the range; then m += c * (batch m - m) in float32 (torch). Batches count
- * equally whatever their size, and their order matters. Merging averages the two ranges weighted by batches.
+ *                    equally whatever their size, and their order matters. Merging averages the two ranges weighted by
+ *                    batches.
  */
 #include <math.h>
 

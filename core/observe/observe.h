@@ -12,12 +12,12 @@
 
 typedef struct qe__observer qe__observer; /* one state with its arguments */
 
-/* Checks the config (range, dtype, scheme, reduce_range, known name) and makes a fresh state. `what` names the tensor
- * in messages. */
+/* Checks the config (range, dtype, scheme, reduce_range, known name) and makes a fresh state. `what` names the tensor in
+ * messages. */
 qe_status_t qe__observer_create(const qe_observer_config_t *config, const char *what, qe__observer **out);
 void qe__observer_destroy(qe__observer **o);
-/* x is float32, row-major. An empty tensor is a no-op. NaN or Inf: QE_ERROR_NUMERIC naming `what` and the first place.
- */
+/* x is float32, row-major. An empty tensor is a no-op. NaN or Inf: QE_ERROR_NUMERIC naming `what` and the first place;
+ * the state is then as before. */
 qe_status_t qe__observer_observe(qe__observer *o, const qe_tensor_t *x);
 qe_status_t qe__observer_merge(qe__observer *o, const qe__observer *other); /* same config */
 /* Parameters so far. *observed false: never fed -> scale 1, zero point 0. qparams owned by the caller
@@ -29,7 +29,10 @@ const qe_observer_config_t *qe__observer_config(const qe__observer *o);
 void qe__observer_range(const qe__observer *o, int32_t *qmin, int32_t *qmax);
 /* min and max seen (per-tensor kinds; false when the kind has none or nothing was seen). */
 bool qe__observer_min_max(const qe__observer *o, float *min, float *max);
-/* State as bytes; save allocates *buffer (qe__free). Load checks kind, arguments and length. */
+/*
+ * State as bytes; save allocates *buffer (qe__free). Load refuses (FORMAT) bytes that are damaged or come from another
+ * kind or other arguments, and leaves the observer as it was.
+ */
 qe_status_t qe__observer_save(const qe__observer *o, void **buffer, size_t *size);
 qe_status_t qe__observer_load(qe__observer *o, const void *buffer, size_t size);
 /* True when nothing is quantized by it ("", placeholder, noop). */

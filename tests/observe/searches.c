@@ -90,17 +90,15 @@ Test(searches, one_value_is_its_own_range) {
   }
 }
 
-/* Outliers far away, a thousandth of the data: entropy and MSE at few levels give them up, entropy keeps uniform data
- * whole. */
 Test(searches, entropy_gives_up_outliers_and_keeps_uniform_data) {
   rng r = rng_for("entropy_gives_up_outliers_and_keeps_uniform_data", 23);
   float *x = random_values(&r, GAUSSIAN, N), *u = random_values(&r, UNIFORM, N), lo, hi;
   qe__histogram h;
-  for (int i = 0; i < N / 1000; i++) x[i] *= 8.0f;
+  x[1] = 100.0f; /* two of forty thousand, far away */
+  x[2] = -90.0f;
   open_with(&h, QE_HISTOGRAM_ENTROPY, 1.0f, x, N);
   qe__histogram_range(&h, &lo, &hi);
-  cr_assert(hi < 0.7f * h.max && hi > 2.0f && lo < -2.0f, "%g..%g of %g..%g", (double)lo, (double)hi, (double)h.min,
-            (double)h.max);
+  cr_assert(hi > 2.0f && hi < 50.0f && lo < -2.0f && lo > -50.0f, "%g..%g", (double)lo, (double)hi);
   qe__kind_histogram.fini(NULL, &h);
   open_with(&h, QE_HISTOGRAM_ENTROPY, 1.0f, u, N);
   qe__histogram_range(&h, &lo, &hi);
