@@ -12,8 +12,8 @@
 
 typedef struct qe__observer qe__observer; /* one state with its arguments */
 
-/* Checks the config (range, dtype, scheme, reduce_range, known name) and makes a fresh state. `what` names the tensor in
- * messages. */
+/* Checks the config (range, dtype, scheme, reduce_range, known name) and makes a fresh state. `what` names the tensor
+ * in messages. */
 qe_status_t qe__observer_create(const qe_observer_config_t *config, const char *what, qe__observer **out);
 void qe__observer_destroy(qe__observer **o);
 /* x is float32, row-major. An empty tensor is a no-op. NaN or Inf: QE_ERROR_NUMERIC naming `what` and the first place;

@@ -359,7 +359,7 @@ Test(observe_properties, senseless_arguments_are_refused) {
       {.observer = "nothing_like_it", .fragment = "there are min_max"},
       {.observer = "min_max", .fragment = "can't quantize to float32", .dtype = QE_FLOAT32},
       {.observer = "min_max", .fragment = "does not fit a per-channel scheme", .scheme = QE_PER_CHANNEL_AFFINE},
-      {.observer = "per_channel_min_max", .fragment = "does not fit a per-tensor scheme", .scheme = QE_PER_TENSOR_AFFINE},
+      {.observer = "per_channel_min_max", .fragment = "does not fit a per-tensor", .scheme = QE_PER_TENSOR_AFFINE},
       {.observer = "min_max", .fragment = "reduce_range", .scheme = QE_PER_TENSOR_SYMMETRIC, .reduce = 1},
       {.observer = "min_max", .fragment = "unknown qscheme", .scheme = (qe_qscheme_t)9},
       {.observer = "min_max", .fragment = "5..9 must contain 0", .lo = 5, .hi = 9},

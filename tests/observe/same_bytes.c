@@ -1,12 +1,12 @@
 /*
- * States and parameters are the same bytes whatever the compiler, its options and the machine: their hash is fixed here.
- * A change of a state's format or of an observer's arithmetic changes it, and is then a change that users see.
+ * States and parameters are the same bytes whatever the compiler, its options and the machine: their hash is fixed
+ * here. A change of a state's format or of an observer's arithmetic changes it, and is then a change that users see.
  */
 #include "base/memory.h"
 #include "base/sha256.h"
 #include "observe_util.h"
 
-/* About normal, wider with every batch, a third of every other batch exactly zero: additions only, so exact anywhere. */
+/* About normal, wider with every batch, a third of every other batch exactly zero; no library function involved. */
 static void make_batch(float *x, int n, int batch, uint32_t *state) {
   const float factor = batch & 1 ? 1.75f : 0.25f;
   for (int i = 0; i < n; i++) {
