@@ -27,7 +27,8 @@ qe_status_t qe__observer_config_check(const qe_observer_config_t *c, bool activa
 #undef FIELD
   if (activation && qe__observer_config_per_channel(c)) {
     return qe__fail(QE_ERROR_INVALID_ARGUMENT,
-                    "'%s': activations have one scale per tensor; use a per-tensor scheme (per-channel is for weights)", what);
+                    "'%s': activations have one scale per tensor; use a per-tensor scheme, per-channel is for weights",
+                    what);
   }
   return qe__observer_arguments(c, what, &args);
 }

@@ -83,8 +83,9 @@ static qe_status_t torch_rules(const char *name, qe_qconfig_mapping_t *m) {
 static qe_status_t unknown_preset(const char *name, bool engine_error) {
   const char *near = qe__nearest_name(name, sizeof NAMES / sizeof NAMES[0] - 1, NAMES);
   char text[300];
-  snprintf(text, sizeof text, "no qconfig preset is named '%.60s'%s%s%s; there are default, fbgemm, x86, qnnpack, onednn",
-           name, near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+  snprintf(text, sizeof text,
+           "no qconfig preset is named '%.60s'%s%s%s; there are default, fbgemm, x86, qnnpack, onednn", name,
+           near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
   if (engine_error) return qe__fail_in(QE_ERROR_NOT_FOUND, "%s, and the names of usable engines", text);
   return qe__fail(QE_ERROR_NOT_FOUND, "%s", text);
 }
