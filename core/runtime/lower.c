@@ -70,7 +70,9 @@ static qe_status_t emit(lowering *l, const char *op, uint32_t n_in, const qe__va
   return record(l, NULL);
 }
 
+/* q may point into the graph's values, which move when one is added: it is copied first. */
 static qe_status_t new_value(lowering *l, qe__value_id like, qe_dtype_t dtype, const qe_qparams_t *q, qe__value_id *out) {
+  const qe_qparams_t params = q ? *q : (qe_qparams_t){0};
   char *base = qe__format("%s/%s", l->g->values[like].name, q ? "codes" : "real");
   if (!base) return QE_ERROR_OUT_OF_MEMORY;
   char *name = qe__graph_fresh_name(l->g, base);
@@ -79,7 +81,7 @@ static qe_status_t new_value(lowering *l, qe__value_id like, qe_dtype_t dtype, c
   const qe_status_t status = qe__graph_add_value(l->g, name, dtype, out);
   qe__free(name);
   QE_TRY(status);
-  return q ? qe__qparams_set(&l->g->values[*out].q, q, dtype, 0, NULL) : QE_OK;
+  return q ? qe__qparams_set(&l->g->values[*out].q, &params, dtype, 0, NULL) : QE_OK;
 }
 
 static qe_status_t dequantized(lowering *l, qe__value_id v, qe__value_id *out) {
@@ -125,9 +127,10 @@ static qe__table_spec spec_of(const qe__graph *g, qe__value_id x, qe_dtype_t y_d
 /* x with other parameters: a table, or (not 8-bit) dequantize and quantize. */
 static qe_status_t requantized(lowering *l, qe__value_id x, qe_dtype_t dtype, const qe_qparams_t *q, qe__value_id *out) {
   static const qe__act no_act = {-INFINITY, INFINITY};
+  const bool per_tensor = q->count == 1;
   qe__value_id real;
   QE_TRY(new_value(l, x, dtype, q, out));
-  if (!code8_per_tensor(l->g, x) || !qe__dtype_is_code8(dtype) || q->count != 1) {
+  if (!code8_per_tensor(l->g, x) || !qe__dtype_is_code8(dtype) || !per_tensor) {
     QE_TRY(dequantized(l, x, &real));
     return quantized(l, real, *out);
   }
