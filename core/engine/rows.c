@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/nearest.h"
 #include "engine/load.h"
-#include "engine/nearest.h"
 #include "registry/op_schema.h"
 
 enum { NAME_MAX_LENGTH = 63, ALIGNMENT_MAX = 4096 };
@@ -33,7 +33,7 @@ static qe_status_t check_row_name(const char *what, uint32_t index, const char *
 static const char *nearest_op(const char *name) {
   const char *names[QE__OP_COUNT];
   for (uint32_t i = 0; i < QE__OP_COUNT; i++) names[i] = qe__op_at(i)->name;
-  return qe__nearest(name, names, QE__OP_COUNT);
+  return qe__nearest_name(name, QE__OP_COUNT, names);
 }
 
 static qe_status_t check_key(const qe_kernel *row) {

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/nearest.h"
 #include "engine/load.h"
-#include "engine/nearest.h"
 
 /* What qe_set_engine chose: NULL nothing, &no_engine "none". */
 static const qe__engine no_engine;
@@ -43,7 +43,7 @@ static const char *nearest(const char *name, const qe__candidate *list, size_t c
   if (names == NULL) return NULL;
   for (size_t i = 0; i < count; i++) names[i] = list[i].name;
   names[count] = "none";
-  found = qe__nearest(name, names, count + 1);
+  found = qe__nearest_name(name, count + 1, names);
   qe__free(names);
   return found;
 }

@@ -3,11 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/nearest.h"
 #include "base/sha256.h"
 #include "engine/engine.h"
 #include "observe/kinds.h"
 #include "observe/observe.h"
-#include "qconfig/qconfig.h"
 
 struct qe__observer {
   const qe_observer *kind;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/nearest.h"
 #include "qconfig/mapping.h"
 #include "qconfig/names.h"
 #include "tensor/tensor.h"

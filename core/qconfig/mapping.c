@@ -4,6 +4,8 @@
 #include <fnmatch.h>
 #include <string.h>
 
+#include "base/nearest.h"
+
 qe_status_t qe_qconfig_mapping_create(const qe_qconfig_t *global, qe_qconfig_mapping_t **out) {
   QE_CHECK_ARG(out, "out is NULL");
   *out = NULL;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/nearest.h"
 #include "engine/engine.h"
 #include "qconfig/mapping.h"
 

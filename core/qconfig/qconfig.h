@@ -15,7 +15,5 @@ qe_status_t qe__qconfig_resolve(const qe_qconfig_mapping_t *mapping, const qe__g
 qe_status_t qe__qconfig_mapping_clone(const qe_qconfig_mapping_t *mapping, qe_qconfig_mapping_t **out);
 /* Whether the mapping asks for equalization before calibration. */
 bool qe__qconfig_mapping_equalize(const qe_qconfig_mapping_t *mapping);
-/* The name most like `word` among count names (NULL when none is close). */
-const char *qe__nearest_name(const char *word, size_t count, const char *const *names);
 
 #endif

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/nearest.h"
 #include "graph/model.h"
-#include "qconfig/qconfig.h"
 #include "registry/quant_rule.h"
 #include "runtime/plan.h"
 

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "engine/load.h"
-#include "engine/nearest.h"
 #include "engine/places.h"
 
 static char directory[PATH_SIZE];
@@ -130,12 +129,4 @@ Test(select, observers_and_qconfig) {
   cr_assert_str_eq(qe__engine_default_qconfig("fake"), "{\"version\": 1}");
   cr_assert_null(qe__engine_default_qconfig("no_such_engine"));
   cr_assert_null(qe__engine_default_qconfig(NULL));
-}
-
-Test(select, nearest_names) {
-  static const char *const names[] = {"reference", NULL, "fbgemm_x86", "qnnpack_arm"};
-  cr_assert_str_eq(qe__nearest("fbgem_x86", names, 4), "fbgemm_x86");
-  cr_assert_str_eq(qe__nearest("Reference", names, 4), "reference");
-  cr_assert_null(qe__nearest("onednn", names, 4));
-  cr_assert_null(qe__nearest("", names, 4));
 }

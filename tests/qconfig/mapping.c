@@ -202,15 +202,3 @@ Test(mapping, refused) {
   cr_expect_eq(m->count, 1);
   qe_qconfig_mapping_destroy(&m);
 }
-
-Test(nearest, names) {
-  static const char *const names[] = {"dtype", "qscheme", NULL, "observer"};
-  cr_expect_str_eq(qe__nearest_name("dtpe", 4, names), "dtype");
-  cr_expect_str_eq(qe__nearest_name("obsever", 4, names), "observer");
-  cr_expect_null(qe__nearest_name("zzz", 4, names));
-  cr_expect_null(qe__nearest_name("dtype", 0, NULL));
-  char longest[1000];
-  memset(longest, 'a', sizeof longest - 1);
-  longest[sizeof longest - 1] = '\0';
-  cr_expect_null(qe__nearest_name(longest, 4, names));
-}

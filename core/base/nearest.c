@@ -1,12 +1,17 @@
 /* "Did you mean ...?" */
+#include "base/nearest.h"
+
 #include <stdint.h>
 #include <string.h>
 
-#include "qconfig/qconfig.h"
-
 enum { LONGEST = 200 };
 
-/* Levenshtein distance of two words; those that are too long are far from everything. */
+/* Of ASCII letters, in every locale. */
+static char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* Levenshtein distance of two words; those that are too long are far from everything. One row of the table is enough. */
 static size_t distance(const char *a, const char *b) {
   size_t row[LONGEST + 1];
   const size_t n = strlen(a), m = strlen(b);
@@ -16,10 +21,10 @@ static size_t distance(const char *a, const char *b) {
     size_t corner = row[0];
     row[0] = i;
     for (size_t j = 1; j <= m; j++) {
-      const size_t change = corner + (a[i - 1] != b[j - 1]);
+      const size_t change = corner + (lower(a[i - 1]) != lower(b[j - 1]));
+      const size_t gap = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
       corner = row[j];
-      size_t best = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
-      row[j] = change < best ? change : best;
+      row[j] = change < gap ? change : gap;
     }
   }
   return row[m];
@@ -29,12 +34,10 @@ const char *qe__nearest_name(const char *word, size_t count, const char *const *
   const char *nearest = NULL;
   size_t best = strlen(word) / 3 + 2;
   for (size_t i = 0; i < count; i++) {
-    if (!names[i]) continue;
-    const size_t d = distance(word, names[i]);
-    if (d < best) {
-      best = d;
-      nearest = names[i];
-    }
+    const size_t d = names[i] ? distance(word, names[i]) : SIZE_MAX;
+    if (d >= best) continue;
+    best = d;
+    nearest = names[i];
   }
   return nearest;
 }
