@@ -38,6 +38,17 @@ static inline int32_t ref_rne_sat(float v, int32_t z, int32_t lo, int32_t hi) {
   return q <= (double)lo ? lo : q >= (double)hi ? hi : (int32_t)q;
 }
 
+/*
+ * The same for 8-bit codes, in operations that compilers vectorize: lo and hi are the bounds less z. Clamping first
+ * changes nothing, as bounds are whole; below 2^22 adding and subtracting 1.5 * 2^23 rounds half to even.
+ */
+static inline int32_t ref_rne_sat8(float v, int32_t z, float lo, float hi) {
+  v = v == v ? v : 0.0f;
+  v = v < lo ? lo : v;
+  v = v > hi ? hi : v;
+  return (int32_t)((v + 12582912.0f) - 12582912.0f) + z;
+}
+
 /* One element of an 8-bit operand, widened. */
 static inline int32_t ref_code8(const void *x, uint8_t dtype, int64_t i) {
   return dtype == QE_DT_I8 ? ((const int8_t *)x)[i] : ((const uint8_t *)x)[i];
