@@ -1,6 +1,7 @@
 /* Measuring how far apart the values of two models are; see compare.h. */
 #include "compare.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,12 +23,33 @@ static void skip(cli_pair *p, const char *why) {
   p->skipped = true;
 }
 
-static void add_difference(cli_pair *p, qe_tensor_t *a, qe_tensor_t *b) {
+/* Equalization scales the channels of a value by powers of two, undone by its reader: takes that out again. */
+static qe_status_t unscale(const json_t *scaled, const char *name, qe_tensor_t **tensor) {
+  const json_t *shifts = scaled ? json_object_get(scaled, name) : NULL;
+  const uint32_t rank = qe_tensor_rank(*tensor);
+  const int64_t *dims = qe_tensor_dims(*tensor);
+  qe_tensor_t *copy = NULL;
+  if (!json_is_array(shifts) || rank < 2 || (int64_t)json_array_size(shifts) != dims[1]) return QE_OK;
+  const qe_status_t status = qe_tensor_from_data(QE_FLOAT32, rank, dims, qe_tensor_const_data(*tensor), &copy);
+  if (status != QE_OK) return status;
+  float *x = qe_tensor_data(copy);
+  int64_t inner = 1;
+  for (uint32_t d = 2; d < rank; d++) inner *= dims[d];
+  for (int64_t i = 0; i < qe_tensor_count(copy); i++)
+    x[i] = ldexpf(x[i], -(int)json_integer_value(json_array_get(shifts, (size_t)(i / inner % dims[1]))));
+  qe_tensor_release(tensor);
+  *tensor = copy;
+  return QE_OK;
+}
+
+static void add_difference(const cli_comparison *c, cli_pair *p, qe_tensor_t *a, qe_tensor_t *b) {
   qe_tensor_t *x = NULL, *y = NULL;
   if (p->skipped) return;
   if (cli_as_float(a, &x) != QE_OK || cli_as_float(b, &y) != QE_OK)
     skip(p, "it is neither float32 nor quantized in both models");
   else if (!same_shape(x, y)) skip(p, "its shapes differ");
+  else if (unscale(c->scaled_a, p->name_a, &x) != QE_OK || unscale(c->scaled_b, p->name_b, &y) != QE_OK)
+    skip(p, "out of memory");
   else cli_difference_add(&p->difference, qe_tensor_count(x), qe_tensor_const_data(x), qe_tensor_const_data(y));
   qe_tensor_release(&x);
   qe_tensor_release(&y);
@@ -63,12 +85,17 @@ static int measure_batch(const qe_model_t *b, const cli_feed *feed, int64_t inde
   if (!code) code = run_side(c->path_a, s->a, feed->n_inputs, tensors, c->n_pairs, s->out_a);
   if (!code) code = run_side(c->path_b, s->b, feed->n_inputs, s->in_b, c->n_pairs, s->out_b);
   for (size_t i = 0; i < c->n_pairs; i++) {
-    if (!code) add_difference(&c->pairs[i], s->out_a[i].tensor, s->out_b[i].tensor);
+    if (!code) add_difference(c, &c->pairs[i], s->out_a[i].tensor, s->out_b[i].tensor);
     qe_tensor_release(&s->out_a[i].tensor);
     qe_tensor_release(&s->out_b[i].tensor);
   }
   cli_feed_release(feed, &tensors);
   return code;
+}
+
+static json_t *scaled_channels(const qe_model_t *model) {
+  const char *text = qe_model_metadata(model, "qengine.equalization");
+  return text ? json_loads(text, 0, NULL) : NULL;
 }
 
 static int open_session(const qe_model_t *model, const char *path, bool strict, qe_session_t **out) {
@@ -87,6 +114,8 @@ int cli_compare_measure(const qe_model_t *a, const qe_model_t *b, const cli_feed
   s.out_a = cli_calloc(c->n_pairs, sizeof *s.out_a);
   s.out_b = cli_calloc(c->n_pairs, sizeof *s.out_b);
   c->samples = feed->samples;
+  c->scaled_a = scaled_channels(a);
+  c->scaled_b = scaled_channels(b);
   cli_progress_start(&progress, "comparing", "samples", feed->samples);
   for (int64_t i = 0; i < feed->batches && !code; i++) {
     if (cli_interrupted()) break;
@@ -111,6 +140,8 @@ void cli_compare_free(cli_comparison *c) {
     free(c->pairs[i].node);
     free(c->pairs[i].op);
   }
+  json_decref(c->scaled_a);
+  json_decref(c->scaled_b);
   free(c->pairs);
   free(c->layers);
 }

@@ -2,6 +2,8 @@
 #ifndef QE_CLI_COMPARE_H
 #define QE_CLI_COMPARE_H
 
+#include <jansson.h>
+
 #include "feed.h"
 #include "measure.h"
 
@@ -34,6 +36,7 @@ typedef struct cli_comparison {
   cli_layer *layers;   /* costliest first */
   size_t n_layers;
   double output_sqnr;  /* the worst of the outputs */
+  json_t *scaled_a, *scaled_b; /* channels that equalization scaled (metadata of A and B), or NULL */
   bool has_min, passed;
   double min_sqnr;
 } cli_comparison;

@@ -8,7 +8,9 @@
  * that the statistics promise and meets the upper bound of a Clip. Data plays no part, so the result depends on the
  * model alone.
  */
+#include <jansson.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "flow/flow_internal.h"
@@ -76,6 +78,23 @@ static qe_status_t scale_constant(qe__graph *g, qe__node *n, uint32_t i, int64_t
   return status;
 }
 
+/*
+ * What was scaled is kept with the model, so that its values can be compared with those of the model it came from:
+ * metadata "qengine.equalization" is a JSON object, value name -> power of two of each channel (dimension 1).
+ */
+static qe_status_t record(qe__graph *g, qe__value_id v, int64_t channels, const int *shift) {
+  const char *old = qe__graph_get_metadata(g, "qengine.equalization");
+  json_t *all = old ? json_loads(old, 0, NULL) : json_object(), *list = json_array();
+  for (int64_t c = 0; c < channels; c++) json_array_append_new(list, json_integer(shift[c]));
+  json_object_set(all, g->values[v].name, list);
+  char *text = json_dumps(all, JSON_COMPACT);
+  const qe_status_t status = text ? qe__graph_set_metadata(g, "qengine.equalization", text) : qe__fail(QE_ERROR_OUT_OF_MEMORY, "out of memory while recording an equalization");
+  free(text);
+  json_decref(list);
+  json_decref(all);
+  return status;
+}
+
 static qe_status_t equalize_pair(qe__graph *g, qe__node *a, qe__node *b, int64_t channels) {
   const qe_tensor_t *w = constant(g, a, 1), *bias = constant(g, a, 2), *dw = constant(g, b, 1);
   if (!w || !bias || w->count == 0 || w->dims[0] != channels || bias->count != channels) return QE_OK;
@@ -86,6 +105,7 @@ static qe_status_t equalize_pair(qe__graph *g, qe__node *a, qe__node *b, int64_t
     QE_TRY_GOTO(scale_constant(g, a, 1, w->count / channels, shift, 1), done);
     QE_TRY_GOTO(scale_constant(g, a, 2, 1, shift, 1), done);
     QE_TRY_GOTO(scale_constant(g, b, 1, dw->count / channels, shift, -1), done);
+    QE_TRY_GOTO(record(g, a->out[0], channels, shift), done);
   }
 done:
   qe__free(shift);

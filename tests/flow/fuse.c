@@ -87,6 +87,8 @@ Test(fuse, equalization_keeps_every_bit_of_the_float_model) {
   cr_assert_eq(qe__equalize(m->graph), QE_OK, "%s", qe_last_error());
   expand = qe_tensor_const_data(m->graph->values[m->graph->nodes[0]->in[1]].data);
   cr_assert_gt(fabsf(expand[0]), fabsf(old) * 1.5f, "the small first channel was not scaled up: %g then %g", (double)old, (double)expand[0]);
+  const char *scaled = qe_model_metadata(m, "qengine.equalization");
+  cr_assert(scaled && strstr(scaled, m->graph->values[m->graph->nodes[0]->out[0]].name), "the scaled value is not recorded: %s", scaled ? scaled : "nothing");
   qe_tensor_t *after = run_model(m, input);
   cr_assert_eq(memcmp(qe_tensor_const_data(before), qe_tensor_const_data(after), qe_tensor_bytes(before)), 0);
   qe_tensor_t *all[] = {w, dw, gamma, beta, mean, var, input, before, after};
