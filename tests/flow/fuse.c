@@ -19,15 +19,6 @@ static uint32_t count_ops(const qe_model_t *m, const char *op) {
   return n;
 }
 
-static qe_tensor_t *run_model(const qe_model_t *m, qe_tensor_t *x) {
-  qe_session_t *s = NULL;
-  qe_named_tensor_t in = {NULL, x}, out = {NULL, NULL};
-  cr_assert_eq(qe_session_create(m, NULL, &s), QE_OK, "%s", qe_last_error());
-  cr_assert_eq(qe_session_run(s, 1, &in, 1, &out), QE_OK, "%s", qe_last_error());
-  qe_session_destroy(&s);
-  return out.tensor;
-}
-
 static float largest_difference(const qe_tensor_t *a, const qe_tensor_t *b) {
   float worst = 0.0f;
   cr_assert_eq(qe_tensor_count(a), qe_tensor_count(b));
@@ -40,13 +31,13 @@ static float largest_difference(const qe_tensor_t *a, const qe_tensor_t *b) {
 
 Test(fuse, batch_norm_and_activations_disappear_into_the_ops_before_them) {
   qe_model_t *m = test_cnn(11);
-  qe_tensor_t *x = test_random(4, (int64_t[]){2, 3, 8, 8}, 1.0f, 3), *before = run_model(m, x);
+  qe_tensor_t *x = test_random(4, (int64_t[]){2, 3, 8, 8}, 1.0f, 3), *before = test_run(m, x, 0);
   cr_assert_eq(qe_fuse(m), QE_OK, "%s", qe_last_error());
   cr_assert_eq(count_ops(m, "BatchNormalization"), 0u);
   cr_assert_eq(count_ops(m, "Relu"), 0u);
   cr_assert_eq(count_ops(m, "Clip"), 0u);
   cr_assert_eq(count_ops(m, "Conv"), 5u);
-  qe_tensor_t *after = run_model(m, x);
+  qe_tensor_t *after = test_run(m, x, 0);
   cr_assert_lt(largest_difference(before, after), 1e-5f);
   qe_tensor_release(&x);
   qe_tensor_release(&before);
@@ -81,7 +72,7 @@ Test(fuse, equalization_keeps_every_bit_of_the_float_model) {
   qe_output(m, "y", mid);
   cr_assert_eq(qe_model_finish(m), QE_OK, "%s", qe_last_error());
   cr_assert_eq(qe_fuse(m), QE_OK);
-  qe_tensor_t *input = test_random(4, (int64_t[]){2, 3, 6, 6}, 1.0f, 3), *before = run_model(m, input);
+  qe_tensor_t *input = test_random(4, (int64_t[]){2, 3, 6, 6}, 1.0f, 3), *before = test_run(m, input, 0);
   const float *expand = qe_tensor_const_data(m->graph->values[m->graph->nodes[0]->in[1]].data);
   const float old = expand[0];
   cr_assert_eq(qe__equalize(m->graph), QE_OK, "%s", qe_last_error());
@@ -89,7 +80,7 @@ Test(fuse, equalization_keeps_every_bit_of_the_float_model) {
   cr_assert_gt(fabsf(expand[0]), fabsf(old) * 1.5f, "the small first channel was not scaled up: %g then %g", (double)old, (double)expand[0]);
   const char *scaled = qe_model_metadata(m, "qengine.equalization");
   cr_assert(scaled && strstr(scaled, m->graph->values[m->graph->nodes[0]->out[0]].name), "the scaled value is not recorded: %s", scaled ? scaled : "nothing");
-  qe_tensor_t *after = run_model(m, input);
+  qe_tensor_t *after = test_run(m, input, 0);
   cr_assert_eq(memcmp(qe_tensor_const_data(before), qe_tensor_const_data(after), qe_tensor_bytes(before)), 0);
   qe_tensor_t *all[] = {w, dw, gamma, beta, mean, var, input, before, after};
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) qe_tensor_release(&all[i]);
@@ -104,10 +95,10 @@ Test(fuse, a_weight_behind_a_transpose_becomes_a_constant) {
   const qe_value_t wt = qe_transpose(m, "t", qe_constant(m, "w", w), 2, (int64_t[]){1, 0});
   qe_output(m, "y", qe_relu(m, "relu", qe_add(m, "add", qe_matmul(m, "mm", x, wt), qe_constant(m, "b", b))));
   cr_assert_eq(qe_model_finish(m), QE_OK, "%s", qe_last_error());
-  qe_tensor_t *before = run_model(m, input);
+  qe_tensor_t *before = test_run(m, input, 0);
   cr_assert_eq(qe_fuse(m), QE_OK, "%s", qe_last_error());
   cr_assert_eq(qe_model_node_count(m), 1u, "%u nodes are left", qe_model_node_count(m));
-  qe_tensor_t *after = run_model(m, input);
+  qe_tensor_t *after = test_run(m, input, 0);
   cr_assert_eq(memcmp(qe_tensor_const_data(before), qe_tensor_const_data(after), qe_tensor_bytes(before)), 0);
   qe_tensor_t *all[] = {w, b, input, before, after};
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) qe_tensor_release(&all[i]);

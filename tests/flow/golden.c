@@ -17,15 +17,6 @@ static const qe__node *find_node(const qe_model_t *m, const char *name) {
   return NULL;
 }
 
-static qe_tensor_t *run_model(const qe_model_t *m, qe_tensor_t *x) {
-  qe_session_t *s = NULL;
-  qe_named_tensor_t in = {NULL, x}, out = {NULL, NULL};
-  cr_assert_eq(qe_session_create(m, NULL, &s), QE_OK, "%s", qe_last_error());
-  cr_assert_eq(qe_session_run(s, 1, &in, 1, &out), QE_OK, "%s", qe_last_error());
-  qe_session_destroy(&s);
-  return out.tensor;
-}
-
 /* Largest |a - b| over the largest |b|. */
 static double relative(const qe_tensor_t *a, const qe_tensor_t *b) {
   double worst = 0.0, scale = 1e-30;
@@ -74,13 +65,13 @@ Test(golden_fuse, folded_weights_are_torchs) {
                           golden_tensor(&g, c, "inputs", "running_mean"), golden_tensor(&g, c, "inputs", "running_var")};
     qe_tensor_t *want_y = golden_tensor(&g, c, "expected", "y"), *want_w = golden_tensor(&g, c, "expected", "fused_weight"), *want_b = golden_tensor(&g, c, "expected", "fused_bias");
     qe_model_t *m = fuse_model(op, params, x, weight, bias, bn);
-    qe_tensor_t *before = run_model(m, x);
+    qe_tensor_t *before = test_run(m, x, 0);
     cr_assert_lt(relative(before, want_y), 2e-6, "%s: unfused output", name);
     cr_assert_eq(qe_fuse(m), QE_OK, "%s", qe_last_error());
     cr_assert_eq(m->graph->n_nodes, 1u, "%s: %u nodes left", name, m->graph->n_nodes);
     const qe__node *n = find_node(m, "layer");
     const qe_tensor_t *w = m->graph->values[n->in[1]].data, *b = m->graph->values[n->in[2]].data;
-    qe_tensor_t *after = run_model(m, x);
+    qe_tensor_t *after = test_run(m, x, 0);
     cr_assert_lt(relative(after, want_y), 2e-6, "%s: fused output", name);
     if (memcmp(qe_tensor_const_data(w), qe_tensor_const_data(want_w), qe_tensor_bytes(w)) == 0) exact++;
     else close++;
@@ -149,7 +140,7 @@ Test(golden_flows, the_static_flow_reproduces_torchs_networks) {
     qe_prepared_t *p = NULL;
     qe_model_t *m = tiny_resnet(&g, c, &pool), *q = NULL;
     qe_tensor_t *x = golden_tensor(&g, c, "inputs", "x"), *y_float = golden_tensor(&g, c, "expected", "y_float"), *y_torch = golden_tensor(&g, c, "expected", "y_qnnpack");
-    qe_tensor_t *y = run_model(m, x);
+    qe_tensor_t *y = test_run(m, x, 0);
     cr_assert_lt(relative(y, y_float), 2e-6, "%s: float model", name);
     cr_assert_eq(qe_qconfig_mapping_preset(golden_text(json_object_get(c, "params"), "qconfig"), &mapping), QE_OK);
     cr_assert_eq(qe_fuse(m), QE_OK);
@@ -176,7 +167,7 @@ Test(golden_flows, the_static_flow_reproduces_torchs_networks) {
       codes += qe_tensor_count(w);
       qe_tensor_release(&w);
     }
-    qe_tensor_t *z = run_model(q, x);
+    qe_tensor_t *z = test_run(q, x, 0);
     const double ours = relative(z, y_float), torchs = relative(y_torch, y_float);
     printf("golden flows: %s: largest output error %.4f of the range, torch's %.4f\n", name, ours, torchs);
     cr_assert_lt(ours, fmax(1.5 * torchs, 0.03), "%s: int8 output is %.3f of the range from float (torch: %.3f)", name, ours, torchs);

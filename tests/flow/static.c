@@ -23,16 +23,6 @@ static void calibrate(qe_prepared_t *p, uint64_t from, uint64_t to) {
   }
 }
 
-static qe_tensor_t *run_model(const qe_model_t *m, qe_tensor_t *x, int no_fuse) {
-  qe_session_t *s = NULL;
-  qe_named_tensor_t in = {NULL, x}, out = {NULL, NULL};
-  const qe_session_options_t o = {.struct_size = sizeof o, .no_fuse = no_fuse};
-  cr_assert_eq(qe_session_create(m, &o, &s), QE_OK, "%s", qe_last_error());
-  cr_assert_eq(qe_session_run(s, 1, &in, 1, &out), QE_OK, "%s", qe_last_error());
-  qe_session_destroy(&s);
-  return out.tensor;
-}
-
 static double sqnr(const qe_tensor_t *a, const qe_tensor_t *b) {
   double signal = 0, noise = 0;
   for (int64_t i = 0; i < qe_tensor_count(a); i++) {
@@ -58,10 +48,10 @@ static qe_model_t *quantized(const qe_model_t *m, const char *preset) {
 Test(static_flow, every_preset_gives_a_close_int8_model) {
   qe_model_t *m = test_cnn(21);
   cr_assert_eq(qe_fuse(m), QE_OK);
-  qe_tensor_t *x = test_random(4, (int64_t[]){8, 3, 8, 8}, 1.0f, 77), *y = run_model(m, x, 0);
+  qe_tensor_t *x = test_random(4, (int64_t[]){8, 3, 8, 8}, 1.0f, 77), *y = test_run(m, x, 0);
   for (const char *const *name = qe_qconfig_preset_names(); *name; name++) {
     qe_model_t *q = quantized(m, *name);
-    qe_tensor_t *z = run_model(q, x, 0), *unfused = run_model(q, x, 1);
+    qe_tensor_t *z = test_run(q, x, 0), *unfused = test_run(q, x, 1);
     cr_assert_gt(sqnr(y, z), 18.0, "%s: %.1f dB", *name, sqnr(y, z));
     cr_assert_gt(sqnr(z, unfused), 28.0, "%s: integer and float execution of one model differ: %.1f dB", *name, sqnr(z, unfused));
     qe_tensor_release(&z);
@@ -97,7 +87,7 @@ Test(static_flow, excluded_nodes_stay_float_and_codes_are_converted_at_the_borde
     }
   }
   cr_assert_eq(seen, 2u);
-  qe_tensor_t *x = test_random(4, (int64_t[]){8, 3, 8, 8}, 1.0f, 78), *y = run_model(m, x, 0), *z = run_model(q, x, 0);
+  qe_tensor_t *x = test_random(4, (int64_t[]){8, 3, 8, 8}, 1.0f, 78), *y = test_run(m, x, 0), *z = test_run(q, x, 0);
   cr_assert_gt(sqnr(y, z), 20.0, "%.1f dB", sqnr(y, z));
   qe_tensor_release(&x);
   qe_tensor_release(&y);
@@ -236,7 +226,7 @@ Test(static_flow, every_allocation_may_fail) {
   cr_assert_eq(qe_fuse(m), QE_OK);
   cr_assert_eq(qe_qconfig_mapping_preset("default", &mapping), QE_OK);
   qe_tensor_t *x = test_random(4, (int64_t[]){1, 3, 8, 8}, 1.0f, 5);
-  qe_tensor_t *warm = run_model(m, x, 0); /* engines are loaded once */
+  qe_tensor_t *warm = test_run(m, x, 0); /* engines are loaded once */
   qe_tensor_release(&warm);
   int failures = 0;
   for (long n = 0; n < 20000; n += n < 200 ? 1 : 37) {

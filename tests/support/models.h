@@ -81,4 +81,15 @@ static inline qe_model_t *test_cnn(uint64_t seed) {
   return m;
 }
 
+/* One run on the chosen engine; no_fuse: quantized nodes as dequantize, float op, quantize. The caller releases the result. */
+static inline qe_tensor_t *test_run(const qe_model_t *m, qe_tensor_t *x, int no_fuse) {
+  qe_session_t *s = NULL;
+  qe_named_tensor_t in = {NULL, x}, out = {NULL, NULL};
+  const qe_session_options_t o = {.struct_size = sizeof o, .no_fuse = no_fuse};
+  cr_assert_eq(qe_session_create(m, &o, &s), QE_OK, "%s", qe_last_error());
+  cr_assert_eq(qe_session_run(s, 1, &in, 1, &out), QE_OK, "%s", qe_last_error());
+  qe_session_destroy(&s);
+  return out.tensor;
+}
+
 #endif
