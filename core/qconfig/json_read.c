@@ -39,6 +39,13 @@ static qe_status_t unknown_key(const char *at, const char *key, size_t count, co
                   list);
 }
 
+/* What failed further down is a fault of the file, unless memory ran out. `at` NULL: the message names the place. */
+static qe_status_t in_file(qe_status_t status, const char *at) {
+  if (status == QE_OK) return QE_OK;
+  if (status != QE_ERROR_OUT_OF_MEMORY) status = QE_ERROR_FORMAT;
+  return at ? qe__fail_in(status, "qconfig JSON at %s", at) : qe__fail_in(status, "qconfig JSON");
+}
+
 /* ---- one observer ---- */
 
 static qe_status_t read_bool(const json_t *v, const char *at, int *out) {
@@ -154,8 +161,7 @@ static qe_status_t read_observer(json_t *object, const char *at, bool activation
   const bool lo = json_object_get(object, "quant_min") != NULL, hi = json_object_get(object, "quant_max") != NULL;
   if (lo != hi) return qe__fail(QE_ERROR_FORMAT, "qconfig JSON at %s: quant_min and quant_max go together", at);
   c->has_range = lo;
-  const qe_status_t status = qe__observer_config_check(c, activation, at);
-  return status == QE_OK ? QE_OK : qe__fail_in(QE_ERROR_FORMAT, "qconfig JSON");
+  return in_file(qe__observer_config_check(c, activation, at), NULL);
 }
 
 /* A qconfig: {"activation": ..., "weight": ...}, {"preset": name}, or null (*quantize false: keep float). */
@@ -172,9 +178,7 @@ static qe_status_t read_qconfig(json_t *value, const char *at, bool engines, qe_
     char place[PLACE];
     snprintf(place, sizeof place, "%.200s/preset", at);
     if (!json_is_string(preset)) return wrong(place, "the name of a preset", preset);
-    if (qe__preset_qconfig(json_string_value(preset), engines, q) != QE_OK) {
-      return qe__fail_in(QE_ERROR_FORMAT, "qconfig JSON at %s", place);
-    }
+    QE_TRY(in_file(qe__preset_qconfig(json_string_value(preset), engines, q), place));
   }
   json_object_foreach(value, key, v) {
     char place[PLACE];
@@ -253,8 +257,7 @@ static qe_status_t start_mapping(json_t *root, bool engines, qe_qconfig_mapping_
   json_t *preset = json_object_get(root, "preset");
   if (!preset) return qe_qconfig_mapping_create(NULL, out);
   if (!json_is_string(preset)) return wrong("/preset", "a string", preset);
-  const qe_status_t status = qe__mapping_preset(json_string_value(preset), engines, out);
-  return status == QE_OK ? QE_OK : qe__fail_in(QE_ERROR_FORMAT, "qconfig JSON at /preset");
+  return in_file(qe__mapping_preset(json_string_value(preset), engines, out), "/preset");
 }
 
 qe_status_t qe__mapping_parse(const char *json, size_t length, bool engines, qe_qconfig_mapping_t **out) {

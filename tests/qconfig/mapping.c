@@ -174,6 +174,27 @@ Test(mapping, out_of_memory) {
   }
 }
 
+Test(mapping, out_of_memory_while_reading_and_resolving) {
+  static const char json[] = "{\"preset\":\"fbgemm\",\"op_types\":{\"Relu\":null},\"name_globs\":{\"head.*\":null},"
+                             "\"names\":{\"layer/relu1\":{\"preset\":\"default\"},\"nothing\":null}}";
+  qe__graph *g = example();
+  long n = 0;
+  qe_status_t status = QE_ERROR_OUT_OF_MEMORY;
+  for (; n < 100 && status == QE_ERROR_OUT_OF_MEMORY; n++) {
+    qe_qconfig_mapping_t *m = NULL;
+    const qe_qconfig_t *out[4];
+    qe__fail_allocations_after(n);
+    status = qe_qconfig_mapping_parse(json, sizeof json - 1, &m);
+    cr_expect_eq(m != NULL, status == QE_OK);
+    if (status == QE_OK) status = qe__qconfig_resolve(m, g, out);
+    qe__fail_allocations_after(-1);
+    qe_qconfig_mapping_destroy(&m);
+  }
+  cr_expect_eq(status, QE_ERROR_NOT_FOUND, "after %ld: %s", n, qe_last_error()); /* the rule for 'nothing' */
+  cr_expect_gt(n, 5, "%ld", n);
+  qe__graph_destroy(&g);
+}
+
 Test(mapping, refused) {
   qe_qconfig_t q = marked(100), bad;
   qe_qconfig_mapping_t *m = NULL;
