@@ -1,0 +1,17 @@
+# Writes a C file that holds files as bytes:  cmake -DOUT=x.c -DHEADER=x.h -DTYPE=t -DNAME=v -DFILES=a,b -P embed.cmake
+# TYPE has the members name, text and size; the array ends with an empty one.
+string(REPLACE "," ";" files "${FILES}")
+set(arrays "")
+set(rows "")
+set(index 0)
+foreach(file ${files})
+  get_filename_component(name ${file} NAME)
+  file(READ ${file} hex HEX)
+  string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}")
+  string(REGEX REPLACE "(................................................................................)" "\\1\n  " bytes "${bytes}")
+  string(APPEND arrays "static const unsigned char file_${index}[] = {\n  ${bytes}\n};\n")
+  string(APPEND rows "  {\"${name}\", file_${index}, sizeof file_${index}},\n")
+  math(EXPR index "${index} + 1")
+endforeach()
+get_filename_component(header ${HEADER} NAME)
+file(WRITE ${OUT} "/* Made by cmake/embed.cmake; do not edit. */\n#include \"${header}\"\n\n${arrays}\nconst ${TYPE} ${NAME}[] = {\n${rows}  {0, 0, 0},\n};\n")
