@@ -1,7 +1,7 @@
 /*
- * MaxPool with its second output, float32, uint8 and int8, any strides: the largest element of each window and where in x
- * it is, as an index into x flattened: row-major, or (mode 1) with the spatial dimensions column-major. Which of equal
- * elements wins, NaN and empty windows are as in max_pool.c; the index of an empty window is -1.
+ * MaxPool with its second output, float32, uint8 and int8, any strides: the largest element of each window and where in
+ * x it is, as an index into x flattened: row-major, or (mode 1) with the spatial dimensions column-major. Which of
+ * equal elements wins, NaN and empty windows are as in max_pool.c; the index of an empty window is -1.
  */
 #include <math.h>
 

@@ -1,20 +1,15 @@
 /* What the quantized products share (q8.h). */
 #include "q8.h"
 
-void ref_q8_widen(int16_t *y, const void *x, uint8_t dtype, int64_t x_step, int32_t zero, int64_t n) {
-  if (dtype == QE_DT_I8) {
-    const int8_t *codes = x;
+void ref_q8_widen(const ref_loops *loops, int16_t *y, const void *x, uint8_t dtype, int64_t x_step, int32_t zero,
+                  int64_t n) {
+  const uint8_t *codes = x, flip = ref_q8_flip(dtype);
+  const int32_t z = zero + flip;
+  if (x_step == 1)
+    loops->widen_u8(y, codes, flip, z, n);
+  else
     for (int64_t i = 0; i < n; ++i)
-      y[i] = (int16_t)(codes[i * x_step] - zero);
-  } else if (x_step == 1) {
-    const uint8_t *codes = x;
-    for (int64_t i = 0; i < n; ++i)
-      y[i] = (int16_t)(codes[i] - zero);
-  } else {
-    const uint8_t *codes = x;
-    for (int64_t i = 0; i < n; ++i)
-      y[i] = (int16_t)(codes[i * x_step] - zero);
-  }
+      y[i] = (int16_t)((uint8_t)(codes[i * x_step] ^ flip) - z);
 }
 
 /* The largest |code - zero point| of an operand. */
@@ -93,7 +88,12 @@ void ref_q8_finish(const ref_q8_out *o, int64_t at, int64_t channel, int32_t *ac
     return;
   }
   const int32_t *bias = o->bias;
-  for (int64_t i = 0; bias && i < n; ++i)
-    acc[i] = (int32_t)((uint32_t)acc[i] + (uint32_t)bias[(channel + i) * o->bias_step]);
-  o->loops->requantize_i32((uint8_t *)o->y + at, acc, m, o->zero, o->lo, o->hi, n);
+  if (bias && o->bias_step == 1)
+    bias += channel;
+  else if (bias) {
+    for (int64_t i = 0; i < n; ++i)
+      acc[i] = (int32_t)((uint32_t)acc[i] + (uint32_t)bias[(channel + i) * o->bias_step]);
+    bias = NULL;
+  }
+  o->loops->requantize_i32((uint8_t *)o->y + at, acc, bias, m, o->zero, o->lo, o->hi, n);
 }

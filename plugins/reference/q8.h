@@ -29,7 +29,19 @@ static inline ref_q8_zeros ref_q8_zeros_of(const qe_operand *w) {
 }
 
 /* y[i] = x[i * x_step] - zero */
-void ref_q8_widen(int16_t *y, const void *x, uint8_t dtype, int64_t x_step, int32_t zero, int64_t n);
+void ref_q8_widen(const ref_loops *loops, int16_t *y, const void *x, uint8_t dtype, int64_t x_step, int32_t zero,
+                  int64_t n);
+/* What turns codes into uint8 ones, 128 higher if they are int8. */
+static inline uint8_t ref_q8_flip(uint8_t dtype) { return dtype == QE_DT_I8 ? 0x80 : 0; }
+
+/*
+ * Packed weights: two terms of the sum at a time, for every (padded) output channel both after each other, as panel_i16
+ * of loops.h wants them. The place of a term of a channel:
+ */
+static inline int64_t ref_q8_place(int64_t term, int64_t channel, int64_t channels) {
+  return (term / 2 * channels + channel) * 2 + term % 2;
+}
+static inline int64_t ref_q8_pairs(int64_t terms) { return ref_ceil_div(terms, 2); }
 
 /*
  * Types and parameters of x, w, y and the bias: 1, or 0 with the reason. w has one pair of parameters or one for each

@@ -31,18 +31,27 @@ void ref_q8conv_init(ref_q8conv *s, const qe_problem *p) {
   s->oc = s->g.out_channels / s->groups;
   s->oc_padded = ref_q8_padded(s->oc);
   s->terms = s->g.taps * s->ic;
+  s->row_size = 2 * ref_q8_pairs(s->terms);
   s->depthwise = s->groups > 1 && s->ic == 1 && s->oc == 1;
   s->rows = s->depthwise ? 1 : ref_max64(1, ref_min64(16, (1 << 15) / ref_max64(1, s->terms)));
+  s->pointwise = s->groups == 1 && s->g.taps == 1 && s->terms == s->row_size;
+  for (int d = 0; d < 3; ++d)
+    s->pointwise = s->pointwise && s->g.stride[d] == 1 && s->g.pad[d] == 0 && s->g.in[d] == s->g.out[d];
 }
 
 uint64_t ref_q8conv_packed_bytes(const ref_q8conv *s) {
-  const int64_t columns = s->depthwise ? 1 : s->oc_padded;
-  return sizeof(int16_t) * (uint64_t)s->groups * (uint64_t)s->terms * (uint64_t)columns;
+  const int64_t size = s->row_size * (s->depthwise ? 1 : s->oc_padded);
+  return sizeof(int16_t) * (uint64_t)s->groups * (uint64_t)size;
+}
+
+/* Scratch: sums, then the gathered rows or, depthwise, the places of the taps and the zero points of the padding. */
+static uint64_t sums_bytes(const ref_q8conv *s) {
+  return ref_q8_multiplier_bytes(s->depthwise ? s->groups : s->rows * REF_Q8_COLS);
 }
 
 uint64_t ref_q8conv_scratch_bytes(const ref_q8conv *s) {
-  const int64_t gathered = s->depthwise ? s->groups : s->rows * s->terms, sums = s->depthwise ? s->groups : REF_Q8_COLS;
-  return ref_q8_multiplier_bytes(sums) + sizeof(int16_t) * (uint64_t)gathered;
+  const uint64_t taps = sizeof(uint8_t *) * (uint64_t)s->row_size + (uint64_t)s->groups;
+  return sums_bytes(s) + (s->depthwise ? taps : sizeof(int16_t) * (uint64_t)(s->rows * s->row_size));
 }
 
 int64_t ref_q8conv_tile_pixels(const ref_q8conv *s, bool packs_in_run) {
@@ -62,24 +71,24 @@ void ref_q8conv_pack(const ref_q8conv *s, const qe_operand *w, const void *data,
     for (int64_t tap = 0; tap < s->g.taps; ++tap) {
       const int64_t a = tap / kernel[2] / kernel[1], b = tap / kernel[2] % kernel[1], c = tap % kernel[2];
       const int64_t from = group * s->oc * w->strides[0] + a * step[0] + b * step[1] + c * step[2];
-      int16_t *to =
-          s->depthwise ? packed + tap * s->groups + group : packed + (group * s->g.taps + tap) * s->ic * s->oc_padded;
+      int16_t *to = packed + (s->depthwise ? 0 : group * s->row_size * s->oc_padded);
       for (int64_t o = 0; o < s->oc; ++o) {
         const int32_t zero = ref_q8_zero(zeros, group * s->oc + o);
         for (int64_t i = 0; i < s->ic; ++i)
-          to[i * s->oc_padded * !s->depthwise + o] =
+          to[s->depthwise ? ref_q8_place(tap, group, s->groups) : ref_q8_place(tap * s->ic + i, o, s->oc_padded)] =
               (int16_t)(ref_code8(data, w->dtype, from + o * w->strides[0] + i * w->strides[1]) - zero);
       }
     }
 }
 
 typedef struct input {
-  const void *x;
+  const ref_loops *loops;
+  const uint8_t *x;
   uint8_t dtype;
   int32_t zero;
 } input;
 
-/* The window of one pixel, channels [channel, channel + ic), as a row of s->terms. */
+/* The window of one pixel, channels [channel, channel + ic), as a row of s->row_size. */
 static void gather(const ref_q8conv *s, const input *in, const ref_pixel *at, int64_t channel, int16_t *row) {
   const ref_window *g = &s->g;
   int64_t begin[3], end[3], first[3];
@@ -90,7 +99,9 @@ static void gather(const ref_q8conv *s, const input *in, const ref_pixel *at, in
     whole = whole && begin[d] == 0 && end[d] == g->kernel[d];
   }
   if (!whole)
-    memset(row, 0, sizeof *row * (size_t)s->terms);
+    memset(row, 0, sizeof *row * (size_t)s->row_size);
+  else if (s->terms < s->row_size)
+    row[s->terms] = 0;
   /* Neighbouring taps of a kernel row lie side by side when nothing is between them. */
   const bool joined = g->dilation[2] == 1 && g->x_step[2] == s->ic;
   for (int64_t i = begin[0]; i < end[0]; ++i)
@@ -100,60 +111,72 @@ static void gather(const ref_q8conv *s, const input *in, const ref_pixel *at, in
       int16_t *to = row + (i * g->kernel[1] + j) * g->kernel[2] * s->ic;
       for (int64_t k = begin[2]; k < end[2]; ++k) {
         const int64_t taps = joined ? end[2] - k : 1;
-        ref_q8_widen(to + k * s->ic, (const uint8_t *)in->x + from + k * g->dilation[2] * g->x_step[2], in->dtype, 1,
+        ref_q8_widen(in->loops, to + k * s->ic, in->x + from + k * g->dilation[2] * g->x_step[2], in->dtype, 1,
                      in->zero, taps * s->ic);
         k += taps - 1;
       }
     }
 }
 
-static void depthwise_pixel(const ref_q8conv *s, const ref_loops *loops, const input *in, const ref_pixel *at,
-                            const int16_t *w, int32_t *acc, int16_t *row) {
+/* Where the taps of a pixel's window begin; `padding` for those outside x. */
+static void find_taps(const ref_q8conv *s, const input *in, const ref_pixel *at, const uint8_t *padding,
+                      const uint8_t **taps) {
   const ref_window *g = &s->g;
-  int64_t begin[3], end[3], first[3];
-  for (int d = 0; d < 3; ++d) {
-    ref_window_range(g, d, at->at[d], &begin[d], &end[d]);
-    first[d] = at->at[d] * g->stride[d] - g->pad[d];
+  const uint8_t *x = in->x + at->n * g->x_batch;
+  for (int64_t i = 0; i < g->kernel[0]; ++i) {
+    const int64_t a = at->at[0] * g->stride[0] - g->pad[0] + i * g->dilation[0];
+    for (int64_t j = 0; j < g->kernel[1]; ++j) {
+      const int64_t b = at->at[1] * g->stride[1] - g->pad[1] + j * g->dilation[1];
+      const bool inside = a >= 0 && a < g->in[0] && b >= 0 && b < g->in[1];
+      const uint8_t *row = x + (inside ? a * g->x_step[0] + b * g->x_step[1] : 0);
+      int64_t c = at->at[2] * g->stride[2] - g->pad[2];
+      for (int64_t k = 0; k < g->kernel[2]; ++k, c += g->dilation[2])
+        *taps++ = inside && c >= 0 && c < g->in[2] ? row + c * g->x_step[2] : padding;
+    }
   }
-  memset(acc, 0, sizeof *acc * (size_t)s->groups);
-  for (int64_t i = begin[0]; i < end[0]; ++i)
-    for (int64_t j = begin[1]; j < end[1]; ++j)
-      for (int64_t k = begin[2]; k < end[2]; ++k) {
-        const int64_t from = at->n * g->x_batch + (first[0] + i * g->dilation[0]) * g->x_step[0] +
-                             (first[1] + j * g->dilation[1]) * g->x_step[1] +
-                             (first[2] + k * g->dilation[2]) * g->x_step[2];
-        ref_q8_widen(row, (const uint8_t *)in->x + from, in->dtype, 1, in->zero, s->groups);
-        loops->products_i16(acc, row, w + ((i * g->kernel[1] + j) * g->kernel[2] + k) * s->groups, s->groups);
-      }
+}
+
+static void depthwise(const ref_q8conv *s, const input *in, const int16_t *w, void *scratch, int64_t begin, int64_t end,
+                      ref_q8conv_store store, void *arg) {
+  int32_t *acc = scratch;
+  const uint8_t **taps = (const uint8_t **)(void *)((char *)scratch + sums_bytes(s));
+  uint8_t *padding = (uint8_t *)(taps + s->row_size);
+  const uint8_t flip = ref_q8_flip(in->dtype);
+  memset(padding, (uint8_t)in->zero, (size_t)s->groups);
+  taps[s->row_size - 1] = padding; /* behind an odd number of taps; its weights are 0 */
+  for (int64_t pixel = begin; pixel < end; ++pixel) {
+    const ref_pixel at = ref_window_pixel(&s->g, pixel);
+    find_taps(s, in, &at, padding, taps);
+    in->loops->depthwise_u8(acc, taps, flip, in->zero + flip, w, s->row_size / 2, s->groups);
+    store(arg, pixel, 0, acc, s->groups);
+  }
 }
 
 void ref_q8conv_run(const ref_q8conv *s, const ref_loops *loops, const void *x, uint8_t x_dtype, int32_t x_zero,
                     const int16_t *w, void *scratch, int64_t begin, int64_t end, ref_q8conv_store store, void *arg) {
-  const input in = {x, x_dtype, x_zero};
+  const input in = {loops, x, x_dtype, x_zero};
+  if (s->depthwise) {
+    depthwise(s, &in, w, scratch, begin, end, store, arg);
+    return;
+  }
   int32_t *acc = scratch;
-  int16_t *rows =
-      (int16_t *)(void *)((char *)scratch + ref_q8_multiplier_bytes(s->depthwise ? s->groups : REF_Q8_COLS));
+  int16_t *rows = (int16_t *)(void *)((char *)scratch + sums_bytes(s));
   for (int64_t pixel = begin; pixel < end; pixel += s->rows) {
-    if (s->depthwise) {
-      const ref_pixel at = ref_window_pixel(&s->g, pixel);
-      depthwise_pixel(s, loops, &in, &at, w, acc, rows);
-      store(arg, pixel, 0, acc, s->groups);
-      continue;
-    }
     const int64_t count = ref_min64(s->rows, end - pixel);
     for (int64_t group = 0; group < s->groups; ++group) {
-      for (int64_t r = 0; r < count; ++r) {
+      if (s->pointwise)
+        ref_q8_widen(loops, rows, in.x + pixel * s->ic, in.dtype, 1, in.zero, count * s->ic);
+      for (int64_t r = 0; !s->pointwise && r < count; ++r) {
         const ref_pixel at = ref_window_pixel(&s->g, pixel + r);
-        gather(s, &in, &at, group * s->ic, rows + r * s->terms);
+        gather(s, &in, &at, group * s->ic, rows + r * s->row_size);
       }
-      const int16_t *weights = w + group * s->terms * s->oc_padded;
+      const int16_t *weights = w + group * s->row_size * s->oc_padded;
       for (int64_t c = 0; c < s->oc; c += REF_Q8_COLS) {
         const int64_t n = ref_min64(REF_Q8_COLS, s->oc_padded - c);
-        for (int64_t r = 0; r < count; ++r) {
-          memset(acc, 0, sizeof *acc * (size_t)n);
-          loops->panel_i16(acc, n, rows + r * s->terms, weights + c, s->oc_padded, s->terms);
-          store(arg, pixel + r, group * s->oc + c, acc, ref_min64(n, s->oc - c));
-        }
+        memset(acc, 0, sizeof *acc * (size_t)(count * REF_Q8_COLS));
+        loops->panel_i16(acc, REF_Q8_COLS, count, n, rows, s->row_size, weights + 2 * c, s->oc_padded, s->row_size / 2);
+        for (int64_t r = 0; r < count; ++r)
+          store(arg, pixel + r, group * s->oc + c, acc + r * REF_Q8_COLS, ref_min64(n, s->oc - c));
       }
     }
   }

@@ -10,14 +10,17 @@ typedef struct ref_q8conv {
   int64_t groups, ic, oc; /* channels per group */
   int64_t oc_padded;
   int64_t terms;          /* of one sum: taps * ic */
+  int64_t row_size;       /* terms, made even */
   bool depthwise;         /* one channel per group on both sides */
+  bool pointwise;         /* rows of x are the pixels as they are */
   int64_t rows;           /* pixels gathered at a time */
 } ref_q8conv;
 
 int ref_q8conv_check(const qe_problem *p, char *reason, size_t reason_size);
 void ref_q8conv_init(ref_q8conv *s, const qe_problem *p);
 
-/* Bytes of the packed weights: int16 [group][tap][ic][oc padded] or, depthwise, [tap][channel]. */
+/* Bytes of the packed weights: int16, as ref_q8_place says, for every group or, depthwise,
+ * the taps being the terms. */
 uint64_t ref_q8conv_packed_bytes(const ref_q8conv *s);
 void ref_q8conv_pack(const ref_q8conv *s, const qe_operand *w, const void *data, const ref_q8_zeros *zeros,
                      int16_t *packed);

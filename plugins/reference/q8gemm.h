@@ -10,7 +10,7 @@ typedef struct ref_q8gemm {
   uint8_t a_dtype, b_dtype;
   int64_t a_m, a_k, b_k, b_n;  /* strides */
   ref_q8_zeros a_zeros, b_zeros; /* per row of A, per column of B */
-  const int16_t *packed;       /* B as [k][n padded]; NULL: a tile packs its own columns */
+  const int16_t *packed;       /* B, see ref_q8_place; NULL: a tile packs its own columns */
 } ref_q8gemm;
 
 uint64_t ref_q8gemm_packed_bytes(int64_t n, int64_t k);

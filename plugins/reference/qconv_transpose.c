@@ -1,7 +1,7 @@
 /*
  * ConvTranspose on codes, channels last. Output position p gets the taps t for which (p + pad - t * dilation) /
- * stride is a whole number within x; the others contribute real 0. Weights [C, O/g, k...] are packed as int16
- * [group][tap][ic][oc padded] behind the multipliers. Parameters of the weight: one pair, or one per dimension 1
+ * stride is a whole number within x; the others contribute real 0. Weights [C, O/g, k...] are packed behind the
+ * multipliers, for every group and tap as ref_q8_place says. Parameters of the weight: one pair, or one per dimension 1
  * (used in every group).
  */
 #include <string.h>
@@ -13,6 +13,7 @@ typedef struct deconv {
   ref_window g;
   int64_t groups, ic, oc; /* channels per group */
   int64_t oc_padded;
+  int64_t tap_size; /* packed weights of a tap of a group */
 } deconv;
 
 static void init(deconv *s, const qe_problem *p) {
@@ -21,6 +22,7 @@ static void init(deconv *s, const qe_problem *p) {
   s->ic = s->g.channels / s->groups;
   s->oc = s->g.out_channels / s->groups;
   s->oc_padded = ref_q8_padded(s->oc);
+  s->tap_size = 2 * ref_q8_pairs(s->ic) * s->oc_padded;
 }
 
 int ref_qconv_transpose_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
@@ -62,9 +64,8 @@ int ref_qconv_transpose_plan(void *self, const qe_problem *p, qe_kernel_plan *pl
   init(&s, p);
   plan->tiles = p->out[0]->count == 0 ? 0 : ref_ceil_div(s.g.pixels, tile_pixels(&s));
   plan->packed_size = ref_q8_multiplier_bytes(s.g.out_channels) + sizeof(int16_t) * (uint64_t)s.groups *
-                                                                      (uint64_t)s.g.taps * (uint64_t)s.ic *
-                                                                      (uint64_t)s.oc_padded;
-  plan->scratch_size = sizeof(int32_t) * (uint64_t)s.oc_padded + sizeof(int16_t) * (uint64_t)s.ic;
+                                                                      (uint64_t)s.g.taps * (uint64_t)s.tap_size;
+  plan->scratch_size = sizeof(int32_t) * (uint64_t)s.oc_padded + sizeof(int16_t) * 2 * (uint64_t)ref_q8_pairs(s.ic);
   return 0;
 }
 
@@ -83,12 +84,14 @@ int ref_qconv_transpose_prepack(void *self, const qe_problem *p, void *packed) {
   for (int64_t group = 0; group < s.groups; ++group)
     for (int64_t tap = 0; tap < s.g.taps; ++tap) {
       const int64_t a = tap / kernel[2] / kernel[1], b = tap / kernel[2] % kernel[1], c = tap % kernel[2];
-      for (int64_t i = 0; i < s.ic; ++i, to += s.oc_padded) {
+      memset(to, 0, sizeof *to * (size_t)s.tap_size);
+      for (int64_t i = 0; i < s.ic; ++i) {
         const int64_t from = (group * s.ic + i) * w->strides[0] + a * step[0] + b * step[1] + c * step[2];
-        for (int64_t o = 0; o < s.oc_padded; ++o)
-          to[o] =
-              o < s.oc ? (int16_t)(ref_code8(w->data, w->dtype, from + o * w->strides[1]) - ref_q8_zero(&zeros, o)) : 0;
+        for (int64_t o = 0; o < s.oc; ++o)
+          to[ref_q8_place(i, o, s.oc_padded)] =
+              (int16_t)(ref_code8(w->data, w->dtype, from + o * w->strides[1]) - ref_q8_zero(&zeros, o));
       }
+      to += s.tap_size;
     }
   return 0;
 }
@@ -110,6 +113,8 @@ int ref_qconv_transpose_run(void *self, const qe_call *call, int64_t tile_begin,
   const ref_q8_out out = ref_q8_out_of(p, loops, call->packed, ref_has_in(p, 2) ? call->in[2] : NULL, call->out[0]);
   int32_t *acc = call->scratch;
   int16_t *row = (void *)(acc + s.oc_padded);
+  if (s.ic % 2 != 0)
+    row[s.ic] = 0;
   const int64_t step = tile_pixels(&s), end = ref_min64(tile_end * step, g->pixels);
   for (int64_t pixel = tile_begin * step; pixel < end; ++pixel) {
     const ref_pixel at = ref_window_pixel(g, pixel);
@@ -122,8 +127,9 @@ int ref_qconv_transpose_run(void *self, const qe_call *call, int64_t tile_begin,
         if (i < 0 || j < 0 || k < 0)
           continue;
         const int64_t from = at.n * g->x_batch + i * g->x_step[0] + j * g->x_step[1] + k * g->x_step[2] + group * s.ic;
-        ref_q8_widen(row, x + from, p->in[0]->dtype, 1, p->in[0]->zero_points[0], s.ic);
-        loops->panel_i16(acc, s.oc_padded, row, w + (group * g->taps + tap) * s.ic * s.oc_padded, s.oc_padded, s.ic);
+        ref_q8_widen(loops, row, x + from, p->in[0]->dtype, 1, p->in[0]->zero_points[0], s.ic);
+        loops->panel_i16(acc, s.oc_padded, 1, s.oc_padded, row, 0, w + (group * g->taps + tap) * s.tap_size,
+                         s.oc_padded, ref_q8_pairs(s.ic));
       }
       ref_q8_finish(&out, pixel * g->out_channels + group * s.oc, group * s.oc, acc, s.oc);
     }

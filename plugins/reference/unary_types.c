@@ -1,6 +1,7 @@
 /*
  * Abs, Neg, Sign, Relu and Clip of the other numeric types, and Not. Integers wrap (Abs and Neg of the smallest value
- * give itself); Clip's bounds, exact in starts[0] and starts[1], saturate to the type; float64 obeys the fused activation.
+ * give itself); Clip's bounds, exact in starts[0] and starts[1], saturate to the type; float64 obeys the fused
+ * activation.
  */
 #include <math.h>
 #include <string.h>

@@ -64,8 +64,9 @@ ref_pixel ref_window_pixel(const ref_window *g, int64_t pixel) {
 void ref_window_range(const ref_window *g, int d, int64_t at, int64_t *begin, int64_t *end) {
   const int64_t first = at * g->stride[d] - g->pad[d]; /* input position of tap 0 */
   const int64_t dilation = g->dilation[d];
-  const int64_t lo = first < 0 ? ref_ceil_div(-first, dilation) : 0;
-  const int64_t hi = g->in[d] > first ? ref_ceil_div(g->in[d] - first, dilation) : 0;
+  const int64_t room = ref_max64(g->in[d] - first, 0), before = ref_max64(-first, 0);
+  const int64_t lo = dilation == 1 ? before : ref_ceil_div(before, dilation);
+  const int64_t hi = dilation == 1 ? room : ref_ceil_div(room, dilation);
   *begin = ref_min64(lo, g->kernel[d]);
   *end = ref_max64(ref_min64(hi, g->kernel[d]), *begin);
 }
