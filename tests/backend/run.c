@@ -176,6 +176,8 @@ int main(int argc, char **argv) {
     free(ops.data);
   }
   printf("operator tests: %d passed, %d failed; %d excepted (exceptions.txt); of other ops %d pass, %d do not\n", passed, failed, excepted, extra, other);
+  for (int i = 0; i < n; i++) free(names[i]);
+  free(names);
   free(required.data);
   free(exceptions.data);
   return failed || passed == 0;

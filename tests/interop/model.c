@@ -17,6 +17,10 @@
     }                                                  \
   } while (0)
 
+/* Everything that made() gave, released at the end. */
+static qe_tensor_t *owned[32];
+static int n_owned;
+
 static qe_tensor_t *made(uint32_t rank, const int64_t *dims, float scale, uint64_t seed) {
   qe_tensor_t *t;
   CHECK(qe_tensor_create(QE_FLOAT32, rank, dims, &t));
@@ -25,6 +29,7 @@ static qe_tensor_t *made(uint32_t rank, const int64_t *dims, float scale, uint64
     seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     x[i] = scale * ((float)(seed >> 40) / 8388608.0f - 1.0f);
   }
+  owned[n_owned++] = t;
   return t;
 }
 
@@ -54,5 +59,6 @@ int main(int argc, char **argv) {
   CHECK(qe_tensor_save_npy(W(12, 1.0f, 32, 3, 16, 16), argv[2], 1));
   CHECK(qe_tensor_save_npy(W(13, 1.0f, 64, 1, 24, 24), argv[3], 1));
   qe_model_destroy(&m);
+  while (n_owned > 0) qe_tensor_release(&owned[--n_owned]);
   return 0;
 }
