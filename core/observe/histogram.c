@@ -33,28 +33,33 @@ static void fini(void *self, void *state) {
   qe__free(((qe__histogram *)state)->counts);
 }
 
-/* histc's position, multiply, then divide; in double where float32 would overflow. */
-static void positions(int32_t *to, int32_t bins, float min, float max, const float *x, int64_t n) {
+enum { BLOCK = 512 };
+
+/* histc's position, multiply, then divide; in double where float32 would overflow. Whole blocks vectorize. */
+static void positions(int32_t *restrict to, int32_t bins, float min, float max, const float *restrict x) {
   const float width = max - min, scale = (float)bins;
   if (isfinite(width * scale)) {
-    for (int64_t i = 0; i < n; i++) to[i] = (int32_t)((x[i] - min) * scale / width);
+    for (int i = 0; i < BLOCK; i++) to[i] = (int32_t)((x[i] - min) * scale / width);
   } else {
     const double wide = (double)max - (double)min;
-    for (int64_t i = 0; i < n; i++) to[i] = (int32_t)(((double)x[i] - (double)min) * (double)bins / wide);
+    for (int i = 0; i < BLOCK; i++) to[i] = (int32_t)(((double)x[i] - (double)min) * (double)bins / wide);
   }
 }
 
 static void count_values(double *counts, int32_t bins, float min, float max, const float *x, int64_t n) {
-  enum { BLOCK = 512 };
   int32_t position[BLOCK];
+  float rest[BLOCK];
   if (!(max > min)) {
     counts[0] += (double)n;
     return;
   }
   for (int64_t start = 0; start < n; start += BLOCK) {
-    const int64_t count = n - start < BLOCK ? n - start : BLOCK;
-    positions(position, bins, min, max, x + start, count);
-    for (int64_t i = 0; i < count; i++) {
+    const int count = n - start < BLOCK ? (int)(n - start) : BLOCK;
+    if (count < BLOCK) {
+      for (int i = 0; i < BLOCK; i++) rest[i] = i < count ? x[start + i] : min;
+    }
+    positions(position, bins, min, max, count < BLOCK ? rest : x + start);
+    for (int i = 0; i < count; i++) {
       counts[position[i] >= bins ? bins - 1 : position[i] < 0 ? 0 : position[i]] += 1.0;
     }
   }
