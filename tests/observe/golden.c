@@ -2,19 +2,24 @@
  * Observers against torch 1.13 (golden group `observers`): running ranges after every batch, final parameters, refused
  * arguments, the histogram's counts and its range search.
  */
+#include "support/golden.h"
 #include "observe/histogram.h"
 #include "observe/observe.h"
-#include "support/golden.h"
 
 /* "quint8" and friends; float32 for what is not quantized. */
 static qe_observer_config_t config_of(const json_t *params, const char *kind) {
   static const struct {
     const char *torch, *name;
-  } kinds[] = {{"MinMaxObserver", "min_max"}, {"MovingAverageMinMaxObserver", "moving_average_min_max"},
-               {"PerChannelMinMaxObserver", "per_channel_min_max"},
-               {"MovingAveragePerChannelMinMaxObserver", "moving_average_per_channel_min_max"}, {"HistogramObserver", "histogram"},
-               {"FixedQParamsObserver", "fixed_qparams"}};
-  static const char *const schemes[] = {"per_tensor_affine", "per_channel_affine", "per_tensor_symmetric", "per_channel_symmetric"};
+  } kinds[] = {
+      {"MinMaxObserver",                        "min_max"                           },
+      {"MovingAverageMinMaxObserver",           "moving_average_min_max"            },
+      {"PerChannelMinMaxObserver",              "per_channel_min_max"               },
+      {"MovingAveragePerChannelMinMaxObserver", "moving_average_per_channel_min_max"},
+      {"HistogramObserver",                     "histogram"                         },
+      {"FixedQParamsObserver",                  "fixed_qparams"                     }
+  };
+  static const char *const schemes[] = {"per_tensor_affine", "per_channel_affine", "per_tensor_symmetric",
+                                        "per_channel_symmetric"};
   qe_observer_config_t c;
   qe_observer_config_default(&c);
   c.observer[0] = '\0';
@@ -34,7 +39,8 @@ static qe_observer_config_t config_of(const json_t *params, const char *kind) {
     c.quant_max = (int32_t)golden_number(params, "quant_max");
   }
   if (json_object_get(params, "eps")) c.eps = (float)golden_number(params, "eps");
-  if (json_object_get(params, "averaging_constant")) c.averaging_constant = (float)golden_number(params, "averaging_constant");
+  if (json_object_get(params, "averaging_constant"))
+    c.averaging_constant = (float)golden_number(params, "averaging_constant");
   if (json_object_get(params, "ch_axis")) c.ch_axis = (int32_t)golden_number(params, "ch_axis");
   if (json_object_get(params, "bins")) c.bins = (int32_t)golden_number(params, "bins");
   if (json_object_get(params, "upsample_rate")) c.upsample_rate = (int32_t)golden_number(params, "upsample_rate");
@@ -45,9 +51,12 @@ static qe_observer_config_t config_of(const json_t *params, const char *kind) {
 
 static void expect_floats(const char *name, const char *what, const float *got, const qe_tensor_t *want, int64_t n) {
   cr_assert_not_null(want, "%s: no %s", name, what);
-  cr_assert_eq(qe_tensor_count(want), n, "%s: %s has %lld elements, not %lld", name, what, (long long)n, (long long)qe_tensor_count(want));
+  cr_assert_eq(qe_tensor_count(want), n, "%s: %s has %lld elements, not %lld", name, what, (long long)n,
+               (long long)qe_tensor_count(want));
   const float *w = qe_tensor_const_data(want);
-  for (int64_t i = 0; i < n; i++) cr_expect_eq(got[i], w[i], "%s: %s[%lld] is %.9g, torch has %.9g", name, what, (long long)i, (double)got[i], (double)w[i]);
+  for (int64_t i = 0; i < n; i++)
+    cr_expect_eq(got[i], w[i], "%s: %s[%lld] is %.9g, torch has %.9g", name, what, (long long)i, (double)got[i],
+                 (double)w[i]);
 }
 
 static void expect_qparams(const golden *g, const json_t *c, const qe__observer *o) {
@@ -59,7 +68,8 @@ static void expect_qparams(const golden *g, const json_t *c, const qe__observer 
   expect_floats(name, "scale", q.scales, scale, (int64_t)q.view.count);
   for (uint32_t i = 0; i < q.view.count; i++) {
     const int64_t want = qe__tensor_int_at(zero, (int64_t)i);
-    cr_expect_eq(q.zero_points[i], want, "%s: zero point [%u] is %d, torch has %lld", name, i, q.zero_points[i], (long long)want);
+    cr_expect_eq(q.zero_points[i], want, "%s: zero point [%u] is %d, torch has %lld", name, i, q.zero_points[i],
+                 (long long)want);
   }
   qe_tensor_release(&scale);
   qe_tensor_release(&zero);
@@ -85,9 +95,12 @@ static void expect_state(const golden *g, const json_t *c, const qe__observer *o
   cr_assert(per_channel || n == 1);
   for (int64_t i = 0; i < n; i++) {
     const float got_min = qe__source_f32(&in), got_max = qe__source_f32(&in);
-    const float want_min = ((const float *)qe_tensor_const_data(min))[i], want_max = ((const float *)qe_tensor_const_data(max))[i];
-    cr_expect_eq(got_min, want_min, "%s: min[%lld] after batch %d is %.9g, torch has %.9g", name, (long long)i, batch, (double)got_min, (double)want_min);
-    cr_expect_eq(got_max, want_max, "%s: max[%lld] after batch %d is %.9g, torch has %.9g", name, (long long)i, batch, (double)got_max, (double)want_max);
+    const float want_min = ((const float *)qe_tensor_const_data(min))[i],
+                want_max = ((const float *)qe_tensor_const_data(max))[i];
+    cr_expect_eq(got_min, want_min, "%s: min[%lld] after batch %d is %.9g, torch has %.9g", name, (long long)i, batch,
+                 (double)got_min, (double)want_min);
+    cr_expect_eq(got_max, want_max, "%s: max[%lld] after batch %d is %.9g, torch has %.9g", name, (long long)i, batch,
+                 (double)got_max, (double)want_max);
   }
   qe_tensor_release(&min);
   qe_tensor_release(&max);
@@ -176,17 +189,26 @@ static void torch_histogram(const golden *g, const json_t *c, int batches, qe__h
   h->min = *(const float *)qe_tensor_const_data(min);
   h->max = *(const float *)qe_tensor_const_data(max);
   h->batches = (uint64_t)batches;
-  for (int64_t i = 0; i < qe_tensor_count(*counts); i++) h->counts[i] = (double)((const float *)qe_tensor_const_data(*counts))[i];
+  for (int64_t i = 0; i < qe_tensor_count(*counts); i++)
+    h->counts[i] = (double)((const float *)qe_tensor_const_data(*counts))[i];
   qe_tensor_release(&min);
   qe_tensor_release(&max);
 }
 
-static int batch_count(const json_t *c) { return (int)json_object_size(json_object_get(c, "inputs")); }
+static int batch_count(const json_t *c) {
+  return (int)json_object_size(json_object_get(c, "inputs"));
+}
 
 static qe_observer_args args_of(const qe_observer_config_t *c, const json_t *expected) {
-  return (qe_observer_args){.struct_size = sizeof(qe_observer_args), .dtype = (uint8_t)c->dtype, .symmetric = c->qscheme == QE_PER_TENSOR_SYMMETRIC,
-                            .quant_min = (int32_t)golden_number(expected, "quant_min"), .quant_max = (int32_t)golden_number(expected, "quant_max"),
-                            .bins = c->bins, .eps = c->eps, .upsample_rate = c->upsample_rate, .method = QE_HISTOGRAM_L2};
+  return (qe_observer_args){.struct_size = sizeof(qe_observer_args),
+                            .dtype = (uint8_t)c->dtype,
+                            .symmetric = c->qscheme == QE_PER_TENSOR_SYMMETRIC,
+                            .quant_min = (int32_t)golden_number(expected, "quant_min"),
+                            .quant_max = (int32_t)golden_number(expected, "quant_max"),
+                            .bins = c->bins,
+                            .eps = c->eps,
+                            .upsample_rate = c->upsample_rate,
+                            .method = QE_HISTOGRAM_L2};
 }
 
 /* The walk, started from torch's own histogram, ends where torch's does, and gives its parameters. */
@@ -201,8 +223,10 @@ Test(observe_golden, histogram_search) {
     const qe_observer_config_t config = config_of(json_object_get(c, "params"), "HistogramObserver");
     const qe_observer_args args = args_of(&config, json_object_get(c, "expected"));
     qe__histogram h = {0};
-    qe_tensor_t *counts, *new_min = golden_tensor(&g, c, "expected", "new_min"), *new_max = golden_tensor(&g, c, "expected", "new_max");
-    qe_tensor_t *scale = golden_tensor(&g, c, "expected", "scale"), *zero = golden_tensor(&g, c, "expected", "zero_point");
+    qe_tensor_t *counts, *new_min = golden_tensor(&g, c, "expected", "new_min"),
+                         *new_max = golden_tensor(&g, c, "expected", "new_max");
+    qe_tensor_t *scale = golden_tensor(&g, c, "expected", "scale"),
+                *zero = golden_tensor(&g, c, "expected", "zero_point");
     cr_assert_eq(qe__kind_histogram.init(NULL, &h, &args), 0);
     torch_histogram(&g, c, batch_count(c), &h, &counts);
     float lo, hi, s;
@@ -215,7 +239,8 @@ Test(observe_golden, histogram_search) {
     }
     cr_assert_eq(qe__kind_histogram.qparams(NULL, &h, 1, &s, &z, &n), 0, "%s: %s", name, qe_last_error());
     expect_floats(name, "scale", &s, scale, 1);
-    cr_expect_eq(z, qe__tensor_int_at(zero, 0), "%s: zero point %d, torch has %lld", name, z, (long long)qe__tensor_int_at(zero, 0));
+    cr_expect_eq(z, qe__tensor_int_at(zero, 0), "%s: zero point %d, torch has %lld", name, z,
+                 (long long)qe__tensor_int_at(zero, 0));
     qe__kind_histogram.fini(NULL, &h);
     qe_tensor_release(&counts);
     qe_tensor_release(&new_min);
@@ -258,14 +283,17 @@ Test(observe_golden, histogram_counts) {
         truncated++;
         comparable = false;
       } else {
-        cr_expect_eq(h.min, t.min, "%s: min after batch %d is %.9g, torch has %.9g", name, b, (double)h.min, (double)t.min);
-        cr_expect_eq(h.max, t.max, "%s: max after batch %d is %.9g, torch has %.9g", name, b, (double)h.max, (double)t.max);
+        cr_expect_eq(h.min, t.min, "%s: min after batch %d is %.9g, torch has %.9g", name, b, (double)h.min,
+                     (double)t.min);
+        cr_expect_eq(h.max, t.max, "%s: max after batch %d is %.9g, torch has %.9g", name, b, (double)h.max,
+                     (double)t.max);
         double worst = 0.0;
         for (int32_t k = 0; k < args.bins; k++) {
           const double d = fabs(h.counts[k] - t.counts[k]);
           worst = d > worst ? d : worst;
         }
-        cr_expect_leq(worst, 1e-3, "%s: after batch %d a bin differs by %g", name, b, worst); /* torch keeps them in float32 */
+        cr_expect_leq(worst, 1e-3, "%s: after batch %d a bin differs by %g", name, b,
+                      worst); /* torch keeps them in float32 */
         same++;
       }
       qe_tensor_release(&x);
@@ -275,7 +303,10 @@ Test(observe_golden, histogram_counts) {
     qe__kind_histogram.fini(NULL, &t);
     cases++;
   }
-  fprintf(stderr, "histogram counts of %d cases: %d batches agree; cases left at a batch that torch truncates: %d, that is constant: %d\n", cases, same, truncated, constant);
+  fprintf(stderr,
+          "histogram counts of %d cases: %d batches agree; cases left at a batch that torch truncates: %d, that is "
+          "constant: %d\n",
+          cases, same, truncated, constant);
   cr_expect_gt(same, 3);
   golden_close(&g);
 }

@@ -40,7 +40,7 @@ typedef struct qe_observer_config {
   float averaging_constant; /* 0.01 */
   int32_t ch_axis;        /* 0; weights: -1 = the op's output channel axis */
   int32_t bins;           /* 2048 */
-  int32_t upsample_rate;  /* 128; accepted for torch's sake, the streaming histogram needs none */
+  int32_t upsample_rate;  /* 128; cells that an old bin is cut into when the range grows */
   qe_histogram_method_t method;
   float percentile;       /* 0.9999 */
   float scale;            /* fixed_qparams */
