@@ -263,7 +263,7 @@ static qe_status_t rebuild(converter *c) {
     status = d->quantized ? convert_node(c, nodes[done], d) : keep_float(c, nodes[done], d);
     if (status != QE_OK && (g->n_nodes == before || g->nodes[g->n_nodes - 1] != nodes[done])) break; /* not taken over */
   }
-  for (; status != QE_OK && done < n_nodes; done++) (void)push(c, nodes[done]);
+  for (; status != QE_OK && done < n_nodes; done++) qe__node_destroy(nodes[done]);
   qe__free(nodes);
   QE_TRY(status);
   QE_TRY(finish_outputs(c));

@@ -136,6 +136,8 @@ void qe__graph_replace_uses(qe__graph *g, qe__value_id from, qe__value_id to);
  * reads. Value ids and names stay valid: a value that is left without producer and data is simply not used by anything.
  */
 void qe__node_kill(qe__node *n);
+/* Frees a node that no graph holds. NULL is allowed. */
+void qe__node_destroy(qe__node *n);
 qe_status_t qe__graph_sweep(qe__graph *g);
 /* Topological order; a cycle is an error naming its nodes. Stable. */
 qe_status_t qe__graph_sort(qe__graph *g);

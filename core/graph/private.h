@@ -4,7 +4,6 @@
 
 #include "graph/graph.h"
 
-void qe__node_destroy(qe__node *n); /* NULL is allowed */
 /* Gives n its own copy of an attribute (tensors are retained), replacing one of the same name. */
 qe_status_t qe__node_copy_attr(qe__node *n, const qe__attr *attr);
 

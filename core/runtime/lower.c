@@ -393,13 +393,10 @@ qe_status_t qe__lower(const qe__graph *model, bool no_fuse, qe__lowered *out) {
   }
   status = find_needed_values(out);
 done:
-  /* nodes not taken over yet go back into the graph, so that it owns them */
-  if (status != QE_OK) {
-    for (; done < n_nodes; done++) {
-      bool owned = false;
-      for (uint32_t i = g->n_nodes; i-- > 0 && !owned;) owned = g->nodes[i] == nodes[done];
-      if (!owned && qe__grow((void **)&g->nodes, &g->cap_nodes, g->n_nodes, sizeof(qe__node *)) == QE_OK) g->nodes[g->n_nodes++] = nodes[done];
-    }
+  for (; status != QE_OK && done < n_nodes; done++) { /* nodes not taken over by the graph */
+    bool owned = false;
+    for (uint32_t i = g->n_nodes; i-- > 0 && !owned;) owned = g->nodes[i] == nodes[done];
+    if (!owned) qe__node_destroy(nodes[done]);
   }
   qe__free(nodes);
   qe__free(l.dequantized);
