@@ -2,7 +2,7 @@
 #include "ptq.h"
 
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 int cli_load_model(const char *path, qe_model_t **out) {
   const qe_status_t status = qe_model_load(path, out);
@@ -21,8 +21,9 @@ int cli_load_mapping(const char *qconfig, qe_qconfig_mapping_t **out) {
   bool is_preset = false;
   for (; presets[n]; n++) is_preset = is_preset || strcmp(presets[n], name) == 0;
   const size_t length = strlen(name);
-  const bool is_file =
-      strchr(name, '/') || (length > 5 && strcmp(name + length - 5, ".json") == 0) || access(name, F_OK) == 0;
+  struct stat info; /* a folder is no qconfig, but may have its engine's name */
+  const bool is_file = strchr(name, '/') || (length > 5 && strcmp(name + length - 5, ".json") == 0) ||
+                       (stat(name, &info) == 0 && !S_ISDIR(info.st_mode));
   if (!is_preset && is_file) {
     const qe_status_t status = qe_qconfig_mapping_load(name, out);
     return status == QE_OK ? CLI_OK : cli_fail(status, "--qconfig %s", name);

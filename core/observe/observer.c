@@ -41,6 +41,7 @@ static const qe_observer *built_in(const char *name) {
 static qe_status_t find_kind(qe__observer *o, const qe_observer_config_t *c, const char *what) {
   o->kind = built_in(c->observer);
   if (o->kind) return QE_OK;
+  QE_TRY(qe__engines_ready());
   o->kind = qe__engine_observer(c->observer, NULL, &o->self);
   if (o->kind) return QE_OK;
   const char *names[BUILT_INS];

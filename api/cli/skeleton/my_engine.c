@@ -27,10 +27,10 @@ static int64_t ceil_div(int64_t a, int64_t b) {
  * y[i][j] = clamp(rne((float)acc * m[j]) + zy),  acc = sum over k of (a[i][k] - za) * (b[k][j] - zb[j]) + bias,
  * m[j] = (sa * sb[j]) / sy. The sum is exact in int32; every float operation is rounded once, in the order written.
  *
- * A tile is ROWS x NR elements of y, computed MR rows at a time. B is packed into panels of NR columns, for each k the
- * NR values of (b - zb) as int16, so that the inner loop reads memory in order and needs no zero point.
+ * A tile is ROWS x COLS elements of y, computed in blocks of MR x NR. B is packed into panels of NR columns, for each k
+ * the NR values of (b - zb) as int16, so that the inner loop reads memory in order and needs no zero point.
  */
-enum { MR = 4, NR = 16, ROWS = 64 };
+enum { MR = 4, NR = 16, ROWS = 64, COLS = 256, PANELS = COLS / NR };
 
 typedef struct product {
   int64_t m, n, k, batches;
@@ -142,11 +142,11 @@ static int64_t multiplier_bytes(const product *g) {
 
 static int product_plan(void *self, const qe_problem *p, qe_kernel_plan *plan) {
   const product g = product_of(p);
-  const int64_t panels = ceil_div(g.n, NR);
+  const int64_t panels = ceil_div(g.n, NR), own = g.packed_once ? 0 : panels < PANELS ? panels : PANELS;
   (void)self;
-  plan->tiles = g.batches * ceil_div(g.m, ROWS) * panels;
+  plan->tiles = g.batches * ceil_div(g.m, ROWS) * ceil_div(g.n, COLS);
   plan->packed_size = (uint64_t)(multiplier_bytes(&g) + (g.packed_once ? 2 * panels * panel_size(&g) : 0));
-  plan->scratch_size = (uint64_t)(2 * (g.k * MR + (g.packed_once ? 0 : panel_size(&g))));
+  plan->scratch_size = (uint64_t)(2 * (g.k * MR + own * panel_size(&g)));
   return 0;
 }
 
@@ -207,38 +207,65 @@ static uint8_t code_of(float v, int32_t zero, int32_t lo, int32_t hi) {
   return (uint8_t)((int32_t)((v + magic) - magic) + zero);
 }
 
+/* Where a run writes and what it adds. */
+typedef struct finish {
+  const float *multipliers;
+  const int32_t *bias;
+  int64_t bias_row, bias_col;
+  int32_t zero, lo, hi;
+} finish;
+
+static finish finish_of(const qe_call *call) {
+  const qe_problem *p = call->problem;
+  const qe_operand *c = bias_of(p);
+  return (finish){.multipliers = call->packed,
+                  .bias = c ? call->in[2] : NULL,
+                  .bias_row = c && dim(c, 2) > 1 ? stride(c, 2) : 0,
+                  .bias_col = c && dim(c, 1) > 1 ? stride(c, 1) : 0,
+                  .zero = p->out[0]->zero_points[0],
+                  .lo = p->clamp_lo > 0 ? p->clamp_lo : 0,
+                  .hi = p->clamp_hi < 255 ? p->clamp_hi : 255};
+}
+
+/* One row of a block: columns [col, col + n) of y's row `row`. */
+static void store(const finish *f, const int32_t *acc, int64_t row, int64_t col, int64_t n, uint8_t *y) {
+  for (int64_t j = 0; j < n; j++) {
+    const int32_t bias = f->bias ? f->bias[row * f->bias_row + (col + j) * f->bias_col] : 0;
+    const int32_t sum = (int32_t)((uint32_t)acc[j] + (uint32_t)bias);
+    y[j] = code_of((float)sum * f->multipliers[col + j], f->zero, f->lo, f->hi);
+  }
+}
+
+static int64_t least(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
+/* Writes nothing but its tiles and scratch: other threads are writing the others at the same time. */
 static int product_run(void *self, const qe_call *call, int64_t tile_begin, int64_t tile_end) {
   const qe_problem *p = call->problem;
-  const qe_operand *a = p->in[0], *b = p->in[1], *y = p->out[0], *c = bias_of(p);
   const product g = product_of(p);
-  const float *multipliers = call->packed;
-  const int16_t *panels = (const int16_t *)((const char *)call->packed + multiplier_bytes(&g));
-  const int64_t row_blocks = ceil_div(g.m, ROWS), n_panels = ceil_div(g.n, NR);
-  const int32_t lo = p->clamp_lo > 0 ? p->clamp_lo : 0, hi = p->clamp_hi < 255 ? p->clamp_hi : 255;
-  const int64_t c_row = c && dim(c, 2) > 1 ? stride(c, 2) : 0, c_col = c && dim(c, 1) > 1 ? stride(c, 1) : 0;
-  int16_t *rows = call->scratch, *own_panel = rows + g.k * MR;
+  const finish f = finish_of(call);
+  const int16_t *packed = (const int16_t *)((const char *)call->packed + multiplier_bytes(&g));
+  const int64_t down = ceil_div(g.m, ROWS), across = ceil_div(g.n, COLS), size = panel_size(&g);
+  int16_t *rows = call->scratch, *own = rows + g.k * MR;
   (void)self;
   for (int64_t tile = tile_begin; tile < tile_end; tile++) {
-    const int64_t panel = tile % n_panels, block = tile / n_panels % row_blocks, batch = tile / n_panels / row_blocks;
-    const int64_t row_end = (block + 1) * ROWS < g.m ? (block + 1) * ROWS : g.m;
-    const int64_t cols = g.n - panel * NR < NR ? g.n - panel * NR : NR;
+    const int64_t batch = tile / across / down, row_0 = tile / across % down * ROWS, first = tile % across * PANELS;
+    const int64_t row_end = least(row_0 + ROWS, g.m), panel_end = least(first + PANELS, ceil_div(g.n, NR));
     int64_t at_a, at_b;
     batch_offsets(p, batch, &at_a, &at_b);
-    if (!g.packed_once) pack_panel(&g, b, (const int8_t *)call->in[1] + at_b, panel, own_panel);
-    const int16_t *columns = g.packed_once ? panels + panel * panel_size(&g) : own_panel;
-    for (int64_t row = block * ROWS; row < row_end; row += MR) {
-      const int64_t count = row_end - row < MR ? row_end - row : MR;
-      int32_t acc[MR][NR];
-      pack_rows(&g, a->zero_points[0], (const uint8_t *)call->in[0] + at_a, row, count, rows);
-      multiply(g.k, rows, columns, acc);
-      for (int64_t r = 0; r < count; r++) {
-        uint8_t *to = (uint8_t *)call->out[0] + (batch * g.m + row + r) * g.n;
-        for (int64_t j = 0; j < cols; j++) {
-          const int64_t col = panel * NR + j;
-          const int32_t bias = c ? ((const int32_t *)call->in[2])[(row + r) * c_row + col * c_col] : 0;
-          const int32_t sum = (int32_t)((uint32_t)acc[r][j] + (uint32_t)bias);
-          to[col] = code_of((float)sum * multipliers[col], y->zero_points[0], lo, hi);
-        }
+    for (int64_t i = first; !g.packed_once && i < panel_end; i++)
+      pack_panel(&g, p->in[1], (const int8_t *)call->in[1] + at_b, i, own + (i - first) * size);
+    const int16_t *panels = g.packed_once ? packed + first * size : own;
+    for (int64_t row = row_0; row < row_end; row += MR) {
+      const int64_t count = least(MR, row_end - row);
+      pack_rows(&g, p->in[0]->zero_points[0], (const uint8_t *)call->in[0] + at_a, row, count, rows);
+      for (int64_t i = first; i < panel_end; i++) {
+        const int64_t col = i * NR, cols = least(NR, g.n - col);
+        int32_t acc[MR][NR];
+        multiply(g.k, rows, panels + (i - first) * size, acc);
+        for (int64_t r = 0; r < count; r++)
+          store(&f, acc[r], row + r, col, cols, (uint8_t *)call->out[0] + (batch * g.m + row + r) * g.n + col);
       }
     }
   }
