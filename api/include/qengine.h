@@ -10,5 +10,6 @@
 #include "qengine/engine.h"
 #include "qengine/data.h"
 #include "qengine/flow.h"
+#include "qengine/conform.h"
 
 #endif

@@ -1,0 +1,139 @@
+/* See worker.h. */
+#include "conform/worker.h"
+
+#include <string.h>
+
+typedef struct walk {
+  const qe__conform_source *source;
+  const qe__share *share;
+  int fd;
+  uint32_t kernel;
+  uint64_t index; /* of the next case */
+  int64_t counted;
+  bool stopped, broken; /* broken: the parent is gone or was told of an error */
+  qe__message message;
+} walk;
+
+static bool send_message(walk *w) {
+  if (qe__message_send(w->fd, &w->message) != QE_OK) w->broken = true;
+  return !w->broken;
+}
+
+static void send_error(walk *w, qe_status_t status) {
+  qe__message_start(&w->message, QE__MSG_ERROR);
+  qe__message_put(&w->message, (uint64_t)status);
+  qe__message_put_text(&w->message, qe_last_error());
+  send_message(w);
+  w->broken = true;
+}
+
+static bool count_case(void *arg, const char *text, bool must) {
+  (void)text;
+  (void)must;
+  ((walk *)arg)->counted++;
+  return true;
+}
+
+static bool send_hello(walk *w, const qe__hello *h) {
+  qe__message_start(&w->message, QE__MSG_HELLO);
+  qe__message_put_text(&w->message, h->engine);
+  qe__message_put_text(&w->message, h->vendor);
+  qe__message_put_text(&w->message, h->version);
+  qe__message_put_text(&w->message, h->path);
+  qe__message_put_text(&w->message, h->isa);
+  qe__message_put(&w->message, h->abi_major);
+  qe__message_put(&w->message, h->abi_minor);
+  qe__message_put(&w->message, h->cores);
+  qe__message_put(&w->message, h->n_kernels);
+  return send_message(w);
+}
+
+static bool send_kernel(walk *w, uint32_t kernel) {
+  qe__kernel_facts facts;
+  memset(&facts, 0, sizeof facts);
+  w->source->kernel(w->source->arg, kernel, &facts);
+  w->counted = 0;
+  const qe_status_t status = w->source->cases(w->source->arg, kernel, count_case, w);
+  if (status != QE_OK) {
+    send_error(w, status);
+    return false;
+  }
+  qe__message_start(&w->message, QE__MSG_KERNEL);
+  qe__message_put(&w->message, kernel);
+  qe__message_put_text(&w->message, facts.name);
+  qe__message_put_text(&w->message, facts.op);
+  qe__message_put_text(&w->message, facts.dtypes);
+  qe__message_put(&w->message, facts.claimed);
+  qe__message_put(&w->message, (uint64_t)w->counted);
+  return send_message(w);
+}
+
+static bool is_mine(const walk *w, uint64_t index) {
+  const qe__share *s = w->share;
+  if (s->only != UINT64_MAX) return index == s->only;
+  if (s->skip != NULL && w->kernel < s->n_skip && s->skip[w->kernel]) return false;
+  return index >= s->first && index % s->shards == s->shard;
+}
+
+static bool send_end(walk *w, uint64_t index, const qe__case_result *r) {
+  qe__message_start(&w->message, QE__MSG_END);
+  qe__message_put(&w->message, index);
+  qe__message_put(&w->message, (uint64_t)r->verdict);
+  qe__message_put(&w->message, r->level);
+  qe__message_put(&w->message, (uint64_t)r->elements);
+  qe__message_put(&w->message, (uint64_t)r->wrong);
+  qe__message_put_real(&w->message, r->worst);
+  qe__message_put(&w->message, (uint64_t)r->macs);
+  qe__message_put_text(&w->message, r->check);
+  qe__message_put_text(&w->message, r->detail);
+  return send_message(w);
+}
+
+static bool do_case(void *arg, const char *text, bool must) {
+  walk *w = arg;
+  const uint64_t index = w->index++;
+  if (!is_mine(w, index)) return true;
+  qe__message_start(&w->message, QE__MSG_BEGIN);
+  qe__message_put(&w->message, index);
+  qe__message_put(&w->message, w->kernel);
+  qe__message_put(&w->message, must);
+  qe__message_put_text(&w->message, text);
+  if (!send_message(w)) return false;
+  if (w->share->list) return true;
+  static qe__case_result result; /* not on the stack: tests of small stacks may run below this frame */
+  memset(&result, 0, sizeof result);
+  const qe_status_t status = w->source->run(w->source->arg, w->kernel, text, &result);
+  if (status != QE_OK) {
+    send_error(w, status);
+    return false;
+  }
+  result.check[sizeof result.check - 1] = result.detail[sizeof result.detail - 1] = '\0';
+  if (!send_end(w, index, &result)) return false;
+  w->stopped = w->share->only != UINT64_MAX || (w->share->stop_at_bad && result.verdict == QE__FAIL);
+  return !w->stopped;
+}
+
+bool qe__worker_run(const qe__conform_source *source, const qe__share *share, int fd) {
+  static walk w;
+  memset(&w, 0, sizeof w);
+  w.source = source;
+  w.share = share;
+  w.fd = fd;
+  qe__hello hello;
+  memset(&hello, 0, sizeof hello);
+  const qe_status_t status = source->open(source->arg, &hello);
+  if (status != QE_OK) {
+    send_error(&w, status);
+    return false;
+  }
+  if (!send_hello(&w, &hello)) return false;
+  for (uint32_t k = 0; k < hello.n_kernels; k++)
+    if (!send_kernel(&w, k)) return false;
+  for (w.kernel = 0; w.kernel < hello.n_kernels && !w.stopped && !w.broken; w.kernel++) {
+    const qe_status_t walked = source->cases(source->arg, w.kernel, do_case, &w);
+    if (walked != QE_OK && !w.broken) send_error(&w, walked);
+  }
+  if (w.broken) return false;
+  qe__message_start(&w.message, QE__MSG_DONE);
+  return send_message(&w);
+}
