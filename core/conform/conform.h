@@ -74,7 +74,8 @@ typedef struct qe__case_result {
   uint32_t level;           /* exactness observed: QE_EXACT_* (0 = E0); 255: none of them */
   int64_t elements, wrong;  /* of all outputs */
   double worst;             /* largest difference: quanta for integers, ulp-free relative error for floats */
-  char check[32];           /* which check failed: "bytes", "guard", "determinism", "property:permute_rows", "registers", ... */
+  char check[32];           /* which check failed: "bytes", "guard", "determinism", "property:permute_rows", "registers", ...;
+                              with UNSUPPORTED: "elsewhere" when another kernel of the same engine takes the case */
   char detail[1200];        /* up to 12 lines: worst element with coordinates, accumulator, multiplier, expected, got, map */
   int64_t macs;
 } qe__case_result;

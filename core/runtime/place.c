@@ -8,31 +8,12 @@
 #include <string.h>
 
 #include "registry/quant_rule.h"
+#include "runtime/operand.h"
 #include "runtime/plan.h"
 
 enum { MAX_CANDIDATES = 64 };
 
 /* ---- operands and physical values ---- */
-
-static void set_strides(qe_operand *o, uint8_t layout) {
-  int64_t stride = 1;
-  o->layout = layout;
-  if (layout == QE_LAYOUT_CHANNELS_LAST && o->rank >= 3) {
-    o->strides[1] = 1;
-    stride = o->dims[1];
-    for (uint32_t d = o->rank; d-- > 2;) {
-      o->strides[d] = stride;
-      stride *= o->dims[d];
-    }
-    o->strides[0] = stride;
-    return;
-  }
-  o->layout = QE_LAYOUT_ROW_MAJOR;
-  for (uint32_t d = o->rank; d-- > 0;) {
-    o->strides[d] = stride;
-    stride *= o->dims[d];
-  }
-}
 
 /* Memory order is the same in both layouts when there is one channel or one position. */
 static bool layouts_coincide(const qe_operand *o) {
@@ -61,7 +42,7 @@ static void fill_operand(const qe__planner *p, qe__value_id v, uint8_t layout, q
     o->scales = q->scales;
     o->zero_points = q->zero_points;
   }
-  set_strides(o, layout);
+  qe__operand_set_strides(o, layout);
 }
 
 qe_status_t qe__place_phys(qe__planner *p, qe__value_id v, uint8_t layout, qe__place place, int32_t *phys) {
