@@ -21,7 +21,7 @@ static const char style[] =
     "minmax(130px,1fr));gap:12px;margin-top:16px}"
     ".card{background:#fff;border:1px solid var(--line);border-radius:12px;padding:12px 16px}.card "
     "b{display:block;font-size:26px;line-height:1.2;font-variant-numeric:tabular-nums}"
-    "table{width:100%;border-collapse:collapse;background:#fff;border:1px solid "
+    ".wide{overflow-x:auto}table{width:100%;border-collapse:collapse;background:#fff;border:1px solid "
     "var(--line);border-radius:12px;overflow:hidden}"
     "th{font-weight:600;text-align:left;color:var(--soft);font-size:12px;background:#fafbfc}th,td{padding:7px "
     "12px;border-bottom:1px solid var(--line)}tr:last-child td{border-bottom:0}"
@@ -78,8 +78,9 @@ static void put_donut(FILE *f, const qe_conform_counts_t *n) {
             colors[i], part, around - part, -at);
     at += part;
   }
-  /* 100 is for when all of it passed. */
-  const double percent = n->cases > 0 ? floor(100.0 * (double)n->passed / (double)n->cases) : 0.0;
+  /* Of what was to be done; 100 is for when all of it passed. */
+  const int64_t asked = n->cases - n->unsupported;
+  const double percent = asked > 0 ? floor(100.0 * (double)n->passed / (double)asked) : 0.0;
   fprintf(f,
           "<text x=\"60\" y=\"66\" text-anchor=\"middle\" font-size=\"19\" font-weight=\"600\" "
           "fill=\"#1f2933\">%.0f%%</text></svg>",
@@ -166,7 +167,8 @@ static void put_cards(FILE *f, const qe_conform_counts_t *n) {
 }
 
 static void put_ops(FILE *f, const qe_conform_report_t *r) {
-  fputs("<h2>Ops</h2>\n<table id=\"ops\"><tr><th>op<th class=n>kernels<th class=n>cases<th class=n>passed<th "
+  fputs("<h2>Ops</h2>\n<div class=wide><table id=\"ops\"><tr><th>op<th class=n>kernels<th class=n>cases<th "
+        "class=n>passed<th "
         "class=n>failed<th class=n>unsupported<th class=n>in doubt<th></tr>\n",
         f);
   for (size_t i = 0; i < r->n_kernels; i++) {
@@ -187,11 +189,12 @@ static void put_ops(FILE *f, const qe_conform_report_t *r) {
     put_bar(f, &sum);
     fputs("</tr>\n", f);
   }
-  fputs("</table>\n", f);
+  fputs("</table></div>\n", f);
 }
 
 static void put_kernels(FILE *f, const qe_conform_report_t *r) {
-  fputs("<h2>Kernels</h2>\n<table id=\"kernels\"><tr><th>kernel<th>op<th>types<th class=n>cases<th class=n>passed<th "
+  fputs("<h2>Kernels</h2>\n<div class=wide><table id=\"kernels\"><tr><th>kernel<th>op<th>types<th class=n>cases<th "
+        "class=n>passed<th "
         "class=n>failed<th class=n>unsupported<th class=n>in doubt<th>claimed<th>"
         "observed<th></tr>\n",
         f);
@@ -218,7 +221,7 @@ static void put_kernels(FILE *f, const qe_conform_report_t *r) {
     put_bar(f, &k->counts);
     fputs("</tr>\n", f);
   }
-  fputs("</table>\n", f);
+  fputs("</table></div>\n", f);
 }
 
 static void put_failures(FILE *f, const qe_conform_report_t *r) {
@@ -250,7 +253,8 @@ static void put_failures(FILE *f, const qe_conform_report_t *r) {
 
 static void put_times(FILE *f, const qe_conform_report_t *r) {
   if (r->n_times == 0) return;
-  fputs("<h2>Performance</h2>\n<table id=\"times\"><tr><th>kernel<th>case<th class=n>min<th class=n>median<th "
+  fputs("<h2>Performance</h2>\n<div class=wide><table id=\"times\"><tr><th>kernel<th>case<th class=n>min<th "
+        "class=n>median<th "
         "class=n>throughput<th class=n>vs reference<th class=n>vs best other</tr>\n",
         f);
   for (size_t i = 0; i < r->n_times; i++) {
@@ -273,7 +277,15 @@ static void put_times(FILE *f, const qe_conform_report_t *r) {
       fputs("<td class=n>-</td></tr>\n", f);
     }
   }
-  fputs("</table>\n", f);
+  fputs("</table></div>\n", f);
+}
+
+static void put_problems(FILE *f, const qe_conform_report_t *r) {
+  for (size_t p = 0; p < r->n_problems; p++) {
+    fputs("<p class=red>", f);
+    qe__put_escaped(f, r->problems[p]);
+    fputs("</p>\n", f);
+  }
 }
 
 static void put_facts(FILE *f, const qe_conform_report_t *r) {
@@ -288,11 +300,6 @@ static void put_facts(FILE *f, const qe_conform_report_t *r) {
       {"must-pass list",   i->must_pass_hash},
       {"qengine",          qe_version()     }
   };
-  for (size_t p = 0; p < r->n_problems; p++) {
-    fputs("<p class=red>", f);
-    qe__put_escaped(f, r->problems[p]);
-    fputs("</p>\n", f);
-  }
   fputs("<h2>What ran</h2>\n<dl>", f);
   for (size_t p = 0; p < sizeof pairs / sizeof pairs[0]; p++) {
     if (pairs[p][1][0] == '\0') continue;
@@ -315,11 +322,12 @@ qe_status_t qe_conform_html(const qe_conform_report_t *r, char **text) {
   if (f == NULL) return qe__fail(QE_ERROR_OUT_OF_MEMORY, "out of memory while writing HTML");
   put_head(f, r);
   put_cards(f, &r->info.totals);
-  put_facts(f, r);
+  put_problems(f, r);
   put_failures(f, r);
   put_ops(f, r);
-  put_kernels(f, r);
   put_times(f, r);
+  put_kernels(f, r);
+  put_facts(f, r);
   fputs("</main></body></html>\n", f);
   return qe__finish_text(f, &buffer, text);
 }

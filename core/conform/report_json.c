@@ -56,6 +56,7 @@ static json_t *kernels(const qe_conform_report_t *r) {
   json_t *list = json_array();
   for (size_t i = 0; list != NULL && i < r->n_kernels; i++) {
     const qe_conform_kernel_t *k = &r->kernels[i];
+    if (k->counts.cases == 0 && k->not_run == 0 && r->info.filter[0] != '\0') continue;
     json_t *row = qe__json_counts(&k->counts);
     const bool good = row != NULL && json_object_set_new(row, "name", json_string(k->name)) == 0 &&
                       json_object_set_new(row, "op", json_string(k->op)) == 0 &&

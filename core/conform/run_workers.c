@@ -27,9 +27,13 @@ typedef struct run {
   const qe__workers_options *o;
   slot *slots;
   uint32_t n_kernels, n_running;
-  bool hello_told, kernels_told, stop;
+  bool hello_told, stop;
+  qe__kernel_facts *facts;
   uint32_t *crashes, *timeouts;
-  bool *skip;
+  bool *skip, *listed;
+  qe__listed *items;
+  size_t n_items, item_capacity;
+  bool running; /* the list is complete */
   qe__message message;
 } run;
 
@@ -46,7 +50,8 @@ static void child_main(void *arg, int fd) {
 static qe_status_t start(run *r, slot *s) {
   s->said_hello = s->said_done = s->has_last = s->in_flight = false;
   s->share.skip = r->skip;
-  s->share.n_skip = r->n_kernels;
+  s->share.items = r->running ? r->items : NULL;
+  s->share.n_items = r->n_items;
   child c = {r->o->source, &s->share};
   QE_TRY(qe__process_start(&s->process, child_main, &c, r->o->isa_mask));
   s->process.deadline = qe__seconds() + r->o->load_timeout;
@@ -78,7 +83,10 @@ static qe_status_t take_hello(run *r, slot *s) {
   r->crashes = qe__calloc(h.n_kernels, sizeof *r->crashes);
   r->timeouts = qe__calloc(h.n_kernels, sizeof *r->timeouts);
   r->skip = qe__calloc(h.n_kernels, sizeof *r->skip);
-  if (r->crashes == NULL || r->timeouts == NULL || r->skip == NULL) return QE_ERROR_OUT_OF_MEMORY;
+  r->facts = qe__calloc(h.n_kernels, sizeof *r->facts);
+  r->listed = qe__calloc(h.n_kernels, sizeof *r->listed);
+  if (r->crashes == NULL || r->timeouts == NULL || r->skip == NULL || r->facts == NULL || r->listed == NULL)
+    return QE_ERROR_OUT_OF_MEMORY;
   return r->o->on_hello != NULL ? r->o->on_hello(r->o->arg, &h) : QE_OK;
 }
 
@@ -91,10 +99,18 @@ static qe_status_t take_kernel(run *r) {
   qe__message_take_text(m, f.dtypes, sizeof f.dtypes);
   f.claimed = (uint32_t)qe__message_take(m);
   f.cases = (int64_t)qe__message_take(m);
-  if (m->bad || kernel >= r->n_kernels || f.cases < 0) return nonsense();
-  if (r->kernels_told) return QE_OK;
-  r->kernels_told = kernel + 1 == r->n_kernels;
-  return r->o->on_kernel != NULL ? r->o->on_kernel(r->o->arg, (uint32_t)kernel, &f) : QE_OK;
+  if (m->bad || r->running || kernel >= r->n_kernels || f.cases < 0) return nonsense();
+  r->facts[kernel] = f;
+  r->listed[kernel] = true;
+  return QE_OK;
+}
+
+static qe_status_t add_item(run *r, const qe__outcome *o) {
+  QE_TRY(qe__grow((void **)&r->items, &r->item_capacity, r->n_items, sizeof *r->items));
+  char *text = qe__strdup(o->text);
+  if (text == NULL) return QE_ERROR_OUT_OF_MEMORY;
+  r->items[r->n_items++] = (qe__listed){o->kernel, o->must, text};
+  return QE_OK;
 }
 
 static qe_status_t tell(run *r, const qe__outcome *o) {
@@ -113,7 +129,8 @@ static qe_status_t take_begin(run *r, slot *s) {
   o->must = qe__message_take(m) != 0;
   qe__message_take_text(m, o->text, sizeof o->text);
   if (m->bad || !s->said_hello || o->kernel >= r->n_kernels || s->in_flight) return nonsense();
-  if (r->o->list) return tell(r, o);
+  if (!r->running) return add_item(r, o);
+  if (o->index >= r->n_items) return nonsense();
   s->in_flight = true;
   s->began = qe__seconds();
   s->process.deadline = s->began + r->o->timeout;
@@ -166,6 +183,7 @@ static qe_status_t take_error(run *r) {
 static qe_status_t take_messages(run *r, slot *s, bool *sane) {
   qe_status_t status = QE_OK;
   int more = 0;
+  if (!r->running) s->process.deadline = qe__seconds() + r->o->load_timeout;
   while (status == QE_OK && !r->stop && (more = qe__inbox_next(&s->process.inbox, &r->message)) > 0) {
     switch ((qe__message_type)r->message.type) {
       case QE__MSG_HELLO: status = take_hello(r, s); break;
@@ -223,7 +241,7 @@ static qe_status_t on_death(run *r, slot *s, const qe__ending *e, bool sane) {
   }
   const bool after = !s->in_flight;
   if (after && !s->has_last)
-    return qe__fail(QE_ERROR_INTERNAL, "a worker ended while it listed the cases: %s%s%s", e->text,
+    return qe__fail(QE_ERROR_INTERNAL, "a worker ended before its first case: %s%s%s", e->text,
                     e->last_words[0] ? "; " : "", e->last_words);
   qe__outcome o = s->now;
   describe(&o, e, sane, after, r->o->timeout);
@@ -280,35 +298,86 @@ static qe_status_t watch(run *r, struct pollfd *fds) {
   return QE_OK;
 }
 
-qe_status_t qe__workers_run(const qe__workers_options *options) {
-  qe_status_t status = QE_ERROR_OUT_OF_MEMORY;
-  run *r = qe__calloc(1, sizeof *r);
-  struct pollfd *fds = qe__calloc(options->jobs, sizeof *fds);
-  if (r != NULL) r->slots = qe__calloc(options->jobs, sizeof *r->slots);
-  if (r == NULL || fds == NULL || r->slots == NULL) goto done;
-  r->o = options;
-  status = QE_OK;
-  for (uint32_t i = 0; i < options->jobs && status == QE_OK; i++) {
-    r->slots[i].share = (qe__share){.only = NO_CASE,
-                                    .shard = i,
-                                    .shards = options->jobs,
-                                    .list = options->list,
-                                    .stop_at_bad = options->stop_at_bad};
-    status = start(r, &r->slots[i]);
+static qe_status_t phase(run *r, struct pollfd *fds) {
+  for (uint32_t i = 0; i < r->o->jobs; i++) {
+    slot *s = &r->slots[i];
+    memset(s, 0, sizeof *s);
+    s->share = (qe__share){.only = NO_CASE, .shard = i, .shards = r->o->jobs, .stop_at_bad = r->o->stop_at_bad};
+    QE_TRY(start(r, s));
   }
-  if (status == QE_OK) status = watch(r, fds);
-done:
-  for (uint32_t i = 0; r != NULL && r->slots != NULL && i < options->jobs; i++) {
+  return watch(r, fds);
+}
+
+/* Each kernel's cases came from one worker, in order, between those of other kernels. */
+static qe_status_t sort_items(run *r) {
+  size_t *next = qe__calloc((size_t)r->n_kernels + 1, sizeof *next);
+  qe__listed *sorted = qe__calloc(r->n_items, sizeof *sorted);
+  if (next == NULL || sorted == NULL) {
+    qe__free(next);
+    qe__free(sorted);
+    return QE_ERROR_OUT_OF_MEMORY;
+  }
+  for (size_t i = 0; i < r->n_items; i++) next[r->items[i].kernel + 1]++;
+  for (uint32_t k = 0; k < r->n_kernels; k++) next[k + 1] += next[k];
+  for (size_t i = 0; i < r->n_items; i++) sorted[next[r->items[i].kernel]++] = r->items[i];
+  qe__free(next);
+  qe__free(r->items);
+  r->items = sorted;
+  return QE_OK;
+}
+
+static qe_status_t tell_list(run *r) {
+  for (uint32_t k = 0; k < r->n_kernels; k++) {
+    if (!r->listed[k]) return qe__fail(QE_ERROR_INTERNAL, "kernel %u was never listed", k);
+    if (r->o->on_kernel != NULL) QE_TRY(r->o->on_kernel(r->o->arg, k, &r->facts[k]));
+  }
+  qe__outcome *o = &r->slots[0].now;
+  for (size_t i = 0; r->o->list && i < r->n_items; i++) {
+    memset(o, 0, sizeof *o);
+    o->index = i;
+    o->kernel = r->items[i].kernel;
+    o->must = r->items[i].must;
+    snprintf(o->text, sizeof o->text, "%s", r->items[i].text);
+    QE_TRY(tell(r, o));
+  }
+  return QE_OK;
+}
+
+static qe_status_t run_phases(run *r, struct pollfd *fds) {
+  QE_TRY(phase(r, fds));
+  QE_TRY(sort_items(r));
+  QE_TRY(tell_list(r));
+  if (r->o->list || r->n_items == 0) return QE_OK;
+  r->running = true;
+  return phase(r, fds);
+}
+
+static void run_free(run *r) {
+  for (uint32_t i = 0; r->slots != NULL && i < r->o->jobs; i++) {
     qe__ending ignored;
     qe__process_end(&r->slots[i].process, true, &ignored);
   }
+  for (size_t i = 0; i < r->n_items; i++) qe__free(r->items[i].text);
+  qe__free(r->items);
+  qe__free(r->slots);
+  qe__free(r->facts);
+  qe__free(r->listed);
+  qe__free(r->crashes);
+  qe__free(r->timeouts);
+  qe__free(r->skip);
+  qe__free(r);
+}
+
+qe_status_t qe__workers_run(const qe__workers_options *options) {
+  qe_status_t status = QE_ERROR_OUT_OF_MEMORY;
+  struct pollfd *fds = qe__calloc(options->jobs, sizeof *fds);
+  run *r = qe__calloc(1, sizeof *r);
   if (r != NULL) {
-    qe__free(r->slots);
-    qe__free(r->crashes);
-    qe__free(r->timeouts);
-    qe__free(r->skip);
+    r->o = options;
+    r->slots = qe__calloc(options->jobs, sizeof *r->slots);
+    if (r->slots != NULL && fds != NULL) status = run_phases(r, fds);
+    run_free(r);
   }
   qe__free(fds);
-  qe__free(r);
   return status;
 }

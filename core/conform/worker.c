@@ -7,10 +7,9 @@ typedef struct walk {
   const qe__conform_source *source;
   const qe__share *share;
   int fd;
-  uint32_t kernel;
-  uint64_t index; /* of the next case */
+  uint32_t kernel; /* whose cases are listed */
   int64_t counted;
-  bool stopped, broken; /* broken: the parent is gone or was told of an error */
+  bool broken; /* the parent is gone or was told of an error */
   qe__message message;
 } walk;
 
@@ -27,13 +26,6 @@ static void send_error(walk *w, qe_status_t status) {
   w->broken = true;
 }
 
-static bool count_case(void *arg, const char *text, bool must) {
-  (void)text;
-  (void)must;
-  ((walk *)arg)->counted++;
-  return true;
-}
-
 static bool send_hello(walk *w, const qe__hello *h) {
   qe__message_start(&w->message, QE__MSG_HELLO);
   qe__message_put_text(&w->message, h->engine);
@@ -48,31 +40,36 @@ static bool send_hello(walk *w, const qe__hello *h) {
   return send_message(w);
 }
 
-static bool send_kernel(walk *w, uint32_t kernel) {
+static bool send_begin(walk *w, uint64_t index, uint32_t kernel, bool must, const char *text) {
+  qe__message_start(&w->message, QE__MSG_BEGIN);
+  qe__message_put(&w->message, index);
+  qe__message_put(&w->message, kernel);
+  qe__message_put(&w->message, must);
+  qe__message_put_text(&w->message, text);
+  return send_message(w);
+}
+
+static bool list_case(void *arg, const char *text, bool must) {
+  walk *w = arg;
+  return send_begin(w, (uint64_t)w->counted++, w->kernel, must, text);
+}
+
+static void list_kernel(walk *w) {
   qe__kernel_facts facts;
   memset(&facts, 0, sizeof facts);
-  w->source->kernel(w->source->arg, kernel, &facts);
+  w->source->kernel(w->source->arg, w->kernel, &facts);
   w->counted = 0;
-  const qe_status_t status = w->source->cases(w->source->arg, kernel, count_case, w);
-  if (status != QE_OK) {
-    send_error(w, status);
-    return false;
-  }
+  const qe_status_t status = w->source->cases(w->source->arg, w->kernel, list_case, w);
+  if (status != QE_OK && !w->broken) send_error(w, status);
+  if (w->broken) return;
   qe__message_start(&w->message, QE__MSG_KERNEL);
-  qe__message_put(&w->message, kernel);
+  qe__message_put(&w->message, w->kernel);
   qe__message_put_text(&w->message, facts.name);
   qe__message_put_text(&w->message, facts.op);
   qe__message_put_text(&w->message, facts.dtypes);
   qe__message_put(&w->message, facts.claimed);
   qe__message_put(&w->message, (uint64_t)w->counted);
-  return send_message(w);
-}
-
-static bool is_mine(const walk *w, uint64_t index) {
-  const qe__share *s = w->share;
-  if (s->only != UINT64_MAX) return index == s->only;
-  if (s->skip != NULL && w->kernel < s->n_skip && s->skip[w->kernel]) return false;
-  return index >= s->first && index % s->shards == s->shard;
+  send_message(w);
 }
 
 static bool send_end(walk *w, uint64_t index, const qe__case_result *r) {
@@ -89,28 +86,31 @@ static bool send_end(walk *w, uint64_t index, const qe__case_result *r) {
   return send_message(w);
 }
 
-static bool do_case(void *arg, const char *text, bool must) {
-  walk *w = arg;
-  const uint64_t index = w->index++;
-  if (!is_mine(w, index)) return true;
-  qe__message_start(&w->message, QE__MSG_BEGIN);
-  qe__message_put(&w->message, index);
-  qe__message_put(&w->message, w->kernel);
-  qe__message_put(&w->message, must);
-  qe__message_put_text(&w->message, text);
-  if (!send_message(w)) return false;
-  if (w->share->list) return true;
-  static qe__case_result result; /* not on the stack: tests of small stacks may run below this frame */
+/* False: no more cases. */
+static bool run_item(walk *w, uint64_t index) {
+  static qe__case_result result; /* not on the stack, which belongs to the code under test */
+  const qe__listed *item = &w->share->items[index];
+  if (!send_begin(w, index, item->kernel, item->must, item->text)) return false;
   memset(&result, 0, sizeof result);
-  const qe_status_t status = w->source->run(w->source->arg, w->kernel, text, &result);
+  const qe_status_t status = w->source->run(w->source->arg, item->kernel, item->text, &result);
   if (status != QE_OK) {
     send_error(w, status);
     return false;
   }
   result.check[sizeof result.check - 1] = result.detail[sizeof result.detail - 1] = '\0';
-  if (!send_end(w, index, &result)) return false;
-  w->stopped = w->share->only != UINT64_MAX || (w->share->stop_at_bad && result.verdict == QE__FAIL);
-  return !w->stopped;
+  return send_end(w, index, &result) && !(w->share->stop_at_bad && result.verdict == QE__FAIL);
+}
+
+static void run_items(walk *w) {
+  const qe__share *s = w->share;
+  if (s->only != UINT64_MAX) {
+    if (s->only < s->n_items) run_item(w, s->only);
+    return;
+  }
+  for (uint64_t i = s->first; i < s->n_items; i++) {
+    if (i % s->shards != s->shard || s->skip[s->items[i].kernel]) continue;
+    if (!run_item(w, i)) return;
+  }
 }
 
 bool qe__worker_run(const qe__conform_source *source, const qe__share *share, int fd) {
@@ -127,12 +127,10 @@ bool qe__worker_run(const qe__conform_source *source, const qe__share *share, in
     return false;
   }
   if (!send_hello(&w, &hello)) return false;
-  for (uint32_t k = 0; k < hello.n_kernels; k++)
-    if (!send_kernel(&w, k)) return false;
-  for (w.kernel = 0; w.kernel < hello.n_kernels && !w.stopped && !w.broken; w.kernel++) {
-    const qe_status_t walked = source->cases(source->arg, w.kernel, do_case, &w);
-    if (walked != QE_OK && !w.broken) send_error(&w, walked);
-  }
+  if (share->items != NULL) run_items(&w);
+  for (w.kernel = share->shard; share->items == NULL && w.kernel < hello.n_kernels && !w.broken;
+       w.kernel += share->shards)
+    list_kernel(&w);
   if (w.broken) return false;
   qe__message_start(&w.message, QE__MSG_DONE);
   return send_message(&w);

@@ -32,15 +32,26 @@ typedef struct qe__conform_source {
   qe_status_t (*run)(void *arg, uint32_t kernel, const char *text, qe__case_result *out);
 } qe__conform_source;
 
-/* Which cases are this worker's. Cases are numbered through all kernels. */
+/* A case in the order of all cases: by kernel, then as the source emits them. */
+typedef struct qe__listed {
+  uint32_t kernel;
+  bool must;
+  char *text;
+} qe__listed;
+
+/*
+ * What is this worker's to do. First the cases are listed, by several workers, one kernel each at a time; then they are
+ * run from that list, which every later worker inherits.
+ */
 typedef struct qe__share {
+  const qe__listed
+      *items; /* NULL: list the kernels, index % shards == shard, with BEGIN for each case and KERNEL last */
+  uint64_t n_items;
   uint64_t first;         /* those before are left out */
   uint64_t only;          /* this one and no other; UINT64_MAX: all */
   uint32_t shard, shards; /* of the others: index % shards == shard */
-  const bool *skip;       /* per kernel; NULL: none */
-  uint32_t n_skip;
-  bool list;        /* BEGIN without running */
-  bool stop_at_bad; /* the first FAIL ends the work */
+  const bool *skip;       /* per kernel */
+  bool stop_at_bad;       /* the first FAIL ends the work */
 } qe__share;
 
 /* Does the work and reports to `fd`. Returns false when the parent is gone. */
