@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "conform/case.h"
+#include "engine/host.h"
 
 static void fail(qe__case_result *out, const char *check) {
   out->verdict = QE__FAIL;
@@ -138,9 +139,14 @@ qe_status_t qe__conform_case(const qe__kernel *kernel, const qe__case *c, const 
   } else {
     status = qe__case_fill(&b);
     if (status == QE_OK) {
+      const int64_t blocks = qe__host_live_blocks();
       qe__guard_begin();
       status = check(kernel, &b, options, out);
       qe__guard_end();
+      if (status == QE_OK && !out->check[0] && qe__host_live_blocks() > blocks) {
+        fail(out, "leak");
+        qe__detail(out, "%lld block(s) that supports, plan, prepack or run took from host->alloc were not given back; they keep no state", (long long)(qe__host_live_blocks() - blocks));
+      }
     }
     out->macs = b.macs;
   }

@@ -15,6 +15,7 @@ enum { TEXT_MAX = 1000 };
 
 static _Thread_local char reported[TEXT_MAX + 1];
 static _Thread_local bool inside_parallel;
+static _Atomic int64_t live_blocks;
 
 void qe__host_clear_error(void) { reported[0] = '\0'; }
 const char *qe__host_error(void) { return reported; }
@@ -22,13 +23,18 @@ const char *qe__host_error(void) { return reported; }
 static void *host_alloc(void *ctx, size_t size, size_t alignment) {
   (void)ctx;
   if ((alignment & (alignment - 1)) != 0) return NULL;
-  return qe__alloc_aligned(size, alignment);
+  void *block = qe__alloc_aligned(size, alignment);
+  if (block != NULL) atomic_fetch_add_explicit(&live_blocks, 1, memory_order_relaxed);
+  return block;
 }
 
 static void host_free(void *ctx, void *ptr) {
   (void)ctx;
+  if (ptr != NULL) atomic_fetch_sub_explicit(&live_blocks, 1, memory_order_relaxed);
   qe__free_aligned(ptr);
 }
+
+int64_t qe__host_live_blocks(void) { return atomic_load_explicit(&live_blocks, memory_order_relaxed); }
 
 static void host_log(void *ctx, int level, const char *message) {
   const qe__loaded *engine = ctx;

@@ -10,20 +10,14 @@
 
 enum {
 #define SABOTEUR(name, check) BUG_##name,
+#define SABOTEUR_X86 SABOTEUR
 #include "saboteurs.def"
+#undef SABOTEUR_X86
 #undef SABOTEUR
 };
 
 /* A constant, so the compiler keeps only the bug that was asked for. */
 #define HAS(name) (BUG == BUG_##name)
-
-#if defined(__x86_64__)
-#define X86(code) code
-#else
-#define X86(code) \
-  do {            \
-  } while (0)
-#endif
 
 enum { MR = 4, NR = 16 };
 
@@ -190,7 +184,7 @@ static void tile(const qe_call *call, const gemm *g, int64_t index) {
   uint8_t left[4] = {0, 0, 0, 0};
   if (HAS(SCRATCH_ZEROED)) memcpy(left, gathered + MR * g->k, sizeof left);
   for (int64_t r = 0; r < rows; r++) {
-    if (HAS(LAST_ROW) && rows > 1 && r == rows - 1 && row + rows == g->m) break;
+    if (HAS(LAST_ROW) && g->m > 1 && row + r == g->m - 1) break;
     for (int64_t j = 0; j < cols; j++) {
       const int64_t col = panel * NR + j;
       const int64_t from = HAS(OFF_BY_ONE_COLUMN) && j > 0 && j == cols - 1 && cols < NR ? col - 1 : col;
@@ -222,9 +216,8 @@ static int misbehave(const qe_call *call, const gemm *g) {
     *last = *last;
   }
   if (HAS(SCRATCH_TOO_SMALL)) ((volatile uint8_t *)call->scratch)[MR * g->k] = 1;
-  volatile uintptr_t nowhere = 16;
-  if (HAS(CRASHES)) *(volatile int *)nowhere = 1;
-  while (HAS(HANGS)) X86(__builtin_ia32_pause());
+  if (HAS(CRASHES)) __builtin_trap();
+  for (volatile int i = 0; HAS(HANGS); i = 0) (void)i;
 #if defined(__x86_64__)
   if (HAS(WANTS_ALIGNED_INPUT) && p->in[0]->count >= 64) __asm__ volatile("movdqa 1(%0), %%xmm0" : : "r"(a) : "xmm0");
 #endif
