@@ -41,12 +41,13 @@ static void put_repro(const conform_args *a, const qe_conform_info_t *info, cons
 
 void conform_print_failure(const conform_args *a, const qe_conform_report_t *report, const qe_conform_case_t *c) {
   const qe_conform_kernel_t *k = qe_conform_kernel_at(report, c->kernel);
-  const bool told = strstr(c->detail, "repro:") != NULL, minimal = c->minimal[0] && strcmp(c->minimal, c->text) != 0;
-  int left = BLOCK_LINES - 2 - !told - minimal;
+  const bool named = strncmp(c->detail, "case:", 5) == 0, told = strstr(c->detail, "repro:") != NULL,
+             minimal = c->minimal[0] && strcmp(c->minimal, c->text) != 0;
+  int left = BLOCK_LINES - 1 - !named - !told - minimal;
   if (line_count(c->detail) > left) left--; /* for the line that says so */
   printf("%s%s%s %s (%s)%s%s\n", cli.color_out ? "\033[1;31m" : "", qe_conform_verdict_name(c->verdict),
          cli.color_out ? "\033[0m" : "", k->name, k->op, c->check[0] ? ": " : "", c->check);
-  printf("  case: %s\n", c->text);
+  if (!named) printf("  case: %s\n", c->text);
   put_lines(c->detail, left);
   if (line_count(c->detail) > left) puts("  ... (all of it is in the JSON report)");
   if (minimal) printf("  smallest failing case: %s\n", c->minimal);
@@ -56,9 +57,11 @@ void conform_print_failure(const conform_args *a, const qe_conform_report_t *rep
 /* The minimizer's results deserve their own block: the case is another one. */
 static void put_minimal(const conform_args *a, const qe_conform_report_t *report, const qe_conform_case_t *c) {
   const qe_conform_kernel_t *k = qe_conform_kernel_at(report, c->kernel);
-  printf("\nsmallest failing case of %s\n  case: %s\n", k->name, c->minimal);
+  printf("smallest failing case of %s\n", k->name);
+  if (strncmp(c->minimal_detail, "case:", 5) != 0) printf("  case: %s\n", c->minimal);
   put_lines(c->minimal_detail, BLOCK_LINES - 3);
   if (!strstr(c->minimal_detail, "repro:")) put_repro(a, qe_conform_report_info(report), c->minimal, k->isa_mask);
+  putchar('\n');
 }
 
 static void put_failures(const conform_args *a, const qe_conform_report_t *report) {
@@ -100,8 +103,8 @@ static void put_kernels(const qe_conform_report_t *report) {
     cli_table_cell(table, "%lld", (long long)n->mistrusted);
     cli_table_cell(table, "%s", level_text(k->claimed));
     cli_table_cell(table, "%s", level_text(k->observed));
-    if (k->not_run)
-      cli_table_cell(table, "stopped, %lld not run", (long long)k->not_run);
+    if (n->not_run)
+      cli_table_cell(table, "stopped, %lld not run", (long long)n->not_run);
     else if (n->waived)
       cli_table_cell(table, "%lld waived", (long long)n->waived);
     else

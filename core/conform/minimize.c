@@ -67,7 +67,7 @@ static qe_status_t shrink(const qe__run_settings *s, qe_conform_report_t *r, qe_
     if (!x.found || strcmp(text, x.failing.text) == 0) break;
     memcpy(text, x.failing.text, sizeof text);
     QE_TRY(qe__report_set(r, &c->minimal, text));
-    QE_TRY(qe__report_set(r, &c->minimal_detail, x.failing.result.detail));
+    QE_TRY(qe__report_set_detail(r, &c->minimal_detail, x.failing.result.detail));
   }
   if (c->minimal[0]) return QE_OK;
   c->minimal = c->text; /* it is as small as they get */

@@ -100,6 +100,17 @@ qe_status_t qe__report_kernel(qe_conform_report_t *r, const qe__kernel_facts *fa
   return QE_OK;
 }
 
+qe_status_t qe__report_set_detail(qe_conform_report_t *r, const char **field, const char *detail) {
+  char whole[1600];
+  const char *repro = strstr(detail, "repro: ");
+  if (repro == NULL) return qe__report_set(r, field, detail);
+  const size_t length = (size_t)(repro - detail) + strcspn(repro, "\n");
+  const bool other = strcmp(r->info.against, "reference") != 0;
+  snprintf(whole, sizeof whole, "%.*s --seed %llu%s%s%s", (int)length, detail, (unsigned long long)r->info.seed,
+           other ? " --against " : "", other ? r->info.against : "", detail + length);
+  return qe__report_set(r, field, whole);
+}
+
 qe_status_t qe__report_case(qe_conform_report_t *r, uint32_t pass, size_t first_kernel, const qe__outcome *o) {
   if (first_kernel + o->kernel >= r->n_kernels)
     return qe__fail(QE_ERROR_INTERNAL, "a case of a kernel that was not announced");
@@ -122,7 +133,7 @@ qe_status_t qe__report_case(qe_conform_report_t *r, uint32_t pass, size_t first_
   c->waiver = c->minimal = c->minimal_detail = "";
   QE_TRY(qe__report_set(r, &c->text, o->text));
   QE_TRY(qe__report_set(r, &c->check, o->result.check));
-  QE_TRY(qe__report_set(r, &c->detail, o->result.detail));
+  QE_TRY(qe__report_set_detail(r, &c->detail, o->result.detail));
   r->n_records++;
   return QE_OK;
 }

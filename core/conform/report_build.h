@@ -31,6 +31,8 @@ struct qe_conform_report {
 /* A copy that lives as long as the report; valid UTF-8 without control characters but newlines. NULL: out of memory. */
 const char *qe__report_text(qe_conform_report_t *r, const char *text);
 qe_status_t qe__report_set(qe_conform_report_t *r, const char **field, const char *text);
+/* The judge knows the case, not the run: its line to paste gets the seed and the engine compared with. */
+qe_status_t qe__report_set_detail(qe_conform_report_t *r, const char **field, const char *detail);
 
 qe_status_t qe__report_hello(qe_conform_report_t *r, const qe__hello *hello);
 qe_status_t qe__report_kernel(qe_conform_report_t *r, const qe__kernel_facts *facts, const char *isa_mask);

@@ -39,7 +39,6 @@ static void observe(qe_conform_kernel_t *k, const qe_conform_case_t *c, bool *sp
 
 qe_status_t qe__report_decide(qe_conform_report_t *r) {
   qe_conform_counts_t *t = &r->info.totals;
-  int64_t not_run = 0;
   memset(t, 0, sizeof *t);
   for (size_t k = 0; k < r->n_kernels; k++) {
     memset(&r->kernels[k].counts, 0, sizeof r->kernels[k].counts);
@@ -55,20 +54,23 @@ qe_status_t qe__report_decide(qe_conform_report_t *r) {
   }
   for (size_t k = 0; k < r->n_kernels; k++) {
     if (r->kernels[k].observed == -2) r->kernels[k].observed = -1;
-    r->kernels[k].not_run = r->expected[k] - r->kernels[k].counts.cases;
-    not_run += r->kernels[k].not_run;
+    qe_conform_counts_t *n = &r->kernels[k].counts;
+    n->not_run = r->expected[k] - n->cases;
+    n->cases += n->not_run;
+    t->not_run += n->not_run;
+    t->cases += n->not_run;
   }
   char why[300] = "";
   const int64_t bad = t->failed + t->crashed + t->timeout;
-  if (bad > 0 && not_run > 0)
+  if (bad > 0 && t->not_run > 0)
     snprintf(why, sizeof why, "%lld of %lld cases fail, %lld were not run", (long long)bad, (long long)t->cases,
-             (long long)not_run);
+             (long long)t->not_run);
   else if (bad > 0)
     snprintf(why, sizeof why, "%lld of %lld cases fail", (long long)bad, (long long)t->cases);
   else if (t->cases == 0)
     snprintf(why, sizeof why, "nothing was tested: no case fits the engine's kernels and the filters");
-  else if (not_run > 0)
-    snprintf(why, sizeof why, "%lld cases were not run", (long long)not_run);
+  else if (t->not_run > 0)
+    snprintf(why, sizeof why, "%lld cases were not run", (long long)t->not_run);
   else if (t->passed + t->waived == 0)
     snprintf(why, sizeof why, "no case passed: %lld unsupported, %lld mistrusted", (long long)t->unsupported,
              (long long)t->mistrusted);

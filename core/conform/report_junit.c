@@ -54,7 +54,7 @@ static void put_case(FILE *f, const qe_conform_kernel_t *k, const qe_conform_cas
 static void put_counts(FILE *f, const qe_conform_counts_t *n) {
   fprintf(f, " tests=\"%lld\" failures=\"%lld\" errors=\"%lld\" skipped=\"%lld\"", (long long)n->cases,
           (long long)n->failed, (long long)(n->crashed + n->timeout),
-          (long long)(n->unsupported + n->mistrusted + n->waived));
+          (long long)(n->unsupported + n->mistrusted + n->waived + n->not_run));
 }
 
 static void put_properties(FILE *f, const qe_conform_info_t *i) {

@@ -10,8 +10,9 @@
 #include "conform/worker_process.h"
 
 enum { MOST_JOBS = 256, MOST_MASKS = 16, MOST_CRASHES = 12, MOST_TIMEOUTS = 2 };
-#define DEFAULT_TIMEOUT 30.0
-#define LARGEST_PLUGIN  ((uint64_t)1 << 32)
+#define DEFAULT_TIMEOUT    30.0
+#define LEAST_LOAD_TIMEOUT 10.0
+#define LARGEST_PLUGIN     ((uint64_t)1 << 32)
 
 qe_status_t qe__run_settings_init(const char *engine, const qe_conform_options_t *options, qe__run_settings *out) {
   memset(out, 0, sizeof *out);
@@ -29,7 +30,7 @@ qe_status_t qe__run_settings_init(const char *engine, const qe_conform_options_t
   if (out->o.jobs > MOST_JOBS) out->o.jobs = MOST_JOBS;
   if (out->o.timeout <= 0.0) out->o.timeout = DEFAULT_TIMEOUT;
   out->engine = engine;
-  out->load_timeout = out->o.timeout > DEFAULT_TIMEOUT ? out->o.timeout : DEFAULT_TIMEOUT;
+  out->load_timeout = out->o.timeout > LEAST_LOAD_TIMEOUT ? out->o.timeout : LEAST_LOAD_TIMEOUT;
   return QE_OK;
 }
 

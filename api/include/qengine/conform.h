@@ -56,6 +56,7 @@ typedef struct qe_conform_options {
 /* cases is the sum of the others, refused being part of passed. */
 typedef struct qe_conform_counts {
   int64_t cases, passed, failed, unsupported, mistrusted, crashed, timeout, waived;
+  int64_t not_run; /* left out after too many crashes or hangs of their kernel */
   int64_t refused; /* malformed cases that were refused as they have to be */
 } qe_conform_counts_t;
 
@@ -65,7 +66,6 @@ typedef struct qe_conform_kernel {
   const char *isa_mask;        /* "" without isa_masks */
   int claimed, observed;       /* 0 (E0) to 4 (E4); observed -1: nothing was judged, or none of them */
   qe_conform_counts_t counts;
-  int64_t not_run;             /* left out after too many crashes or hangs */
 } qe_conform_kernel_t;
 
 typedef struct qe_conform_case {
