@@ -6,55 +6,38 @@
 #include "json.h"
 
 enum {
-  KEY_SUITE = 0x100,
-  KEY_OP,
-  KEY_CASE,
-  KEY_CASES,
-  KEY_AGAINST,
-  KEY_SEED,
-  KEY_JOBS,
-  KEY_TIMEOUT,
-  KEY_PERF,
-  KEY_WAIVERS,
-  KEY_JUNIT,
-  KEY_JSON_LINES,
-  KEY_HTML,
-  KEY_CERTIFICATE,
-  KEY_LIST,
-  KEY_MINIMIZE,
-  KEY_ISA_MASKS,
-  KEY_VERIFY,
-  KEY_MODEL,
-  KEY_DATA,
-  KEY_FORCE
+  KEY_SUITE = 0x100, KEY_OP, KEY_CASE, KEY_CASES, KEY_AGAINST, KEY_SEED, KEY_JOBS, KEY_TIMEOUT, KEY_PERF,
+  KEY_WAIVERS, KEY_JUNIT, KEY_JSON_LINES, KEY_HTML, KEY_CERTIFICATE, KEY_LIST, KEY_MINIMIZE, KEY_ISA_MASKS,
+  KEY_VERIFY, KEY_MODEL, KEY_DATA, KEY_FORCE
 };
 
 static const struct argp_option options[] = {
-    {"suite",                                                     KEY_SUITE, "NAME", 0, "smoke, mustpass or full (default: mustpass)", 0},
-    {"op",                                                     KEY_OP, "GLOB", 0, "only kernels of these ops", 0},
-    {"case",              KEY_CASE, "CASE", 0, "this case instead of a suite; may be given several times", 0},
-    {"cases",                                                           KEY_CASES, "FILE", 0, "the cases in a file, one a line, instead of a suite; - reads standard input", 0},
-    {"against", KEY_AGAINST, "ENGINE", 0, "compare with this engine (default: reference)", 0},
-    {"seed",                                                          KEY_SEED, "N", 0, "seed of the data (default: 1)", 0},
-    {"jobs",                                                          KEY_JOBS, "N", 0, "worker processes (default: one for each CPU)", 0},
-    {"timeout",                                                      KEY_TIMEOUT, "SECONDS", 0, "for one case (default: 30)", 0},
-    {"perf",                                                     KEY_PERF, NULL, 0, "time the kernels that passed", 0},
-    {"waivers", KEY_WAIVERS, "FILE", 0, "known failures, as JSON, each with reason, link and expiry", 0},
-    {"junit",                                                           KEY_JUNIT, "FILE", 0, "write a JUnit XML report", 0},
-    {"json-lines",KEY_JSON_LINES, "FILE", 0,
-     "write a JSON Lines report, one case a line and the summary last; '--json FILE' means the same", 0},
-    {"html",                                                          KEY_HTML, "FILE", 0, "write a report as one HTML page", 0},
-    {"certificate",                                                          KEY_CERTIFICATE, "FILE", 0, "write a certificate when the engine conforms", 0},
-    {"verify",                                                   KEY_VERIFY, "CERTIFICATE", 0, "check a certificate against the plugin, running the must-pass list again",
-     0},
-    {"list",                                                   KEY_LIST, NULL, 0,
-     "print the cases (then kernel, and whether it is a must-pass case) without running them", 0},
-    {"minimize",            KEY_MINIMIZE, NULL, 0, "look for the smallest case that still fails, for each failing kernel", 0},
-    {"isa-masks",                                                           KEY_ISA_MASKS, "A,B", 0, "run everything once for each of these values of QENGINE_CPU_MASK", 0},
-    {"model",KEY_MODEL, "FILE", 0, "compare every value of this model between the two engines instead", 0},
-    {"data",                                                          KEY_DATA, "[NAME=]FILE", 0, "inputs for --model", 0},
-    {"force",                                                          KEY_FORCE, NULL, 0, "overwrite reports", 0},
-    {0                                                     },
+  { "suite", KEY_SUITE, "NAME", 0, "smoke, mustpass or full (default: mustpass)", 0 },
+  { "op", KEY_OP, "GLOB", 0, "only kernels of these ops", 0 },
+  { "case", KEY_CASE, "CASE", 0, "this case instead of a suite; may be given several times", 0 },
+  { "cases", KEY_CASES, "FILE", 0, "the cases in a file, one a line, instead of a suite; - reads standard input", 0 },
+  { "against", KEY_AGAINST, "ENGINE", 0, "compare with this engine (default: reference)", 0 },
+  { "seed", KEY_SEED, "N", 0, "seed of the data (default: 1)", 0 },
+  { "jobs", KEY_JOBS, "N", 0, "worker processes (default: one for each CPU)", 0 },
+  { "timeout", KEY_TIMEOUT, "SECONDS", 0, "for one case (default: 30)", 0 },
+  { "perf", KEY_PERF, NULL, 0, "time the kernels that passed", 0 },
+  { "waivers", KEY_WAIVERS, "FILE", 0, "known failures, as JSON, each with reason, link and expiry", 0 },
+  { "junit", KEY_JUNIT, "FILE", 0, "write a JUnit XML report", 0 },
+  { "json-lines", KEY_JSON_LINES, "FILE", 0,
+    "write a JSON Lines report, one case a line and the summary last; '--json FILE' means the same", 0 },
+  { "html", KEY_HTML, "FILE", 0, "write a report as one HTML page", 0 },
+  { "certificate", KEY_CERTIFICATE, "FILE", 0, "write a certificate when the engine conforms", 0 },
+  { "verify", KEY_VERIFY, "CERTIFICATE", 0,
+    "check a certificate against the plugin, running the must-pass list again", 0 },
+  { "list", KEY_LIST, NULL, 0,
+    "print the cases (then kernel, and whether it is a must-pass case) without running them", 0 },
+  { "minimize", KEY_MINIMIZE, NULL, 0, "look for the smallest case that still fails, for each failing kernel", 0 },
+  { "isa-masks", KEY_ISA_MASKS, "A,B", 0,
+    "run everything once for each of these values of QENGINE_CPU_MASK (a + stands for a comma inside one)", 0 },
+  { "model", KEY_MODEL, "FILE", 0, "compare every value of this model between the two engines instead", 0 },
+  { "data", KEY_DATA, "[NAME=]FILE", 0, "inputs for --model", 0 },
+  { "force", KEY_FORCE, NULL, 0, "overwrite reports", 0 },
+  { 0 },
 };
 
 static uint64_t seed_value(const char *text) {
@@ -137,11 +120,11 @@ int conform_fail(qe_status_t status, const char *what) {
     case QE_ERROR_FORMAT:
     case QE_ERROR_NOT_FOUND:
     case QE_ERROR_SHAPE:
+    case QE_ERROR_UNSUPPORTED:
     case QE_ERROR_DTYPE: return CONFORM_USAGE;
     case QE_OK:
     case QE_ERROR_OUT_OF_MEMORY:
     case QE_ERROR_IO:
-    case QE_ERROR_UNSUPPORTED:
     case QE_ERROR_EXISTS:
     case QE_ERROR_PLACEMENT:
     case QE_ERROR_NUMERIC:

@@ -166,8 +166,7 @@ static qe_status_t describe(const qe__run_settings *s, qe_conform_report_t *r) {
 static qe_status_t check_cases(const qe__run_settings *s) {
   for (uint32_t i = 0; i < s->o.n_cases; i++) {
     qe__case c;
-    const qe_status_t status = qe__case_parse(s->o.cases[i], &c);
-    if (status != QE_OK) return qe__fail_in(status, "case '%.200s'", s->o.cases[i]);
+    QE_TRY(qe__case_parse(s->o.cases[i], &c));
   }
   return QE_OK;
 }

@@ -98,7 +98,7 @@ static qe_status_t given_cases(const qe__engine_source *s, const qe_kernel *row,
     qe_status_t status = qe__case_parse(s->cases[i], &c);
     if (status == QE_OK) status = fits(s, row, &c, &yes);
     if (status == QE_ERROR_OUT_OF_MEMORY) return status;
-    if (status != QE_OK && !s->lenient) return qe__fail_in(QE_ERROR_INVALID_ARGUMENT, "case '%s'", s->cases[i]);
+    if (status != QE_OK && !s->lenient) return status;
     if (status == QE_OK && yes && !r->emit(r->arg, qe__case_print(&c, text), false)) break;
   }
   return QE_OK;
