@@ -142,6 +142,18 @@ static const char *scheme_text(const qe_qparams_t *q, qe_dtype_t dtype, char *bu
   return buffer;
 }
 
+static qe_status_t check_bias(const qe_tensor_t *b, float sx) {
+  for (int64_t i = 0; i < b->count; i++) {
+    const float v = ((const float *)b->data)[i];
+    if (isfinite(v / sx)) continue;
+    return qe__fail(QE_ERROR_NUMERIC,
+                    "element %lld of its bias is %g, which has no int32 code beside an input of scale %g; "
+                    "correct it, or keep the node float in the qconfig",
+                    (long long)i, (double)v, (double)sx);
+  }
+  return QE_OK;
+}
+
 /* Smallest weight scale per channel that keeps the int32 bias below 2^30. */
 static float *bias_bound(const qe_tensor_t *b, int64_t channels, float sx) {
   float *bound = qe__calloc((size_t)channels + 1, sizeof *bound);
@@ -163,6 +175,7 @@ static qe_status_t convert_weight(converter *c, qe__node *n, const qe__decision 
   float *bound = NULL;
   qe_status_t status = QE_OK;
   const bool per_channel = qe__observer_config_per_channel(&d->qconfig->weight) && axis >= 0 && n->op->id != QE__OP_ConvTranspose;
+  if (b) QE_TRY(check_bias(b, sx));
   if (b && per_channel && !(bound = bias_bound(b, channels, sx))) return QE_ERROR_OUT_OF_MEMORY;
   QE_TRY_GOTO(qe__quantize_constant(w, &d->qconfig->weight, axis, bound, n->name, &codes, sqnr), done);
   const qe_qparams_t *wq = qe_tensor_qparams(codes);
@@ -199,7 +212,10 @@ static qe_status_t convert_node(converter *c, qe__node *n, const qe__decision *d
     if (c->g->values[n->in[i]].data) QE_TRY(convert_operand(c, n, i, d));
     else QE_TRY(codes_of(c, n->in[i], &n->in[i]));
   }
-  if (weighted) QE_TRY(convert_weight(c, n, d, &sqnr, weight, sizeof weight));
+  if (weighted) {
+    const qe_status_t status = convert_weight(c, n, d, &sqnr, weight, sizeof weight);
+    if (status != QE_OK) return qe__fail_in(status, "node '%s'", n->name);
+  }
   for (uint32_t i = 0; i < n->n_out; i++) {
     const qe__value_id y = n->out[i];
     if (y == QE__NO_VALUE) continue;

@@ -48,6 +48,29 @@ static bool any_input(const qe__graph *g, const qe__node *n, const bool *quantiz
   return false;
 }
 
+/* A constant float32 scalar input, or the fallback where there is none; false: it is computed. */
+static bool scalar_input(const qe__graph *g, const qe__node *n, uint32_t i, float fallback, float *out) {
+  *out = fallback;
+  if (i >= n->n_in || n->in[i] == QE__NO_VALUE) return true;
+  const qe_tensor_t *t = g->values[n->in[i]].data;
+  if (!t || t->dtype != QE_FLOAT32 || t->count != 1) return false;
+  *out = ((const float *)t->data)[0];
+  return true;
+}
+
+/* A node that shares its input's parameters may bring numbers of its own; of those only zero is sure to have a code. */
+static bool brings_other_numbers(const qe__graph *g, const qe__node *n) {
+  float a, b;
+  if (n->op->id == QE__OP_Pad && strcmp(qe__node_string(n, "mode", "constant"), "constant") == 0) {
+    return !scalar_input(g, n, 2, 0.0f, &a) || a != 0.0f;
+  }
+  if (n->op->id == QE__OP_Clip) {
+    return !scalar_input(g, n, 1, 0.0f, &a) || !scalar_input(g, n, 2, 0.0f, &b) ||
+           !(a <= 0.0f && b >= 0.0f);
+  }
+  return false;
+}
+
 /* NULL: it will be quantized; else why not. */
 static const char *refusal(const qe__graph *g, const qe__node *n, const qe_qconfig_t *qc, const bool *quantized_value) {
   const qe__qrule rule = qe__node_qrule(n);
@@ -65,6 +88,7 @@ static const char *refusal(const qe__graph *g, const qe__node *n, const qe_qconf
   if (qe__node_qexec(n) == QE__X_KERNEL) return NULL;
   if (!any_input(g, n, quantized_value)) return "its input is float";
   if (rule == QE__Q_SHARE && !quantized_value[n->in[0]]) return "its input is float";
+  if (brings_other_numbers(g, n)) return "it pads with or clips to numbers that its input's codes may not reach";
   return NULL;
 }
 
