@@ -79,10 +79,17 @@ static bool is_function(const Onnx__ModelProto *m, const char *domain, const cha
   return false;
 }
 
+/* A node's name for messages, cut to fit; the one that a node without a name will get. */
+static const char *label(const Onnx__NodeProto *n, size_t index, char *buffer, size_t size) {
+  if (n->name != NULL && n->name[0] != '\0') snprintf(buffer, size, "%s", n->name);
+  else snprintf(buffer, size, "%s_%zu", n->op_type, index);
+  return buffer;
+}
+
 /* One message with all unsupported ops (each op once, the first node that has it). */
 static qe_status_t check_ops(const Onnx__ModelProto *m, int64_t opset) {
   enum { SHOWN = 16 };
-  char text[2048] = "";
+  char text[2048] = "", name[41];
   size_t used = 0, bad = 0;
   const Onnx__NodeProto *seen[SHOWN];
   for (size_t i = 0; i < m->graph->n_node; i++) {
@@ -96,7 +103,7 @@ static qe_status_t check_ops(const Onnx__ModelProto *m, int64_t opset) {
           QE_ERROR_UNSUPPORTED,
           "it uses ONNX opset %lld, and %s (node '%s') had another form then; opsets %d to %d are supported; "
           "convert it with onnx.version_converter",
-          (long long)opset, n->op_type, n->name != NULL ? n->name : "", QE__ONNX_MIN_OPSET, QE__ONNX_MAX_OPSET);
+          (long long)opset, n->op_type, label(n, i, name, sizeof name), QE__ONNX_MIN_OPSET, QE__ONNX_MAX_OPSET);
     }
     if (is_plain_op(domain, n->op_type) || qe__import_conversion(domain, n->op_type) != NULL) continue;
     bool known = false;
@@ -107,8 +114,8 @@ static qe_status_t check_ops(const Onnx__ModelProto *m, int64_t opset) {
     if (bad < SHOWN) {
       seen[bad] = n;
       const int wrote =
-          snprintf(text + used, sizeof text - used, "%s%.40s%s%.40s (node '%.40s'%s)", bad > 0 ? ", " : "", domain,
-                   domain[0] != '\0' ? "." : "", n->op_type, n->name != NULL && n->name[0] != '\0' ? n->name : "?",
+          snprintf(text + used, sizeof text - used, "%s%.40s%s%.40s (node '%s'%s)", bad > 0 ? ", " : "", domain,
+                   domain[0] != '\0' ? "." : "", n->op_type, label(n, i, name, sizeof name),
                    is_function(m, domain, n->op_type) ? ", a model function: inline functions first" : "");
       if (wrote > 0) used += (size_t)wrote < sizeof text - used ? (size_t)wrote : 0;
     }
@@ -269,10 +276,11 @@ static const qe_tensor_t *renamed_constant(const qe__import *im, const Onnx__Gra
 static qe_status_t add_node_values(qe__import *im, const Onnx__GraphProto *graph, bool *done) {
   for (size_t i = 0; i < graph->n_node; i++) {
     const Onnx__NodeProto *n = graph->node[i];
+    char name[256];
     qe__value_id v;
     im->node = n;
     im->consumed = 0;
-    im->name = n->name != NULL ? n->name : "?";
+    im->name = label(n, i, name, sizeof name);
     QE_TRY(check_node(im));
     if (qe__import_domain(n)[0] == '\0' && strcmp(n->op_type, "Constant") == 0 && n->n_output == 1 &&
         n->output[0][0] != '\0') {
@@ -298,6 +306,7 @@ static qe_status_t add_node_values(qe__import *im, const Onnx__GraphProto *graph
       if (n->output[k][0] != '\0') QE_TRY(qe__graph_add_value(im->g, n->output[k], QE_DTYPE_NONE, &v));
     }
   }
+  im->name = "?";
   return QE_OK;
 }
 

@@ -110,16 +110,17 @@ Test(onnx_hostile, unsupported_ops_are_listed_together) {
   relu_model(&m);
   proto_node(&m, "", "NonZero", "first", "x", "a");
   proto_node(&m, "my.domain", "Magic", "second", "a", "b");
-  proto_node(&m, "", "NonZero", "third", "b", "y");
+  proto_node(&m, "", "NonZero", "third", "b", "c");
+  proto_node(&m, "", "Unique", "", "c", "y");
   size_t size;
   void *bytes = proto_pack(&m, &size);
   proto_close(&m);
   qe__graph *g = NULL;
   cr_assert_eq(qe__onnx_import(bytes, size, NULL, "model.onnx", &g), QE_ERROR_UNSUPPORTED);
   free(bytes);
-  for (size_t i = 0; i < 5; i++) {
-    static const char *const parts[] = {"model.onnx", "2 ops", "NonZero (node 'first')",
-                                        "my.domain.Magic (node 'second')", "opset 13"};
+  for (size_t i = 0; i < 6; i++) {
+    static const char *const parts[] = {"model.onnx", "3 ops", "NonZero (node 'first')",
+                                        "my.domain.Magic (node 'second')", "Unique (node 'Unique_3')", "opset 13"};
     cr_assert_not_null(strstr(qe_last_error(), parts[i]), "'%s' is not in: %s", parts[i], qe_last_error());
   }
 }
