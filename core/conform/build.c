@@ -32,7 +32,7 @@ qe_status_t qe__build_in(qe__built *b, qe_dtype_t dtype, uint32_t rank, const in
   return QE_OK;
 }
 
-qe_status_t qe__build_ints(qe__built *b, uint32_t n, const int64_t *values, bool scalar) {
+qe_status_t qe__build_list(qe__built *b, uint32_t n, const int64_t *values, bool scalar) {
   const int64_t dims[1] = {n};
   QE_TRY(qe__build_in(b, QE_INT64, scalar ? 0 : 1, dims, QE__FILL_NONE));
   qe__case_operand *o = &b->in[b->n_in - 1];

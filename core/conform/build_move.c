@@ -7,7 +7,7 @@
 static qe_status_t list_input(qe__built *b, const char *key) {
   int64_t v[QE__CASE_VALUES];
   const uint32_t n = qe__case_ints(&b->text, key, QE__CASE_VALUES, v);
-  return n ? qe__build_ints(b, n, v, false) : qe__build_absent(b);
+  return n ? qe__build_list(b, n, v, false) : qe__build_absent(b);
 }
 
 static qe_status_t one_out(qe__built *b) {
@@ -61,7 +61,7 @@ static qe_status_t build_pad(qe__built *b) {
   QE_TRY(qe__build_x(b));
   const uint32_t n = qe__case_ints(&b->text, "from", QE__CASE_VALUES, pads);
   if (qe__case_ints(&b->text, "end", QE__CASE_VALUES, pads + n) != n) return qe__fail(QE_ERROR_INVALID_ARGUMENT, "fields from and end have one pad per dimension of x");
-  QE_TRY(qe__build_ints(b, 2 * n, pads, false));
+  QE_TRY(qe__build_list(b, 2 * n, pads, false));
   if (qe__case_text(&b->text, "alpha")) {
     const float f = (float)qe__case_real(&b->text, "alpha", 0.0);
     const int64_t whole = (int64_t)f;
@@ -131,7 +131,7 @@ static qe_status_t build_blocks(qe__built *b) {
 
 static qe_status_t build_trilu(qe__built *b) {
   QE_TRY(qe__build_x(b));
-  if (qe__case_text(&b->text, "from")) QE_TRY(qe__build_ints(b, 1, &(int64_t){qe__case_int(&b->text, "from", 0)}, true));
+  if (qe__case_text(&b->text, "from")) QE_TRY(qe__build_list(b, 1, &(int64_t){qe__case_int(&b->text, "from", 0)}, true));
   QE_TRY(qe__node_set_int(b->node, "upper", qe__case_int(&b->text, "flag", 1) & 1));
   return one_out(b);
 }

@@ -41,7 +41,7 @@ static qe_status_t build_reduce(qe__built *b) {
   const uint32_t n = qe__case_ints(&b->text, "axes", QE_MAX_RANK, axes);
   QE_TRY(x_maybe_codes(b));
   if (b->text.op == QE__OP_ReduceProd) b->in[0].fill = QE__FILL_POSITIVE;
-  if (n) QE_TRY(qe__build_ints(b, n, axes, false));
+  if (n) QE_TRY(qe__build_list(b, n, axes, false));
   return qe__node_set_int(b->node, "keepdims", qe__case_int(&b->text, "flag", 1) & 1);
 }
 
@@ -59,7 +59,7 @@ static qe_status_t build_arg(qe__built *b) {
 static qe_status_t build_cumsum(qe__built *b) {
   const int64_t bits = qe__case_int(&b->text, "flag", 0), axis = qe__case_int(&b->text, "axis", 0);
   QE_TRY(qe__build_x(b));
-  QE_TRY(qe__build_ints(b, 1, &axis, true));
+  QE_TRY(qe__build_list(b, 1, &axis, true));
   QE_TRY(qe__node_set_int(b->node, "exclusive", bits & 1));
   QE_TRY(qe__node_set_int(b->node, "reverse", bits >> 1 & 1));
   return one_out(b, QE_DTYPE_NONE);
@@ -82,7 +82,7 @@ static qe_status_t build_constant_of_shape(qe__built *b) {
   uint32_t rank;
   qe_tensor_t *value = NULL;
   QE_TRY(qe__build_shape(b, "x", &rank, dims));
-  QE_TRY(qe__build_ints(b, rank, dims, false));
+  QE_TRY(qe__build_list(b, rank, dims, false));
   QE_TRY(scalar_of(qe__case_dtype(&b->text, 0), qe__case_real(&b->text, "alpha", 1.0), &value));
   const int64_t one = 1;
   qe_tensor_t *vector = NULL;

@@ -83,7 +83,7 @@ bool qe__key_fits(const qe_kernel_key *row, const qe_kernel_key *wanted);
 
 /* Parts of a description, for conform/build_*.c. */
 qe_status_t qe__build_in(qe__built *b, qe_dtype_t dtype, uint32_t rank, const int64_t *dims, qe__fill fill);
-qe_status_t qe__build_ints(qe__built *b, uint32_t n, const int64_t *values, bool scalar); /* a constant int64 input */
+qe_status_t qe__build_list(qe__built *b, uint32_t n, const int64_t *values, bool scalar); /* a constant int64 input */
 qe_status_t qe__build_absent(qe__built *b);
 /* An output; dtype NONE: inference says. */
 void qe__build_out(qe__built *b, qe_dtype_t dtype);
@@ -131,6 +131,7 @@ typedef struct qe__run_mode {
   uint8_t poison;     /* what scratch and outputs hold before */
   uint32_t order;     /* 0 forward, 1 backward, 2 shuffled */
   uint32_t threads;   /* 0, 1: the caller */
+  uint32_t lanes;     /* above 1: the caller plays so many threads (at most 16), tile by tile */
   uint32_t repeats;   /* runs after the first one, over the same buffers */
   bool flush;         /* denormals are flushed */
   bool registers;     /* through the checking trampoline */
