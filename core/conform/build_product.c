@@ -185,16 +185,16 @@ static qe_status_t build_matmul_integer(qe__built *b) {
 static const qe__axis conv_axes[] = {
   {"n", "1 2 3"}, {"hw", "1x1 7x7 8x5 @x4 13x3 5 17 4x3x5"}, {"c", "@>@ @>1 1>@ 3>8 16>16 6>4 64>12"}, {"g", "- - 2 @ 3"}, {"k", "1x1 3x3 3x1 5x5 2x2 3 1 3x2x2"},
   {"s", "- 2x2 1x3 2 2x1x2"}, {"d", "- 2x2 1x2 3 1x2x1"}, {"p", "- 1x1 2x2 0x1 2 1 1x0x1"}, {"pe", "- - 0x0 2x1"}, {"bias", "1 0"}, {"gran", "t c"},
-  {"sc", "- - half pow2 tiny huge"}, {"zp", "- lo,lo,lo hi,hi,hi 3,0,5 lo,hi,lo"}, {"act", "- - relu relu6 clip"}, {"const", "- - 0"},
+  {"sc", "- - half pow2 tiny huge"}, {"zp", "- lo,lo,lo hi,hi,lo 3,0,5 lo,hi,hi"}, {"act", "- - relu relu6 clip"}, {"const", "- - 0"},
   {"pat", "- - zero min max alt ramp onehot sparse edge trap big"}, {NULL, NULL}};
 static const char *const conv_must[] = {
   "n1/hw7x7/c3>8/k3x3/p1x1/gran=c", "n2/hw8x8/c16>16/k3x3/s2x2/p1x1", "n1/hw6x6/c32>24/k1x1/gran=c", "n1/hw9x9/c8>8/g8/k3x3/p1x1/gran=c", "n1/hw5x7/c64>17/k3x3/p1x1/act=relu",
   "n1/hw7x7/c4>4/k3x3/d2x2/p2x2", "n1/hw9/c8>16/k3/p1", "n1/hw3x4x5/c4>6/k2x2x2", "n1/hw5x5/c12>18/g3/k3x3/p1x1/gran=c", "n1/hw4x4/c8>8/k2x2/bias=0", "n1/hw7x7/c16>9/k3x3/p1x1/pat=trap",
-  "n1/hw6x6/c10>11/k3x3/p2x2/zp=lo,lo,lo/pat=edge", "n1/hw6x6/c10>11/k3x3/p2x2/zp=hi,hi,hi/pat=edge", "n1/hw4x5/c64>16/k1x1/sc=half/zp=101,3,77", "n0/hw4x4/c4>4/k3x3/p1x1", "n1/hw1x1/c1>1/k1x1",
+  "n1/hw6x6/c10>11/k3x3/p2x2/zp=lo,lo,lo/pat=edge", "n1/hw6x6/c10>11/k3x3/p2x2/zp=hi,hi,lo/pat=edge", "n1/hw4x5/c64>16/k1x1/sc=half/zp=101,3,77", "n0/hw4x4/c4>4/k3x3/p1x1", "n1/hw1x1/c1>1/k1x1",
   "n1/hw3x3/c520>3/k3x3/p1x1", "n1/hw6x6/c16>8/k3x3/pat=big", "n1/hw5x5/c8>8/k3x3/p1x1/gran=c/act=relu6", NULL};
 static const qe__axis conv_transpose_axes[] = {
   {"n", "1 2"}, {"hw", "1x1 4x4 7x3 @x2 6 2x3x2"}, {"c", "@>@ 3>8 8>8 6>4 @>1"}, {"g", "- - 2 @"}, {"k", "1x1 3x3 2x2 4x1 3 2x2x2"}, {"s", "- 2x2 3x1 2 2x1x2"}, {"d", "- - 2x2 2"}, {"p", "- 1x1 0x1 1"},
-  {"op", "- - 1x1 1"}, {"bias", "1 0"}, {"gran", "t c"}, {"sc", "- - half tiny huge"}, {"zp", "- lo,lo,lo hi,hi,hi 3,0,5"}, {"act", "- - relu clip"}, {"const", "- - 0"}, {"pat", "- - zero min max alt ramp onehot edge trap"}, {NULL, NULL}};
+  {"op", "- - 1x1 1"}, {"bias", "1 0"}, {"gran", "t c"}, {"sc", "- - half tiny huge"}, {"zp", "- lo,lo,lo hi,hi,lo 3,0,5"}, {"act", "- - relu clip"}, {"const", "- - 0"}, {"pat", "- - zero min max alt ramp onehot edge trap"}, {NULL, NULL}};
 static const char *const conv_transpose_must[] = {"n1/hw4x4/c8>6/k3x3/s2x2/p1x1/op=1x1", "n2/hw3x5/c4>4/k2x2/s2x2/gran=c", "n1/hw5/c6>4/g2/k3/s2", "n1/hw4x4/c16>8/k3x3/pat=trap", "n1/hw3x3/c8>8/g8/k3x3/act=relu",
   "n1/hw4x4/c9>5/k3x3/zp=lo,lo,lo/pat=edge", "n1/hw2x2x3/c3>5/k2x2x2", "n1/hw1x1/c1>1/k1x1", NULL};
 static const qe__axis conv_integer_axes[] = {
@@ -202,15 +202,15 @@ static const qe__axis conv_integer_axes[] = {
 static const char *const conv_integer_must[] = {"n1/hw7x7/c3>8/k3x3/p1x1", "n1/hw5x5/c8>8/g8/k3x3/p1x1", "n1/hw6x6/c16>9/k1x1/pat=trap", "n1/hw4x4/c4>4/k3x3/flag=0", NULL};
 static const qe__axis gemm_axes[] = {
   {"m", "@ 0 1 2 33"}, {"n", "@ 1 65"}, {"k", "@ 0 1 129 300 4100"}, {"trans", "- 1 2 3"}, {"alpha", "- - - 0.5"}, {"beta", "- - - 2"}, {"bias", "1 0 2 3"}, {"gran", "t c"}, {"sc", "- - half pow2 tiny huge"},
-  {"zp", "- lo,lo,lo hi,hi,hi 3,0,5 hi,lo,hi"}, {"act", "- - relu relu6 clip"}, {"const", "- - 0"}, {"pat", "- - zero min max alt ramp onehot sparse edge trap big"}, {NULL, NULL}};
+  {"zp", "- lo,lo,lo hi,hi,lo 3,0,5 hi,lo,hi"}, {"act", "- - relu relu6 clip"}, {"const", "- - 0"}, {"pat", "- - zero min max alt ramp onehot sparse edge trap big"}, {NULL, NULL}};
 static const char *const gemm_must[] = {
   "m5/n16/k64/trans=2/gran=c", "m1/n10/k128/trans=2", "m17/n33/k31/gran=c", "m8/n8/k8/trans=1", "m4/n4/k4/bias=0", "m3/n9/k200/trans=2/act=relu", "m6/n16/k64/trans=2/pat=trap", "m6/n7/k65/zp=lo,lo,lo/pat=edge",
-  "m6/n7/k65/zp=hi,hi,hi/pat=edge", "m9/n13/k40/sc=half/zp=101,3,77", "m3/n5/k4200/trans=2", "m1/n1/k1", "m0/n4/k4", "m5/n6/k7/bias=2", "m7/n16/k48/trans=2/pat=big", "m4/n8/k12/const=0", NULL};
+  "m6/n7/k65/zp=hi,hi,lo/pat=edge", "m9/n13/k40/sc=half/zp=101,3,77", "m3/n5/k4200/trans=2", "m4/n9/k16000/trans=2/bias=0/pat=swing", "m1/n1/k1", "m0/n4/k4", "m5/n6/k7/bias=2", "m7/n16/k48/trans=2/pat=big", "m4/n8/k12/const=0", NULL};
 static const qe__axis matmul_axes[] = {
-  {"m", "@ 1 2 19"}, {"n", "@ 1 37"}, {"k", "@ 1 64 200 4100"}, {"b", "- - 2 3x2 1x2"}, {"mode", "- - a vec"}, {"bias", "0 1"}, {"gran", "t t c"}, {"sc", "- - half pow2 tiny huge"}, {"zp", "- lo,lo,lo hi,hi,hi 3,0,5"},
+  {"m", "@ 1 2 19"}, {"n", "@ 1 37"}, {"k", "@ 1 64 200 4100"}, {"b", "- - 2 3x2 1x2"}, {"mode", "- - a vec"}, {"bias", "0 1"}, {"gran", "t t c"}, {"sc", "- - half pow2 tiny huge"}, {"zp", "- lo,lo,lo hi,hi,lo 3,0,5"},
   {"act", "- - relu clip"}, {"const", "- - 0 2"}, {"pat", "- - zero min max alt ramp onehot edge trap"}, {NULL, NULL}};
 static const char *const matmul_must[] = {"m5/n16/k64/gran=c", "m1/n9/k33", "m4/n6/k8/b=2x3/const=0", "m7/n8/k16/b=3/mode=a", "m9/n17/k70/bias=1/act=relu", "m6/n8/k32/pat=trap", "m6/n7/k65/zp=lo,lo,lo/pat=edge",
-  "m6/n7/k65/zp=hi,hi,hi/pat=edge", "m3/n5/k4200", "m1/n1/k1", "n12/k20/mode=vec", "m12/n9/k40/sc=half/zp=101,3,77", NULL};
+  "m6/n7/k65/zp=hi,hi,lo/pat=edge", "m3/n5/k4200", "m1/n1/k1", "n12/k20/mode=vec", "m12/n9/k40/sc=half/zp=101,3,77", NULL};
 static const qe__axis matmul_integer_axes[] = {
   {"m", "@ 1 19"}, {"n", "@ 1 37"}, {"k", "@ 1 64 200"}, {"b", "- - 2 2x2"}, {"mode", "- - a"}, {"flag", "- 0 1 2 7 4"}, {"const", "- - 0"}, {"pat", "- zero min max alt ramp edge trap"}, {NULL, NULL}};
 static const char *const matmul_integer_must[] = {"m5/n16/k64", "m7/n9/k33/flag=7", "m4/n6/k8/b=2", "m3/n4/k50/flag=0/pat=trap", "m1/n1/k1", NULL};

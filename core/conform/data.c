@@ -23,7 +23,7 @@ float qe__random_float(uint64_t *state, float lo, float hi) { return lo + (hi - 
 typedef struct stream {
   const char *pattern;
   uint64_t state;
-  int64_t hot;
+  int64_t hot, terms;
   bool second;
 } stream;
 
@@ -55,6 +55,10 @@ static int64_t pick_code(stream *s, int64_t i, int64_t lo, int64_t hi, int64_t z
   if (strcmp(s->pattern, "trap") == 0) { /* 211 * 71 + 171 * 107 = 33278: more than int16 holds */
     static const int64_t first[2] = {211, 171}, other[2] = {71, 107};
     return hi == 255 ? first[qe__random(&s->state) & 1] : other[qe__random(&s->state) & 1];
+  }
+  if (strcmp(s->pattern, "swing") == 0) { /* sums of rows of weights climb far up and come back: what they lose on the way shows */
+    const int64_t up = hi - (int64_t)(qe__random(&s->state) & 1), down = 2 * zero - up;
+    return !s->second || s->terms <= 0 || i % s->terms * 2 < s->terms ? up : down < lo ? lo : down;
   }
   const float at = position(s, i);
   if (at != at) return qe__random_int(&s->state, lo, hi);
@@ -118,6 +122,7 @@ static bool is_float(qe_dtype_t t) { return t == QE_FLOAT32 || t == QE_FLOAT64 |
 
 void qe__fill_pattern(const qe__built *b, const qe__case_operand *o, const char *pattern, uint64_t seed, bool second) {
   stream s = stream_of(pattern, o->count, seed, second);
+  s.terms = b->terms;
   int64_t lo, hi;
   code_range(o->dtype, &lo, &hi);
   const bool narrow = b->terms > 0 && qe__case_is(&b->text, "sc", "half"); /* sums of a few units, so that halves are common */
@@ -176,9 +181,9 @@ static qe_status_t calibrate(qe__built *b) {
   }
   const bool given = qe__case_text(&b->text, "zp") != NULL;
   double scale = (most - least) / 200.0, zero = given ? y->q.zero_points[0] : nearbyint((double)lo + 28.0 - least / (scale > 0 ? scale : 1.0));
-  if (given && most > least) { /* the zero point stays; the scale makes both ends fit */
+  if (given && most > least) { /* the zero point stays; the scale makes both ends fit, unless that leaves few codes */
     const double up = most > 0 && zero < hi ? most / ((double)hi - zero) : 0.0, down = least < 0 && zero > lo ? -least / (zero - (double)lo) : 0.0;
-    scale = fmax(fmax(up, down), (most - least) / 240.0);
+    scale = fmin(fmax(fmax(up, down), (most - least) / 240.0), (most - least) / 100.0);
   }
   if (!(scale > 0) || !isfinite((float)scale) || (float)scale == 0.0f) return QE_OK;
   y->q.scales[0] = (float)scale;

@@ -127,6 +127,7 @@ static void normalize(const output *o, const qe__built *b, qe__case *c) {
     (void)qe__case_set(c, "zp", NULL);
     if (c->op != QE__OP_QuantizeLinear && c->op != QE__OP_DequantizeLinear) (void)qe__case_set(c, "gran", NULL);
     if (b->out[0].dtype != QE_FLOAT32) (void)qe__case_set(c, "act", NULL);
+    if (c->op == QE__OP_MatMul && b->out[0].dtype != QE_FLOAT32) (void)qe__case_set(c, "bias", NULL); /* float32 only (docs/kernels.md) */
     if (pattern && b->in[0].dtype == QE_FLOAT32 && (strcmp(pattern, "trap") == 0 || strcmp(pattern, "big") == 0)) (void)qe__case_set(c, "pat", NULL);
   } else {
     if (c->op == QE__OP_Gemm) {

@@ -61,9 +61,10 @@ static bool set_layouts(const qe__built *b, uint8_t key, qe__arrange arrange, qe
     const qe__case_operand *x = &b->in[i];
     if (!x->present) continue;
     const bool data = i == 0 || (key == QE_LAYOUT_SAME ? !first_only(op) : !weighted && !x->constant);
+    const bool strided = i == 0 || !first_only(op) || op->id == QE__OP_Concat; /* the others are parameters: dense */
     if (key == QE_LAYOUT_SAME && data && !same_dims(x, y)) return false;
     const bool wanted = last && data && !x->constant && x->rank == y->rank;
-    set_operand(x, wanted ? QE_LAYOUT_CHANNELS_LAST : QE_LAYOUT_ROW_MAJOR, gaps && data && !x->constant, i, &p->in[i]);
+    set_operand(x, wanted ? QE_LAYOUT_CHANNELS_LAST : QE_LAYOUT_ROW_MAJOR, gaps && strided && !x->constant, i, &p->in[i]);
     p->in_list[i] = &p->in[i];
   }
   for (uint32_t i = 0; i < b->n_out; i++) {
@@ -220,6 +221,11 @@ static bool watched_fine(const qe__session *s, const qe__watched *w, const char 
   return !out->check[0];
 }
 
+static uint32_t thread_count(const qe__session *s) {
+  const uint32_t lanes = s->mode->lanes > 1 ? s->mode->lanes : 1;
+  return s->pool ? qe__pool_threads(s->pool) : lanes < QE__MOST_THREADS ? lanes : QE__MOST_THREADS;
+}
+
 static qe_status_t plan_and_pack(qe__session *s, qe__run_result *out) {
   const qe_kernel *row = &s->kernel->row;
   const size_t alignment = row->alignment ? row->alignment : 64;
@@ -241,7 +247,7 @@ static qe_status_t plan_and_pack(qe__session *s, qe__run_result *out) {
     if (!watched_fine(s, &w, "prepack", out)) return QE_OK;
     if (s->mode->guard) qe__guard_protect(&s->regions[s->n_regions - 1], true);
   }
-  const uint32_t threads = s->pool ? qe__pool_threads(s->pool) : 1;
+  const uint32_t threads = thread_count(s);
   for (uint32_t t = 0; t < threads && s->plan.scratch_size; t++) QE_TRY(region(s, (size_t)s->plan.scratch_size, alignment, "scratch", &s->scratch[t]));
   return QE_OK;
 }
@@ -251,7 +257,7 @@ static qe_status_t plan_and_pack(qe__session *s, qe__run_result *out) {
 static qe_status_t make_order(qe__session *s) {
   const int64_t tiles = s->plan.tiles;
   s->pieces = tiles;
-  if ((s->mode->order == 0 && !s->pool) || tiles <= 1) s->pieces = tiles > 0 ? 1 : 0;
+  if ((s->mode->order == 0 && !s->pool && s->mode->lanes <= 1) || tiles <= 1) s->pieces = tiles > 0 ? 1 : 0;
   else if (tiles > QE__MOST_PIECES) s->pieces = QE__MOST_PIECES;
   if (!(s->order = qe__calloc((size_t)s->pieces + 1, sizeof *s->order))) return QE_ERROR_OUT_OF_MEMORY;
   uint64_t state = s->b->seed;
@@ -266,8 +272,12 @@ static qe_status_t make_order(qe__session *s) {
 
 static int run_pieces(void *arg, uint32_t thread, int64_t begin, int64_t stop) {
   qe__session *s = arg;
-  const qe_call call = {.struct_size = sizeof call, .thread = thread, .problem = &s->p.problem, .in = s->in, .out = s->out, .packed = s->packed, .scratch = s->scratch[thread]};
+  qe_call call = {.struct_size = sizeof call, .thread = thread, .problem = &s->p.problem, .in = s->in, .out = s->out, .packed = s->packed, .scratch = s->scratch[thread]};
   for (int64_t i = begin; i < stop; i++) {
+    if (s->mode->lanes > 1) { /* the caller plays all threads in turn: the same every time */
+      call.thread = (uint32_t)(i % s->mode->lanes);
+      call.scratch = s->scratch[call.thread];
+    }
     const int64_t piece = s->order[i], from = piece * s->plan.tiles / s->pieces, to = (piece + 1) * s->plan.tiles / s->pieces;
     qe__watched w;
     qe__watch(s->kernel->row.run, s->kernel->engine->self, &call, from, to, s->mode->registers, s->mode->flush, &w);
@@ -279,7 +289,7 @@ static int run_pieces(void *arg, uint32_t thread, int64_t begin, int64_t stop) {
 }
 
 static void run_all(qe__session *s, uint8_t seed, qe__run_result *out) {
-  const uint32_t threads = s->pool ? qe__pool_threads(s->pool) : 1;
+  const uint32_t threads = thread_count(s);
   for (uint32_t i = 0; i < s->b->n_out; i++) {
     if (!(i == 0 && s->mode->in_place)) poison(s->out[i], extent_bytes(&s->p.out[i]), (uint8_t)(seed + 7));
   }

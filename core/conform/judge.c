@@ -204,7 +204,7 @@ bool qe__judge_mistrusts(const qe__built *b, const qe__run_result *want, char *w
   const qe__case_operand *o = &b->out[0];
   const char *pattern = qe__case_text(&b->text, "pat"), *sc = qe__case_text(&b->text, "sc");
   const bool computes = b->terms || (b->quantized && (o->dtype == QE_UINT8 || o->dtype == QE_INT8));
-  if (!computes || o->count < ENOUGH || pattern || (sc && strcmp(sc, "mid") != 0) || qe__case_text(&b->text, "act") || b->in[0].count < ENOUGH) return false;
+  if (!computes || o->count < ENOUGH || pattern || (sc && strcmp(sc, "mid") != 0) || qe__case_text(&b->text, "act") || qe__case_text(&b->text, "zp") || b->in[0].count < ENOUGH) return false;
   int64_t distinct = 0, saturated = 0;
   if (o->dtype == QE_UINT8 || o->dtype == QE_INT8) {
     bool seen[256] = {false};
