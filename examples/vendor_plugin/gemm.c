@@ -172,10 +172,16 @@ int acme_gemm_prepack(void *self, const qe_problem *p, void *packed) {
 }
 
 static void pack_rows(const product *g, int32_t zero, const uint8_t *codes, int64_t row, int64_t rows, int16_t *to) {
-  memset(to, 0, 2 * (size_t)(pairs_of(g) * KR * MR));
-  for (int64_t r = 0; r < rows; r++)
-    for (int64_t k = 0; k < g->k; k++)
-      to[(k / KR * MR + r) * KR + k % KR] = (int16_t)(codes[(row + r) * g->a_row + k * g->a_col] - zero);
+  const int64_t odd = g->k % KR, pairs = g->k / KR;
+  for (int64_t r = 0; r < MR; r++, to += KR) {
+    const uint8_t *from = codes + (row + r) * g->a_row;
+    for (int64_t i = 0; i < pairs; i++) {
+      to[i * KR * MR] = (int16_t)(r < rows ? from[KR * i * g->a_col] - zero : 0);
+      to[i * KR * MR + 1] = (int16_t)(r < rows ? from[(KR * i + 1) * g->a_col] - zero : 0);
+    }
+    if (odd) to[pairs * KR * MR] = (int16_t)(r < rows ? from[(g->k - 1) * g->a_col] - zero : 0);
+    if (odd) to[pairs * KR * MR + 1] = 0;
+  }
 }
 
 void acme_multiply_6x16__c(int64_t pairs, const int16_t *a, const int16_t *b, int32_t acc[MR][NR]) {
@@ -217,13 +223,18 @@ static finish finish_of(const qe_call *call) {
                   .hi = p->clamp_hi < 255 ? p->clamp_hi : 255};
 }
 
-/* One row of a block: columns [col, col + n) of y's row `row`. */
+/*
+ * One row of a block: columns [col, col + n) of y's row `row`. All NR columns are computed, so that the compiler has a
+ * loop of fixed length (the multipliers are padded); n of them are written.
+ */
 static void store(const finish *f, const int32_t *acc, int64_t row, int64_t col, int64_t n, uint8_t *y) {
-  for (int64_t j = 0; j < n; j++) {
-    const int32_t bias = f->bias ? f->bias[row * f->bias_row + (col + j) * f->bias_col] : 0;
-    const int32_t sum = (int32_t)((uint32_t)acc[j] + (uint32_t)bias);
-    y[j] = code_of((float)sum * f->multipliers[col + j], f->zero, f->lo, f->hi);
-  }
+  int32_t sum[NR];
+  uint8_t codes[NR];
+  memcpy(sum, acc, sizeof sum);
+  for (int64_t j = 0; f->bias && j < n; j++)
+    sum[j] = (int32_t)((uint32_t)sum[j] + (uint32_t)f->bias[row * f->bias_row + (col + j) * f->bias_col]);
+  for (int j = 0; j < NR; j++) codes[j] = code_of((float)sum[j] * f->multipliers[col + j], f->zero, f->lo, f->hi);
+  memcpy(y, codes, (size_t)n);
 }
 
 /* Writes nothing but its tiles and scratch: other threads are writing the others at the same time. */
