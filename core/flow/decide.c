@@ -92,10 +92,21 @@ static const char *refusal(const qe__graph *g, const qe__node *n, const qe_qconf
   return NULL;
 }
 
+static qe_status_t check_dtype(const qe__node *n, qe_dtype_t dtype) {
+  if (qe_dtype_bits(dtype) >= 8) return QE_OK;
+  return qe__fail(QE_ERROR_UNSUPPORTED, "node '%s': its qconfig asks for %s codes, which cannot be run or saved yet; "
+                  "use int8, uint8, int16 or uint16", n->name, qe_dtype_name(dtype));
+}
+
+static qe_status_t check_dtypes(const qe__node *n, const qe_qconfig_t *qc) {
+  QE_TRY(check_dtype(n, qc->activation.dtype));
+  return qe__op_is_weighted(n->op->id) ? check_dtype(n, qc->weight.dtype) : QE_OK;
+}
+
 qe_status_t qe__decide(const qe__graph *g, const qe_qconfig_mapping_t *mapping, qe__decision *decision, bool *quantized_value) {
   const qe_qconfig_t **configs = qe__calloc(g->n_nodes + 1, sizeof *configs);
   if (!configs) return QE_ERROR_OUT_OF_MEMORY;
-  const qe_status_t status = qe__qconfig_resolve(mapping, g, configs);
+  qe_status_t status = qe__qconfig_resolve(mapping, g, configs);
   memset(decision, 0, g->n_nodes * sizeof *decision);
   memset(quantized_value, 0, g->n_values * sizeof *quantized_value);
   for (uint32_t k = 0; k < g->n_nodes && status == QE_OK; k++) {
@@ -106,6 +117,7 @@ qe_status_t qe__decide(const qe__graph *g, const qe_qconfig_mapping_t *mapping, 
     d->quantized = d->reason == NULL;
     if (!d->quantized) continue;
     d->reason = "";
+    status = check_dtypes(n, configs[k]);
     d->shares_input = qe__node_qrule(n) == QE__Q_SHARE || strcmp(configs[k]->activation.observer, "reuse_input") == 0;
     if (qe__op_is_weighted(n->op->id)) d->shares_input = false;
     for (uint32_t i = 0; i < n->n_out; i++) {

@@ -103,3 +103,21 @@ Test(unusual, a_bias_without_an_integer_form_is_refused_by_node) {
   cr_assert(strstr(qe_last_error(), "'conv'") && strstr(qe_last_error(), "element 2"), "%s", qe_last_error());
   qe_model_destroy(&m);
 }
+
+Test(unusual, codes_that_cannot_be_run_are_refused_before_calibration) {
+  qe_model_t *m = conv_then(NULL, 0, NULL, NULL);
+  for (int weight = 0; weight < 2; weight++) {
+    qe_qconfig_t config;
+    qe_qconfig_mapping_t *mapping = NULL;
+    qe_prepared_t *p = NULL;
+    cr_assert_eq(qe_default_qconfig("default", &config), QE_OK);
+    qe_observer_config_t *o = weight ? &config.weight : &config.activation;
+    o->dtype = QE_INT4;
+    o->has_range = 0;
+    cr_assert_eq(qe_qconfig_mapping_create(&config, &mapping), QE_OK, "%s", qe_last_error());
+    cr_assert_eq(qe_prepare(m, mapping, NULL, &p), QE_ERROR_UNSUPPORTED, "%s", qe_last_error());
+    cr_assert(strstr(qe_last_error(), "'conv'") && strstr(qe_last_error(), "int4"), "%s", qe_last_error());
+    qe_qconfig_mapping_destroy(&mapping);
+  }
+  qe_model_destroy(&m);
+}
