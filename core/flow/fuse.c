@@ -145,6 +145,7 @@ static qe_status_t fold_batch_norm(fuser *f, qe__node *n, qe__node *bn, bool *do
   channel_view view;
   qe_status_t status = QE_OK;
   if (!w || has_act(n) || !plain_gemm(n) || !view_channels(n, w, &view)) return QE_OK;
+  if (n->op->id == QE__OP_MatMul && f->g->values[n->in[0]].rank != 2) return QE_OK; /* dimension 1 is not the last one */
   for (uint32_t i = 0; i < 4; i++) {
     t[i] = constant_f32(f, bn, i + 1);
     if (!t[i] || t[i]->count != view.channels) return QE_OK;
@@ -181,15 +182,14 @@ done:
   return status;
 }
 
-/* A constant that adds one number per output channel: [C] after MatMul / Gemm, [C,1,1] after a convolution. */
-static bool is_channel_constant(const qe__node *n, const qe_tensor_t *c, int64_t channels) {
+/* A constant that adds one number per output channel: [C] after MatMul / Gemm, [C,1,1] after a 2-d convolution; with
+ * leading ones as far as they do not raise the result's rank. */
+static bool is_channel_constant(const fuser *f, const qe__node *n, const qe_tensor_t *c, int64_t channels) {
   const bool last = n->op->id == QE__OP_Gemm || n->op->id == QE__OP_MatMul;
-  if (c->count != channels || c->rank == 0) return false;
-  if (last) return c->dims[c->rank - 1] == channels;
-  int64_t inner = 1;
-  uint32_t d = c->rank;
-  while (d > 0 && c->dims[d - 1] == 1) d--, inner++;
-  return d > 0 && c->dims[d - 1] == channels && (channels > 1 || inner > 0) && c->rank - d >= 1;
+  const uint32_t w_rank = f->g->values[n->in[1]].data->rank, behind = last ? 0 : w_rank - 2;
+  const int32_t x_rank = f->g->values[n->in[0]].rank;
+  const uint32_t rank = n->op->id != QE__OP_MatMul ? w_rank : x_rank > 0 ? (uint32_t)x_rank : 1;
+  return c->count == channels && c->rank > behind && c->rank <= rank && c->dims[c->rank - 1 - behind] == channels;
 }
 
 static qe_status_t fold_add(fuser *f, qe__node *n, qe__node *add, bool *done) {
@@ -197,7 +197,7 @@ static qe_status_t fold_add(fuser *f, qe__node *n, qe__node *add, bool *done) {
   channel_view view;
   const uint32_t other = add->in[0] == n->out[0] ? 1 : 0;
   const qe_tensor_t *c = constant_f32(f, add, other);
-  if (!w || !c || has_act(n) || !plain_gemm(n) || !view_channels(n, w, &view) || !is_channel_constant(n, c, view.channels)) return QE_OK;
+  if (!w || !c || has_act(n) || !plain_gemm(n) || !view_channels(n, w, &view) || !is_channel_constant(f, n, c, view.channels)) return QE_OK;
   float *bias = qe__calloc((size_t)view.channels, sizeof *bias);
   if (!bias) return QE_ERROR_OUT_OF_MEMORY;
   qe_status_t status = QE_OK;
@@ -235,7 +235,9 @@ static qe_status_t fold_gemm_factors(fuser *f, qe__node *n) {
   return QE_OK;
 }
 
-static bool takes_act(const qe__node *n) {
+/* Kernels of other types than float32 know of no activation. */
+static bool takes_act(const fuser *f, const qe__node *n) {
+  if (f->g->values[n->out[0]].dtype != QE_FLOAT32) return false;
   return (n->op->qexec == QE__X_KERNEL && n->op->qrule == QE__Q_OBSERVED) || n->op->id == QE__OP_BatchNormalization;
 }
 
@@ -255,7 +257,7 @@ static float clamp(float v, float lo, float hi) { return v < lo ? lo : v > hi ? 
 
 static qe_status_t fold_act(fuser *f, qe__node *n, qe__node *act) {
   float lo, hi;
-  if (!takes_act(n) || has_act(act) || !clip_bounds(f, act, &lo, &hi)) return QE_OK;
+  if (!takes_act(f, n) || has_act(act) || !clip_bounds(f, act, &lo, &hi)) return QE_OK;
   QE_TRY(merge(f, n, act));
   n->act.lo = clamp(n->act.lo, lo, hi);
   n->act.hi = clamp(n->act.hi, lo, hi);
