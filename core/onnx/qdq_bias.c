@@ -32,6 +32,7 @@ static qe_status_t real_vector(const qe__value *v, int64_t channels, qe_tensor_t
   const qe_qparams_t *q = &v->q.view;
   *out = NULL;
   if (t->count != channels && t->count != 1) return QE_OK;
+  if (t->count > 1 && t->dims[t->rank - 1] != channels) return QE_OK; /* Gemm's C as a column */
   if (t->dtype == QE_FLOAT32 ? q->count != 0
                              : q->count == 0 || (q->count > 1 && (t->rank != 1 || q->count != t->count))) {
     return QE_OK;

@@ -293,3 +293,28 @@ Test(onnx_qdq, wide_codes_are_not_fused) {
   qe__graph_destroy(&back);
   qe__graph_destroy(&g);
 }
+
+/* C [M,1] of a Gemm is added along the rows; with M == N it is as long as a bias. */
+Test(onnx_qdq, a_column_is_no_bias) {
+  static const int8_t w[2 * 2] = {1, -2, 3, -4};
+  static const float c[2] = {0.5f, -0.5f};
+  proto_model m;
+  qe__graph *g;
+  proto_open(&m, 13);
+  proto_input(&m, "x", QE_FLOAT32, 2, (int64_t[]){2, 2});
+  proto_f32(&m, "s", 0.5f);
+  proto_u8(&m, "z", 10);
+  proto_f32(&m, "t", 0.25f);
+  proto_u8(&m, "u", 20);
+  proto_f32(&m, "ws", 0.125f);
+  proto_i8(&m, "wz", 0);
+  proto_const(&m, "w", QE_INT8, 2, (int64_t[]){2, 2}, w);
+  proto_const(&m, "c", QE_FLOAT32, 2, (int64_t[]){2, 1}, c);
+  proto_node(&m, "", "QuantizeLinear", "q_x", "x s z", "xq");
+  proto_node(&m, "", "DequantizeLinear", "dq_x", "xq s z", "xd");
+  proto_node(&m, "", "DequantizeLinear", "dq_w", "w ws wz", "wd");
+  proto_node(&m, "", "Gemm", "gemm", "xd wd c", "p");
+  close_qdq(&m, "p", &g);
+  cr_assert(!find_node(g, "Gemm", 0)->quantized);
+  qe__graph_destroy(&g);
+}
