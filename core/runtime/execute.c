@@ -36,11 +36,13 @@ void qe__memory_free(qe__memory *m) {
   memset(m, 0, sizeof *m);
 }
 
-static qe_status_t reserve(void **block, size_t *have, size_t want, const char *what) {
+enum { ARENA_ALIGNMENT = 64, SCRATCH_ALIGNMENT = 4096 }; /* the latter: the most that a kernel may ask for */
+
+static qe_status_t reserve(void **block, size_t *have, size_t want, size_t alignment, const char *what) {
   if (want <= *have) return QE_OK;
   qe__free_aligned(*block);
   *have = 0;
-  *block = qe__alloc_aligned(want, 64);
+  *block = qe__alloc_aligned(want, alignment);
   if (!*block) return qe__fail(QE_ERROR_OUT_OF_MEMORY, "%zu bytes of %s memory are not available; use a smaller batch", want, what);
   *have = want;
   return QE_OK;
@@ -80,9 +82,11 @@ static qe_status_t run_tap(const qe__plan *plan, const qe__step *s, void *data, 
 
 qe_status_t qe__plan_run(qe__plan *plan, const qe__lowered *lowered, qe__pool *pool, qe__memory *memory, qe_tensor_t *const *inputs,
                          qe_tensor_t *const *outputs, qe_tap_fn tap, void *tap_arg, bool profile) {
-  const size_t stride = (plan->scratch_bytes + 127) / 64 * 64;
-  QE_TRY(reserve(&memory->arena, &memory->arena_bytes, plan->arena_bytes + 64, "intermediate"));
-  QE_TRY(reserve(&memory->scratch, &memory->scratch_bytes, stride * qe__pool_threads(pool), "scratch"));
+  const size_t align = plan->scratch_alignment, stride = (plan->scratch_bytes + 63 + align) / align * align;
+  size_t scratch;
+  if (!qe__mul_size(stride, qe__pool_threads(pool), &scratch)) return qe__fail(QE_ERROR_ENGINE, "a kernel asks for %zu bytes of scratch memory per thread", stride);
+  QE_TRY(reserve(&memory->arena, &memory->arena_bytes, plan->arena_bytes + 64, ARENA_ALIGNMENT, "intermediate"));
+  QE_TRY(reserve(&memory->scratch, &memory->scratch_bytes, scratch, SCRATCH_ALIGNMENT, "scratch"));
   for (uint32_t k = 0; k < plan->n_steps; k++) {
     qe__step *s = &plan->steps[k];
     for (uint32_t i = 0; i < s->n_in; i++) s->in_data[i] = s->in[i] < 0 ? NULL : address(plan, s->in[i], memory, inputs, outputs);

@@ -277,23 +277,29 @@ static qe_status_t check_accumulator(const qe__graph *g, const qe__node *n) {
   int32_t axis = w->q.view.axis;
   if (axis < 0) axis = n->op->id == QE__OP_Conv ? 0 : n->op->id == QE__OP_ConvTranspose ? 1 : (int32_t)rank - 1;
   if (n->op->id == QE__OP_Gemm && w->q.view.axis < 0) axis = qe__node_int(n, "transB", 0) ? 0 : 1;
-  if (rank == 0 || axis >= (int32_t)rank) return QE_OK;
+  if (rank == 0 || axis >= (int32_t)rank || w->data->count == 0) return QE_OK;
   int64_t inner = 1;
   for (uint32_t d = (uint32_t)axis + 1; d < rank; d++) inner *= w->data->dims[d];
-  const int64_t channels = w->data->dims[axis];
-  if (channels == 0 || inner == 0) return QE_OK;
+  /* matrices of a batch and groups of a transposed convolution have sums of their own */
+  int64_t blocks = 1;
+  for (uint32_t d = 0; n->op->id == QE__OP_MatMul && d + 2 < rank; d++) blocks *= w->data->dims[d];
+  if (n->op->id == QE__OP_ConvTranspose) blocks = qe__node_int(n, "group", 1);
+  if (blocks < 1 || w->data->count % blocks != 0) return QE_OK; /* inference refuses it */
+  if (n->op->id == QE__OP_MatMul && rank == 1) inner = w->data->dims[0]; /* one column */
+  const int64_t per_block = w->data->dims[axis] / (rank == 1 ? inner : 1), channels = per_block * blocks, block = w->data->count / blocks;
   int64_t *sums = qe__calloc((size_t)channels, sizeof *sums);
   if (!sums) return QE_ERROR_OUT_OF_MEMORY;
   for (int64_t i = 0; i < w->data->count; i++) {
-    const int64_t c = i / inner % channels;
+    const int64_t c = i / inner % per_block;
     const int64_t z = w->q.view.zero_points[w->q.view.count > 1 ? c : 0];
     const int64_t v = qe__tensor_int_at(w->data, i) - z;
-    sums[c] += v < 0 ? -v : v;
+    sums[i / block * per_block + c] += v < 0 ? -v : v;
   }
   int64_t worst = 0, worst_channel = 0;
   for (int64_t c = 0; c < channels; c++) {
     int64_t bias = 0;
-    if (b && b->dtype == QE_INT32 && c < b->count) bias = qe__tensor_int_at(b, c);
+    const int64_t at = n->op->id == QE__OP_MatMul ? c % per_block : c;
+    if (b && b->dtype == QE_INT32 && at < b->count) bias = qe__tensor_int_at(b, at);
     const int64_t total = sums[c] * max_x + (bias < 0 ? -bias : bias);
     if (total > worst) worst = total, worst_channel = c;
   }
@@ -345,6 +351,23 @@ static qe_status_t lower_node(lowering *l, qe__node *n, bool no_fuse) {
   return lower_to_float(l, n);
 }
 
+/* Values that are not the same in every run: what any input of the graph, or its shape, takes part in. */
+static qe_status_t find_varying_values(qe__lowered *out) {
+  const qe__graph *g = out->graph;
+  out->varies = qe__calloc(g->n_values ? g->n_values : 1, sizeof(bool));
+  if (!out->varies) return QE_ERROR_OUT_OF_MEMORY;
+  for (uint32_t i = 0; i < g->n_inputs; i++) out->varies[g->inputs[i]] = true;
+  for (uint32_t k = 0; k < g->n_nodes; k++) {
+    const qe__node *n = g->nodes[k];
+    bool any = false;
+    for (uint32_t i = 0; i < n->n_in; i++) any = any || (n->in[i] != QE__NO_VALUE && out->varies[n->in[i]]);
+    for (uint32_t i = 0; any && i < n->n_out; i++) {
+      if (n->out[i] != QE__NO_VALUE) out->varies[n->out[i]] = true;
+    }
+  }
+  return QE_OK;
+}
+
 /* Values whose content decides shapes or parameters: shape-like inputs, and what they are computed from. */
 static qe_status_t find_needed_values(qe__lowered *out) {
   const qe__graph *g = out->graph;
@@ -392,6 +415,7 @@ qe_status_t qe__lower(const qe__graph *model, bool no_fuse, qe__lowered *out) {
     if (status != QE_OK) goto done;
   }
   status = find_needed_values(out);
+  if (status == QE_OK) status = find_varying_values(out);
 done:
   for (; status != QE_OK && done < n_nodes; done++) { /* nodes not taken over by the graph */
     bool owned = false;
@@ -409,6 +433,7 @@ void qe__lowered_free(qe__lowered *l) {
   qe__free(l->note);
   qe__free(l->model_node);
   qe__free(l->needs_value);
+  qe__free(l->varies);
   qe__graph_destroy(&l->graph);
   memset(l, 0, sizeof *l);
 }

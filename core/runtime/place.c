@@ -249,11 +249,21 @@ static qe_status_t plan_kernel(qe__planner *p, qe__step *s, const char *name) {
   return QE_OK;
 }
 
-/* Packed weights come from the session's cache; they depend on constants, parameters and kernel only. */
+/* Whether a constant that the kernel may pack has another content for other inputs of the model. */
+static bool weights_vary(const qe__planner *p, const qe__step *s) {
+  const qe__node *n = p->g->nodes[s->node];
+  for (uint32_t i = 0; i < s->n_in; i++) {
+    if (n->in[i] != QE__NO_VALUE && p->info[n->in[i]].data && p->request->lowered->varies[n->in[i]]) return true;
+  }
+  return false;
+}
+
+/* Packed weights come from the session's cache when they depend on the model's constants, parameters and kernel only. */
 static qe_status_t pack_weights(qe__planner *p, qe__step *s, const char *name) {
   qe__pack_cache *cache = p->request->packs;
   if (s->sizes.packed_size == 0 || !s->kernel->row.prepack) return QE_OK;
-  for (size_t i = 0; i < cache->count; i++) {
+  const bool vary = weights_vary(p, s);
+  for (size_t i = 0; i < cache->count && !vary; i++) {
     if (cache->packs[i].node == s->node && cache->packs[i].kernel == s->kernel && cache->packs[i].size == s->sizes.packed_size) {
       s->packed = cache->packs[i].data;
       return QE_OK;
@@ -266,9 +276,13 @@ static qe_status_t pack_weights(qe__planner *p, qe__step *s, const char *name) {
     qe__free_aligned(data);
     return qe__fail(QE_ERROR_ENGINE, "node '%s': kernel %s of engine '%s' failed to pack its weights", name, s->kernel->row.name, s->kernel->engine->name);
   }
+  s->packed = data;
+  if (vary) {
+    s->own_packed = data;
+    return QE_OK;
+  }
   cache->packs[cache->count++] = (qe__pack){s->node, s->kernel, s->sizes.packed_size, data};
   cache->bytes += s->sizes.packed_size;
-  s->packed = data;
   return QE_OK;
 }
 

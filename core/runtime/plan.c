@@ -19,6 +19,7 @@ static void step_free(qe__step *s) {
   qe__free(s->in_data);
   qe__free(s->out_data);
   qe__free(s->note);
+  qe__free_aligned(s->own_packed);
   memset(s, 0, sizeof *s);
 }
 
@@ -45,9 +46,15 @@ qe_status_t qe__plan_add_step(qe__plan *plan, uint32_t n_in, uint32_t n_out, qe_
   return QE_OK;
 }
 
-/* Steps point to their own params; the array may have moved while it grew. */
-static void rebind_steps(qe__plan *plan) {
-  for (uint32_t i = 0; i < plan->n_steps; i++) plan->steps[i].problem.params = &plan->steps[i].params;
+/* What has to wait for all steps: they point to their own params, and the array may have moved while it grew; scratch
+ * memory is aligned as the most demanding kernel wants. */
+static void finish_steps(qe__plan *plan) {
+  plan->scratch_alignment = 64;
+  for (uint32_t i = 0; i < plan->n_steps; i++) {
+    qe__step *s = &plan->steps[i];
+    s->problem.params = &s->params;
+    if (s->kernel && s->kernel->row.alignment > plan->scratch_alignment) plan->scratch_alignment = s->kernel->row.alignment;
+  }
 }
 
 void qe__plan_destroy(qe__plan **plan) {
@@ -169,9 +176,10 @@ static qe_status_t bind_input(qe__planner *p, uint32_t index) {
   qe__operand_info *info = &p->info[v];
   *info = (qe__operand_info){.present = true, .dtype = t->dtype, .rank = t->rank};
   memcpy(info->dims, t->dims, sizeof info->dims);
-  if (p->request->lowered->needs_value[v]) {
-    set_known(p, v, t);
-    return QE_OK;
+  if (p->request->lowered->needs_value[v]) { /* a copy: the plan outlives the call, and the caller may write to t */
+    qe_tensor_t *copy;
+    QE_TRY(qe_tensor_from_data(t->dtype, t->rank, t->dims, t->data, &copy));
+    return make_known(p, v, copy);
   }
   int32_t phys;
   QE_TRY(qe__place_phys(p, v, QE_LAYOUT_ROW_MAJOR, QE__PLACE_INPUT, &phys));
@@ -307,7 +315,7 @@ static qe_status_t build(qe__planner *p) {
   qe__free(wanted);
   QE_TRY(status);
   QE_TRY(plan_outputs(p));
-  rebind_steps(p->plan);
+  finish_steps(p->plan);
   return qe__plan_memory(p->plan);
 }
 

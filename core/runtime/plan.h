@@ -18,6 +18,7 @@ typedef struct qe__lowered {
   char **note;           /* per node: what lowering did, or NULL */
   int32_t *model_node;   /* per node: index of the model's node it came from */
   bool *needs_value;     /* per value: its content must be known while planning */
+  bool *varies;          /* per value: made from a graph input, or from the shape of one */
 } qe__lowered;
 
 /* no_fuse: every quantized node runs as dequantize, float op, quantize. */
@@ -55,7 +56,8 @@ typedef struct qe__step {
   const void **in_data;       /* scratch arrays for the call */
   void **out_data;
   qe_kernel_plan sizes;
-  const void *packed;         /* owned by the session's pack cache */
+  const void *packed;         /* owned by the session's pack cache, or own_packed */
+  void *own_packed;           /* packed weights that vary from plan to plan */
   int32_t tap;                /* >= 0: the model value handed to the tap; in[0] is its phys */
   bool relayout;              /* written by the planner, belongs to no node of the model */
   bool fallback;
@@ -78,9 +80,10 @@ typedef struct qe__plan {
   qe__plan_output *outputs;
   uint32_t n_quantized, n_fallback;
   size_t arena_bytes, scratch_bytes; /* scratch per thread */
+  size_t scratch_alignment;
 } qe__plan;
 
-/* Packed weights, kept by the session for all its plans. */
+/* Packed weights that depend on the model alone, kept by the session for all its plans. */
 typedef struct qe__pack {
   uint32_t node;
   const qe__kernel *kernel;

@@ -249,3 +249,32 @@ Test(static_flow, every_allocation_may_fail) {
   qe_qconfig_mapping_destroy(&mapping);
   qe_model_destroy(&m);
 }
+
+/* 80 products of their own: none comes near the int32 limit, all together would. */
+Test(static_flow, a_batch_of_weights_is_judged_matrix_by_matrix) {
+  qe_model_t *m = NULL;
+  const int64_t dims[3] = {80, 1, 1024}, w_dims[3] = {80, 1024, 1};
+  qe_tensor_t *x = test_random(3, dims, 1.0f, 5), *w = NULL;
+  cr_assert_eq(qe_tensor_create(QE_FLOAT32, 3, w_dims, &w), QE_OK);
+  for (int64_t i = 0; i < qe_tensor_count(w); i++) ((float *)qe_tensor_data(w))[i] = i % 2 ? 1.0f : -1.0f;
+  cr_assert_eq(qe_model_create("m", &m), QE_OK);
+  qe_output(m, "y", qe_matmul(m, "product", qe_input(m, "x", QE_FLOAT32, 3, dims), qe_constant(m, "w", w)));
+  cr_assert_eq(qe_model_finish(m), QE_OK, "%s", qe_last_error());
+  qe_qconfig_mapping_t *mapping = NULL;
+  qe_model_t *q = NULL;
+  cr_assert_eq(qe_qconfig_mapping_preset("default", &mapping), QE_OK, "%s", qe_last_error());
+  qe_prepared_t *p = prepare(m, mapping);
+  const qe_named_tensor_t in = {NULL, x};
+  cr_assert_eq(qe_calibrate(p, 1, &in), QE_OK, "%s", qe_last_error());
+  cr_assert_eq(qe_convert(p, &q, NULL), QE_OK, "%s", qe_last_error());
+  qe_tensor_t *y = test_run(m, x, 0), *z = test_run(q, x, 0);
+  cr_assert_gt(sqnr(y, z), 25.0, "%.1f dB", sqnr(y, z));
+  qe_tensor_release(&y);
+  qe_tensor_release(&z);
+  qe_tensor_release(&x);
+  qe_tensor_release(&w);
+  qe_prepared_destroy(&p);
+  qe_qconfig_mapping_destroy(&mapping);
+  qe_model_destroy(&q);
+  qe_model_destroy(&m);
+}
