@@ -29,7 +29,7 @@ _Static_assert((int)GEN_COUNT == (int)QE__OP_COUNT, "generators.def: one row per
 
 const qe__generator *qe__generator_of(uint32_t op) { return op < QE__OP_COUNT ? &generators[op] : NULL; }
 
-enum { MOST_AXES = 20, MOST_VALUES = 32, MOST_SEEN = 4096, SMOKE = 3 };
+enum { MOST_AXES = 20, MOST_VALUES = 32, MOST_SEEN = 4096, SMOKE = 3, WHOLE = 4 };
 
 /* ---- values of an axis ---- */
 
@@ -222,13 +222,31 @@ static void cover_pair(cover *c, output *o, const qe__case *base, uint32_t a, ui
   }
 }
 
-static qe_status_t cover_pairs(output *o, const qe__case *base, const qe__axis *axes) {
+/* Every value of every axis once: for the further types of an op, whose pairs the first ones have shown. */
+static void cover_values(cover *c, output *o, const qe__case *base) {
+  bool used[MOST_AXES][MOST_VALUES] = {{false}};
+  int pick[MOST_AXES];
+  for (uint32_t a = 0; a < c->n; a++) {
+    for (uint32_t v = 0; v < c->axis[a].n; v++) {
+      for (int attempt = 0; attempt < 8 && !used[a][v] && !o->stop; attempt++) {
+        for (uint32_t i = 0; i < c->n; i++) pick[i] = -1;
+        pick[a] = (int)v;
+        complete(c, pick, false);
+        if (!try_row(c, o, base, pick)) continue;
+        for (uint32_t i = 0; i < c->n; i++) used[i][pick[i]] = true;
+      }
+    }
+  }
+}
+
+static qe_status_t cover_pairs(output *o, const qe__case *base, const qe__axis *axes, bool briefly) {
   static const size_t cells = (size_t)MOST_AXES * MOST_AXES * MOST_VALUES * MOST_VALUES;
   values *axis = qe__calloc(MOST_AXES, sizeof *axis);
   cover c = {.axis = axis, .done = qe__calloc(cells, sizeof *c.done), .random = 0x51u + base->op};
   if (axis && c.done) {
     c.n = axis_values(o->row, axes, axis);
-    for (uint32_t a = 0; a < c.n; a++) {
+    if (briefly) cover_values(&c, o, base);
+    for (uint32_t a = 0; a < c.n && !briefly; a++) {
       for (uint32_t b = a + 1; b < c.n; b++) {
         for (uint32_t va = 0; va < axis[a].n; va++) {
           for (uint32_t vb = 0; vb < axis[b].n && !o->stop; vb++) {
@@ -237,7 +255,7 @@ static qe_status_t cover_pairs(output *o, const qe__case *base, const qe__axis *
         }
       }
     }
-    if (c.n == 1) {
+    if (c.n == 1 && !briefly) {
       for (uint32_t v = 0; v < axis[0].n && !o->stop; v++) (void)try_row(&c, o, base, (int[]){(int)v});
     }
   }
@@ -259,7 +277,7 @@ static bool next_word(const char **p, char *word, size_t size) {
   return true;
 }
 
-static qe_status_t cases_of_types(qe__suite suite, uint32_t op, const char *dtypes, output *o) {
+static qe_status_t cases_of_types(qe__suite suite, uint32_t op, const char *dtypes, bool briefly, output *o) {
   const qe__family *family = qe__generator_of(op)->family;
   char text[QE__CASE_TEXT];
   uint32_t taken = 0;
@@ -273,7 +291,7 @@ static qe_status_t cases_of_types(qe__suite suite, uint32_t op, const char *dtyp
   if (suite != QE__SUITE_FULL || o->stop) return QE_OK;
   snprintf(text, sizeof text, "%s:%s", qe__op_at(op)->name, dtypes);
   QE_TRY(qe__case_parse(text, &c));
-  return cover_pairs(o, &c, family->axes);
+  return cover_pairs(o, &c, family->axes, briefly);
 }
 
 qe_status_t qe__suite_cases(qe__suite suite, const qe_kernel *row, qe__case_fn emit, void *arg) {
@@ -285,7 +303,10 @@ qe_status_t qe__suite_cases(qe__suite suite, const qe_kernel *row, qe__case_fn e
   if (!(o.seen = qe__calloc(MOST_SEEN, sizeof *o.seen))) return QE_ERROR_OUT_OF_MEMORY;
   qe_status_t status = QE_OK;
   char dtypes[32];
-  for (const char *p = g->dtypes; status == QE_OK && !o.stop && next_word(&p, dtypes, sizeof dtypes);) status = cases_of_types(suite, op->id, dtypes, &o);
+  uint32_t n = 0;
+  for (const char *p = g->dtypes; status == QE_OK && !o.stop && next_word(&p, dtypes, sizeof dtypes); n++) {
+    status = cases_of_types(suite, op->id, dtypes, n >= WHOLE, &o);
+  }
   qe__free(o.seen);
   qe__clear_error();
   return status;
