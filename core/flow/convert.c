@@ -169,8 +169,7 @@ static qe_status_t convert_weight(converter *c, qe__node *n, const qe__decision 
   const qe_tensor_t *b = n->n_in > 2 && n->in[2] != QE__NO_VALUE ? c->g->values[n->in[2]].data : NULL;
   const float sx = c->g->values[n->in[0]].q.view.scales[0];
   const int32_t axis = qe__weight_axis(c->g, n);
-  int64_t channels = axis >= 0 ? w->dims[axis] : w->dims[w->rank - 1];
-  if (n->op->id == QE__OP_ConvTranspose) channels *= qe__node_int(n, "group", 1);
+  const int64_t channels = qe__weight_channels(c->g, n);
   qe_tensor_t *codes = NULL, *bias = NULL;
   float *bound = NULL;
   qe_status_t status = QE_OK;

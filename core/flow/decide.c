@@ -20,6 +20,15 @@ bool qe__is_data_input(const qe__node *n, uint32_t i) {
 
 static bool is_float(const qe__graph *g, qe__value_id v) { return g->values[v].dtype == QE_FLOAT32; }
 
+/* The weight and the bias have shapes that the op takes; with a dynamic batch nobody has looked yet. */
+static const char *refuse_shapes(const qe__graph *g, const qe__node *n) {
+  const int64_t channels = qe__weight_channels(g, n);
+  if (channels < 0) return "its weight has a shape that the op does not take";
+  const qe_tensor_t *b = n->n_in > 2 && n->in[2] != QE__NO_VALUE ? g->values[n->in[2]].data : NULL;
+  if (b && (b->count != channels || (b->rank > 0 && b->dims[b->rank - 1] != channels))) return "its bias is not one number per output";
+  return NULL;
+}
+
 static const char *refuse_weighted(const qe__graph *g, const qe__node *n, const qe_qconfig_t *qc) {
   const bool constant_weight = g->values[n->in[1]].data != NULL;
   if (!constant_weight && n->op->id != QE__OP_MatMul) return "its weight is not a constant";
@@ -32,16 +41,11 @@ static const char *refuse_weighted(const qe__graph *g, const qe__node *n, const 
   if (n->op->id == QE__OP_Gemm) {
     if (qe__node_int(n, "transA", 0)) return "it transposes its input";
     if (qe__node_float(n, "alpha", 1.0f) != 1.0f || qe__node_float(n, "beta", 1.0f) != 1.0f) return "alpha or beta is not 1";
-    const qe_tensor_t *w = g->values[n->in[1]].data, *b = n->n_in > 2 && n->in[2] != QE__NO_VALUE ? g->values[n->in[2]].data : NULL;
-    if (w->rank != 2) return "its weight is not a matrix";
-    const int64_t channels = w->dims[qe__node_int(n, "transB", 0) ? 0 : 1];
-    if (b && (b->count != channels || b->dims[b->rank - 1] != channels)) return "its bias is not one number per output";
   }
-  return NULL;
+  return constant_weight ? refuse_shapes(g, n) : NULL;
 }
 
-static bool any_input(const qe__graph *g, const qe__node *n, const bool *quantized_value) {
-  (void)g;
+static bool any_input(const qe__node *n, const bool *quantized_value) {
   for (uint32_t i = 0; i < n->n_in; i++) {
     if (qe__is_data_input(n, i) && quantized_value[n->in[i]]) return true;
   }
@@ -86,7 +90,7 @@ static const char *refusal(const qe__graph *g, const qe__node *n, const qe_qconf
   }
   if (qe__op_is_weighted(n->op->id)) return refuse_weighted(g, n, qc);
   if (qe__node_qexec(n) == QE__X_KERNEL) return NULL;
-  if (!any_input(g, n, quantized_value)) return "its input is float";
+  if (!any_input(n, quantized_value)) return "its input is float";
   if (rule == QE__Q_SHARE && !quantized_value[n->in[0]]) return "its input is float";
   if (brings_other_numbers(g, n)) return "it pads with or clips to numbers that its input's codes may not reach";
   return NULL;
@@ -118,8 +122,8 @@ qe_status_t qe__decide(const qe__graph *g, const qe_qconfig_mapping_t *mapping, 
     if (!d->quantized) continue;
     d->reason = "";
     status = check_dtypes(n, configs[k]);
-    d->shares_input = qe__node_qrule(n) == QE__Q_SHARE || strcmp(configs[k]->activation.observer, "reuse_input") == 0;
-    if (qe__op_is_weighted(n->op->id)) d->shares_input = false;
+    const bool asked = strcmp(configs[k]->activation.observer, "reuse_input") == 0 && !g->values[n->in[0]].data;
+    d->shares_input = (qe__node_qrule(n) == QE__Q_SHARE || asked) && !qe__op_is_weighted(n->op->id);
     for (uint32_t i = 0; i < n->n_out; i++) {
       if (n->out[i] != QE__NO_VALUE) quantized_value[n->out[i]] = true;
     }

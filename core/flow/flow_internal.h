@@ -37,6 +37,8 @@ bool qe__is_data_input(const qe__node *n, uint32_t i);
 
 /* The axis that output channels run along, or -1 (per tensor only). */
 int32_t qe__weight_axis(const qe__graph *g, const qe__node *n);
+/* Output channels of a weighted node with a constant weight; -1 when the weight is of no shape that the op takes. */
+int64_t qe__weight_channels(const qe__graph *g, const qe__node *n);
 /* Quantizes a float constant by an observer config; bound (NULL or one per channel): smallest scale of each channel. */
 qe_status_t qe__quantize_constant(const qe_tensor_t *w, const qe_observer_config_t *config, int32_t axis, const float *bound,
                                   const char *what, qe_tensor_t **out, double *sqnr_db);

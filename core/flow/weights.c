@@ -17,6 +17,16 @@ int32_t qe__weight_axis(const qe__graph *g, const qe__node *n) {
   }
 }
 
+int64_t qe__weight_channels(const qe__graph *g, const qe__node *n) {
+  const qe_tensor_t *w = g->values[n->in[1]].data;
+  int64_t channels;
+  if (n->op->id == QE__OP_MatMul) return w->rank == 0 ? -1 : w->rank == 1 ? 1 : w->dims[w->rank - 1];
+  if (n->op->id == QE__OP_Gemm ? w->rank != 2 : w->rank < 3) return -1;
+  channels = w->dims[qe__weight_axis(g, n)];
+  if (n->op->id != QE__OP_ConvTranspose) return channels;
+  return qe__mul_i64(channels, qe__node_int(n, "group", 1), &channels) ? channels : -1;
+}
+
 double qe__sqnr_db(const float *x, const float *y, int64_t n) {
   double signal = 0.0, noise = 0.0;
   for (int64_t i = 0; i < n; i++) {

@@ -278,3 +278,42 @@ Test(static_flow, a_batch_of_weights_is_judged_matrix_by_matrix) {
   qe_model_destroy(&q);
   qe_model_destroy(&m);
 }
+
+static const char *reason_of(const qe_report_t *r, const char *node) {
+  for (uint32_t i = 0; i < qe_report_count(r); i++) {
+    if (strcmp(qe_report_at(r, i)->node, node) == 0) return qe_report_at(r, i)->reason;
+  }
+  return "no such node";
+}
+
+/* Shapes that nobody has checked, as the batch is dynamic, reach convert when nothing was run before. */
+Test(static_flow, a_bias_of_another_length_keeps_its_node_float) {
+  qe_model_t *m = NULL, *q = NULL;
+  qe_report_t *report = NULL;
+  test_pool pool = {.seed = 3};
+  float one = 1.0f;
+  qe_tensor_t *scalar = NULL;
+  cr_assert_eq(qe_tensor_from_data(QE_FLOAT32, 0, NULL, &one, &scalar), QE_OK);
+  test_keep(&pool, scalar);
+  qe_tensor_t *w = test_weight(&pool, 4, (int64_t[]){64, 3, 1, 1}), *b = test_weight(&pool, 1, (int64_t[]){3});
+  qe_tensor_t *column = test_weight(&pool, 2, (int64_t[]){3, 1});
+  cr_assert_eq(qe_model_create("m", &m), QE_OK);
+  const qe_value_t x = qe_input(m, "x", QE_FLOAT32, 4, (int64_t[]){-1, 3, 8, 8});
+  qe_output(m, "y", qe_op(m, "Conv", "conv", 3, (qe_value_t[]){x, qe_constant(m, "w", w), qe_constant(m, "b", b)}, NULL));
+  const qe_value_t v = qe_input(m, "v", QE_FLOAT32, 2, (int64_t[]){-1, 3});
+  qe_value_t gemm[3] = {v, qe_constant(m, "c", column), qe_constant(m, "one", scalar)};
+  qe_output(m, "z", qe_op(m, "Gemm", "gemm", 3, gemm, NULL));
+  cr_assert_eq(qe_model_finish(m), QE_OK, "%s", qe_last_error());
+  qe_qconfig_mapping_t *mapping = NULL;
+  cr_assert_eq(qe_qconfig_mapping_preset("default", &mapping), QE_OK, "%s", qe_last_error());
+  qe_prepared_t *p = prepare(m, mapping);
+  cr_assert_eq(qe_convert(p, &q, &report), QE_OK, "%s", qe_last_error());
+  cr_assert_str_eq(reason_of(report, "conv"), "its bias is not one number per output");
+  cr_assert_str_eq(reason_of(report, "gemm"), "", "one output, one number");
+  qe_report_destroy(&report);
+  qe_prepared_destroy(&p);
+  qe_qconfig_mapping_destroy(&mapping);
+  qe_model_destroy(&q);
+  qe_model_destroy(&m);
+  test_pool_free(&pool);
+}
