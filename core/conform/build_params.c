@@ -89,7 +89,7 @@ static qe_status_t operand_params(qe__built *b, qe__case_operand *o, int32_t axi
       const bool exact = strcmp(c->kind, "mid") != 0;
       scales[i] = per_channel ? (exact ? scale * (i % 2 ? 1.0f : 0.5f) : scale * qe__random_float(state, 0.5f, 2.0f)) : scale;
       const int32_t middle = o->dtype == QE_UINT8 || o->dtype == QE_UINT16 ? hi / 2 + 1 : 0;
-      const int32_t spread = weight ? (o->dtype == QE_INT8 ? 0 : 12) : (hi - lo) / 8;
+      const int32_t spread = weight ? (o->dtype == QE_INT8 ? 0 : 12) : o->dtype == QE_INT32 ? 100 : (hi - lo) / 8; /* q - z must fit int32 */
       zeros[i] = given ? zero : middle + (int32_t)qe__random_int(state, -spread, spread);
       if (!given && weight && n > 1 && o->dtype == QE_INT8 && i % 3 == 1) zeros[i] = (int32_t)qe__random_int(state, -7, 7);
     }
