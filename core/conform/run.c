@@ -121,28 +121,38 @@ static qe_status_t run_pass(pass *p) {
   return qe__workers_run(&w);
 }
 
-static qe_status_t run_passes(const qe__run_settings *s, qe_conform_report_t *r) {
-  pass p = {.s = s, .report = r};
-  if (s->o.isa_masks == NULL) return run_pass(&p);
-  const char *at = s->o.isa_masks;
-  for (; p.number < MOST_MASKS; p.number++) {
-    const size_t length = strcspn(at, ",");
+/* "avx2,none": the values, of which none may be empty. */
+static qe_status_t split_masks(qe_conform_report_t *r, const char *text, const char *masks[MOST_MASKS],
+                               uint32_t *count) {
+  *count = 0;
+  for (const char *at = text;; at++) {
     char mask[256];
-    if (length == 0 || length >= sizeof mask)
+    const size_t length = strcspn(at, ",");
+    if (length == 0 || length >= sizeof mask || *count == MOST_MASKS)
       return qe__fail(QE_ERROR_INVALID_ARGUMENT,
-                      "isa masks '%.80s': expected values of QENGINE_CPU_MASK with commas between", s->o.isa_masks);
+                      "isa masks '%.80s': expected up to %d values of QENGINE_CPU_MASK with commas between", text,
+                      MOST_MASKS);
     memcpy(mask, at, length);
     mask[length] = '\0';
     for (char *c = mask; *c != '\0'; c++)
       if (*c == '+') *c = ','; /* within one mask */
-    const char *kept = qe__report_text(r, mask);
-    if (kept == NULL) return QE_ERROR_OUT_OF_MEMORY;
-    p.mask = kept;
-    QE_TRY(run_pass(&p));
-    if (at[length] == '\0') return QE_OK;
-    at += length + 1;
+    QE_TRY(qe__report_set(r, &masks[(*count)++], mask));
+    at += length;
+    if (*at == '\0') return QE_OK;
   }
-  return qe__fail(QE_ERROR_INVALID_ARGUMENT, "isa masks '%.80s': at most %d of them", s->o.isa_masks, MOST_MASKS);
+}
+
+static qe_status_t run_passes(const qe__run_settings *s, qe_conform_report_t *r) {
+  pass p = {.s = s, .report = r};
+  const char *masks[MOST_MASKS];
+  uint32_t n;
+  if (s->o.isa_masks == NULL) return run_pass(&p);
+  QE_TRY(split_masks(r, s->o.isa_masks, masks, &n));
+  for (; p.number < n; p.number++) {
+    p.mask = masks[p.number];
+    QE_TRY(run_pass(&p));
+  }
+  return QE_OK;
 }
 
 /* ---- the whole ---- */
