@@ -78,7 +78,7 @@ static void put_failures(const conform_args *a, const qe_conform_report_t *repor
     putchar('\n');
     shown++;
   }
-  if (hidden)
+  if (hidden && cli.verbose >= 0)
     printf("(%u more failures not shown%s)\n\n", hidden, cli.verbose > 0 ? "" : "; -v shows more, --json all");
   for (uint32_t i = 0; i < qe_conform_case_count(report); i++) {
     const qe_conform_case_t *c = qe_conform_case_at(report, i);
