@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/env.h"
+
 enum { LINE_SIZE = 2048, LEVEL_UNSET = -1 };
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
@@ -35,9 +37,9 @@ static void emit(qe_log_level_t level, const char *text) {
   }
 }
 
-/* secure_getenv: a set-user-id program must not be made talkative by its caller. */
+/* A set-user-id program must not be made talkative by its caller. */
 static int level_from_environment(void) {
-  const char *text = secure_getenv("QENGINE_LOG");
+  const char *text = qe__secure_getenv("QENGINE_LOG");
   if (text == NULL || text[0] == 0) return QE_LOG_WARNING;
   for (int level = QE_LOG_ERROR; level <= QE_LOG_DEBUG; level++) {
     if (strcasecmp(text, level_names[level]) == 0) return level;

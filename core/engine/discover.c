@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/env.h"
 #include "base/memory.h"
 #include "engine/load.h"
 
@@ -126,5 +127,5 @@ static void default_directory(char *out, size_t size) {
 qe_status_t qe__engine_discover(qe__paths *out) {
   char fallback[PATH_MAX];
   default_directory(fallback, sizeof fallback);
-  return qe__engine_discover_in(secure_getenv("QENGINE_PLUGIN_PATH"), fallback, out);
+  return qe__engine_discover_in(qe__secure_getenv("QENGINE_PLUGIN_PATH"), fallback, out);
 }

@@ -47,9 +47,10 @@ static bool copy_text(char **to, const char *from) {
 }
 
 static qe_status_t candidate_copy(qe__candidate *to, const qe__candidate *from) {
-  *to = (qe__candidate){.step = from->step, .engine = from->engine};
+  const bool retired = from->engine != NULL && qe__engine_is_retired(from->engine);
+  *to = (qe__candidate){.step = from->step, .engine = retired ? NULL : from->engine};
   if (copy_text(&to->path, from->path) && copy_text(&to->name, from->name) && copy_text(&to->vendor, from->vendor) &&
-      copy_text(&to->version, from->version) && copy_text(&to->reason, from->reason)) {
+      copy_text(&to->version, from->version) && copy_text(&to->reason, retired ? "publish: it was retired" : from->reason)) {
     return QE_OK;
   }
   candidate_clear(to);
@@ -116,6 +117,9 @@ static qe_status_t run_steps(const char *real, qe__loaded *l, qe__load_step *ste
   QE_TRY(qe__engine_check(real));
   *step = QE__LOAD_MAP;
   QE_TRY(qe__engine_map(real, &l->handle));
+  if (qe__engine_was_retired(l->handle)) {
+    return qe__fail(QE_ERROR_ENGINE, "was retired in this process and can't be started again; load it in another process");
+  }
   *step = QE__LOAD_QUERY;
   QE_TRY(qe__engine_query(l->handle, &table));
   *step = QE__LOAD_VALIDATE;
@@ -128,7 +132,7 @@ static qe_status_t run_steps(const char *real, qe__loaded *l, qe__load_step *ste
   QE_TRY(qe__engine_create(l));
   *step = QE__LOAD_PUBLISH;
   const qe_status_t status = qe__engine_publish(l);
-  if (status != QE_OK) l->engine.table.destroy(l->engine.self);
+  if (status != QE_OK) qe__engine_destroy(l);
   return status;
 }
 
@@ -198,6 +202,15 @@ qe_status_t qe__engine_load_file(const char *path, const qe__engine **out) {
   const qe_status_t status = load_locked(path, &engine);
   pthread_mutex_unlock(&load_lock);
   if (out != NULL) *out = engine;
+  return status;
+}
+
+qe_status_t qe__engine_retire(const qe__engine *engine) {
+  pthread_mutex_lock(&load_lock);
+  const qe_status_t status = qe__engine_unpublish(engine);
+  if (status == QE_OK) qe__engine_mark_retired(engine);
+  pthread_mutex_unlock(&load_lock);
+  if (status == QE_OK) qe__engine_release(engine); /* the registry's; may call the plugin's destroy */
   return status;
 }
 

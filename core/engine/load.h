@@ -6,6 +6,7 @@
 #ifndef QE_CORE_ENGINE_LOAD_H
 #define QE_CORE_ENGINE_LOAD_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "base/status.h"
@@ -30,6 +31,9 @@ typedef struct qe__loaded {
   uint32_t n_options;
   bool exact;         /* every kernel claims to give the reference's bytes */
   bool created;       /* create was called: the mapping stays, whatever happens next */
+  atomic_bool retired;
+  atomic_uint references; /* the registry's, and one of each plan, session and observer; 0: destroyed */
+  struct qe__loaded *next_retired;
 } qe__loaded;
 
 /* Growing list of paths. */
@@ -57,6 +61,8 @@ qe_status_t qe__engine_query(void *handle, const qe_plugin **table);
 qe_status_t qe__engine_validate(const qe_plugin *table, qe__loaded *into);
 /* Fills the host table and calls the plugin's create. */
 qe_status_t qe__engine_create(qe__loaded *engine);
+/* Calls the plugin's destroy. Calls of create and destroy are serialized. */
+void qe__engine_destroy(qe__loaded *engine);
 /* Frees what validate and create allocated; the mapping is the caller's business. NULL is allowed. */
 void qe__loaded_free(qe__loaded *engine);
 
@@ -92,9 +98,19 @@ typedef struct qe__engine_table {
 const qe__engine_table *qe__engines_published(void);
 /* Adds one engine atomically. Callers are serialized by load.c. Error: ENGINE when the name is taken. */
 qe_status_t qe__engine_publish(qe__loaded *engine);
+/* Takes one out again, atomically. Callers are serialized by load.c. Error: STATE when it is not in. */
+qe_status_t qe__engine_unpublish(const qe__engine *engine);
 const qe__engine *qe__engine_by_name(const char *name);
 /* May it be chosen without being named? (It keeps the contract: same bytes as the reference.) */
 bool qe__engine_is_exact(const qe__engine *engine);
+
+/* What retiring is besides leaving the registry; called once per engine. */
+void qe__engine_mark_retired(const qe__engine *engine);
+bool qe__engine_is_retired(const qe__engine *engine);
+/* Is this the code of an engine that was retired? It can't be started again. */
+bool qe__engine_was_retired(const void *handle);
+/* Tests: unmaps a retired and destroyed engine. Nothing of it may be in use. Errors: STATE. */
+qe_status_t qe__engine_unload(const qe__engine *engine);
 
 /* The mask of QENGINE_CPU_MASK's text; all bits for NULL. Unknown names are warned about and listed. */
 uint64_t qe__isa_mask(const char *text);

@@ -30,6 +30,22 @@ qe_status_t qe__engine_publish(qe__loaded *engine) {
   for (uint32_t i = at; i < count; i++) table->engines[i + 1] = old->engines[i];
   table->count = count + 1;
   table->previous = old; /* somebody may be reading it */
+  atomic_init(&engine->references, 1);
+  atomic_store_explicit(&published, table, memory_order_release);
+  return QE_OK;
+}
+
+qe_status_t qe__engine_unpublish(const qe__engine *engine) {
+  const qe__engine_table *old = qe__engines_published();
+  uint32_t at = 0;
+  while (old != NULL && at < old->count && old->engines[at] != engine) at++;
+  if (old == NULL || at == old->count) return qe__fail(QE_ERROR_STATE, "engine '%s' is not in use, so it can't be retired", engine->name);
+  qe__engine_table *table = qe__calloc(1, sizeof *table + old->count * sizeof table->engines[0]);
+  if (table == NULL) return QE_ERROR_OUT_OF_MEMORY;
+  for (uint32_t i = 0; i < old->count; i++) {
+    if (i != at) table->engines[table->count++] = old->engines[i];
+  }
+  table->previous = old;
   atomic_store_explicit(&published, table, memory_order_release);
   return QE_OK;
 }
@@ -97,18 +113,18 @@ static const qe_observer *observer_of(const qe__engine *engine, const char *name
   return NULL;
 }
 
-const qe_observer *qe__engine_observer(const char *name, const qe__engine *preferred, void **self) {
+const qe_observer *qe__engine_observer(const char *name, const qe__engine *preferred, const qe__engine **owner) {
   const qe__engine_table *table = qe__engines_published();
-  const qe_observer *found = NULL;
-  const qe__engine *owner = preferred;
-  *self = NULL;
-  if (preferred != NULL) found = observer_of(preferred, name);
-  for (uint32_t i = 0; found == NULL && table != NULL && i < table->count; i++) {
-    owner = table->engines[i];
-    found = observer_of(owner, name);
+  const uint32_t count = table != NULL ? table->count : 0;
+  *owner = NULL;
+  for (uint32_t i = 0; i <= count; i++) {
+    const qe__engine *engine = i == 0 ? preferred : table->engines[i - 1];
+    const qe_observer *found = engine != NULL ? observer_of(engine, name) : NULL;
+    if (found == NULL || !qe__engine_acquire(engine)) continue;
+    *owner = engine;
+    return found;
   }
-  if (found != NULL) *self = owner->self;
-  return found;
+  return NULL;
 }
 
 const char *qe__engine_default_qconfig(const char *engine_name) {

@@ -9,7 +9,7 @@
 #include "engine/load.h"
 #include "registry/op_schema.h"
 
-enum { NAME_MAX_LENGTH = 63, ALIGNMENT_MAX = 4096 };
+enum { NAME_MAX_LENGTH = 63 };
 
 static bool dtype_valid(uint8_t dtype) {
   return dtype == QE_DT_NONE || dtype == QE_DT_ANY || qe_dtype_bits((qe_dtype_t)dtype) > 0;
@@ -69,8 +69,8 @@ qe_status_t qe__kernel_row_check(const qe_kernel *row, uint32_t index) {
   if (row->exactness > QE_EXACT_E4) {
     return qe__fail(QE_ERROR_ENGINE, "kernel '%s' claims exactness %u, expected QE_EXACT_E0 to QE_EXACT_E4", row->name, row->exactness);
   }
-  if ((row->alignment & (row->alignment - 1)) != 0 || row->alignment > ALIGNMENT_MAX) {
-    return qe__fail(QE_ERROR_ENGINE, "kernel '%s' asks for an alignment of %u, expected a power of 2 up to %d", row->name, row->alignment, ALIGNMENT_MAX);
+  if ((row->alignment & (row->alignment - 1)) != 0 || row->alignment > QE__ALIGNMENT_MAX) {
+    return qe__fail(QE_ERROR_ENGINE, "kernel '%s' asks for an alignment of %u, expected a power of 2 up to %d", row->name, row->alignment, QE__ALIGNMENT_MAX);
   }
   if (row->plan == NULL) return qe__fail(QE_ERROR_ENGINE, "kernel '%s' has no plan function (NULL)", row->name);
   if (row->run == NULL) return qe__fail(QE_ERROR_ENGINE, "kernel '%s' has no run function (NULL)", row->name);

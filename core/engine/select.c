@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/env.h"
 #include "base/memory.h"
 #include "base/nearest.h"
 #include "engine/load.h"
@@ -106,10 +107,13 @@ qe_status_t qe__engine_resolve(const char *name, const qe__engine **out) {
   if (name != NULL && name[0] != '\0') return named(name, "", out);
   const qe__engine *set = atomic_load(&chosen);
   if (set != NULL) {
+    if (set != &no_engine && qe__engine_is_retired(set)) {
+      return qe__fail(QE_ERROR_ENGINE, "engine '%s', which qe_set_engine chose, was retired; choose another one", set->name);
+    }
     *out = set != &no_engine ? set : NULL;
     return QE_OK;
   }
-  const char *variable = secure_getenv("QUANTIZED_ENGINE");
+  const char *variable = qe__secure_getenv("QUANTIZED_ENGINE");
   if (variable != NULL && variable[0] != '\0') return named(variable, " (from QUANTIZED_ENGINE)", out);
   return best_usable(out);
 }

@@ -6,12 +6,14 @@
 #include "base/nearest.h"
 #include "base/sha256.h"
 #include "engine/engine.h"
+#include "engine/host.h"
 #include "observe/kinds.h"
 #include "observe/observe.h"
 
 struct qe__observer {
   const qe_observer *kind;
-  void *self; /* of the plugin that brought the kind; NULL for built-in ones */
+  const qe__engine *owner; /* referenced engine that brought the kind; NULL for built-in ones */
+  void *self;
   void *state;
   char *what;
   qe_observer_config_t config;
@@ -42,7 +44,8 @@ static qe_status_t find_kind(qe__observer *o, const qe_observer_config_t *c, con
   o->kind = built_in(c->observer);
   if (o->kind) return QE_OK;
   QE_TRY(qe__engines_ready());
-  o->kind = qe__engine_observer(c->observer, NULL, &o->self);
+  o->kind = qe__engine_observer(c->observer, NULL, &o->owner);
+  if (o->owner) o->self = o->owner->self;
   if (o->kind) return QE_OK;
   const char *names[BUILT_INS];
   char list[400] = "";
@@ -57,9 +60,18 @@ static qe_status_t find_kind(qe__observer *o, const qe_observer_config_t *c, con
                   c->observer, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "", list);
 }
 
-/* What a kind's function returned, as a status: built-in kinds return one, plugins any number but 0. */
-static qe_status_t status_of(int result, qe_status_t otherwise) {
-  return result > 0 && result < QE_ERROR_INTERNAL ? (qe_status_t)result : otherwise;
+/* Before a kind's function is called. */
+static void forget_errors(void) {
+  qe__clear_error();
+  qe__host_clear_error();
+}
+
+/* What a kind's failed function returned, as a status: built-in kinds return one, plugins any number and their own words. */
+static qe_status_t failure_of(const qe__observer *o, int result, qe_status_t otherwise) {
+  const qe_status_t status = !o->owner && result > 0 && result < QE_ERROR_INTERNAL ? (qe_status_t)result : otherwise;
+  if (!o->owner) return status;
+  const char *said = qe__host_error();
+  return qe__fail(status, "engine '%s' says: %s", o->owner->name, said[0] != '\0' ? said : "nothing");
 }
 
 /* ---- life ---- */
@@ -79,10 +91,10 @@ qe_status_t qe__observer_create(const qe_observer_config_t *config, const char *
   status = QE_ERROR_OUT_OF_MEMORY;
   if (!(o->what = qe__strdup(what)) || !(o->state = qe__calloc(1, o->kind->state_size ? o->kind->state_size : 1)))
     goto fail;
-  qe__clear_error();
+  forget_errors();
   const int result = o->kind->init(o->self, o->state, &o->args);
   if (result != 0) {
-    status = qe__fail_in(status_of(result, QE_ERROR_INVALID_ARGUMENT), "'%s': observer '%s' refused its arguments",
+    status = qe__fail_in(failure_of(o, result, QE_ERROR_INVALID_ARGUMENT), "'%s': observer '%s' refused its arguments",
                          what, config->observer);
     if (o->kind->fini) o->kind->fini(o->self, o->state);
     qe__free(o->state);
@@ -102,6 +114,7 @@ void qe__observer_destroy(qe__observer **observer) {
   if (o->state && o->kind->fini) o->kind->fini(o->self, o->state);
   qe__free(o->state);
   qe__free(o->what);
+  qe__engine_release(o->owner);
   qe__free(o);
   *observer = NULL;
 }
@@ -127,10 +140,10 @@ qe_status_t qe__observer_observe(qe__observer *o, const qe_tensor_t *x) {
   }
   if (x->count == 0) return QE_OK;
   if (!qe__finite_range(x->data, x->count, &min, &max)) return not_finite(o, x->data, x->count);
-  qe__clear_error();
+  forget_errors();
   const int result = o->kind->observe(o->self, o->state, x->data, x->rank, x->dims);
   if (result != 0) {
-    return qe__fail_in(status_of(result, QE_ERROR_ENGINE), "tensor '%s': observer '%s' failed", o->what, o->kind->name);
+    return qe__fail_in(failure_of(o, result, QE_ERROR_ENGINE), "tensor '%s': observer '%s' failed", o->what, o->kind->name);
   }
   o->min = min;
   o->max = max;
@@ -141,10 +154,10 @@ qe_status_t qe__observer_merge(qe__observer *o, const qe__observer *other) {
   if (o->kind != other->kind || memcmp(&o->args, &other->args, sizeof o->args) != 0) {
     return qe__fail(QE_ERROR_STATE, "tensor '%s': observers of different kinds or arguments can't be merged", o->what);
   }
-  qe__clear_error();
+  forget_errors();
   const int result = o->kind->merge(o->self, o->state, other->state);
   if (result != 0) {
-    return qe__fail_in(status_of(result, QE_ERROR_STATE), "tensor '%s': observer '%s' could not be merged", o->what,
+    return qe__fail_in(failure_of(o, result, QE_ERROR_STATE), "tensor '%s': observer '%s' could not be merged", o->what,
                        o->kind->name);
   }
   o->min = other->min < o->min ? other->min : o->min;
@@ -162,9 +175,9 @@ qe_status_t qe__observer_qparams(const qe__observer *o, qe__qparams *out, bool *
   uint32_t count = 0;
   qe_status_t status = QE_ERROR_OUT_OF_MEMORY;
   *observed = false;
-  qe__clear_error();
+  forget_errors();
   if (o->kind->qparams(o->self, o->state, 0, NULL, NULL, &count) != 0) {
-    return qe__fail_in(QE_ERROR_NUMERIC, "tensor '%s': observer '%s' failed", o->what, o->kind->name);
+    return qe__fail_in(failure_of(o, -1, QE_ERROR_NUMERIC), "tensor '%s': observer '%s' failed", o->what, o->kind->name);
   }
   if (count == 0) return never_observed(o, out);
   if (count > UINT32_MAX / 8) {
@@ -176,7 +189,7 @@ qe_status_t qe__observer_qparams(const qe__observer *o, qe__qparams *out, bool *
   int32_t *zeros = qe__calloc(capacity, sizeof *zeros);
   if (!scales || !zeros) goto done;
   if (o->kind->qparams(o->self, o->state, capacity, scales, zeros, &count) != 0 || count > capacity) {
-    status = qe__fail_in(QE_ERROR_NUMERIC, "tensor '%s': observer '%s' failed", o->what, o->kind->name);
+    status = qe__fail_in(failure_of(o, -1, QE_ERROR_NUMERIC), "tensor '%s': observer '%s' failed", o->what, o->kind->name);
     goto done;
   }
   const qe_qparams_t view = {count, o->args.per_channel ? o->args.ch_axis : -1, scales, zeros};
@@ -238,9 +251,9 @@ qe_status_t qe__observer_save(const qe__observer *o, void **buffer, size_t *size
   size_t state_size = 0, total;
   *buffer = NULL;
   *size = 0;
-  qe__clear_error();
+  forget_errors();
   if (o->kind->save(o->self, o->state, NULL, &state_size) != 0 || !qe__add_size(state_size, OWN_BYTES, &total)) {
-    return qe__fail_in(QE_ERROR_STATE, "tensor '%s': observer '%s' could not be saved", o->what, o->kind->name);
+    return qe__fail_in(failure_of(o, -1, QE_ERROR_STATE), "tensor '%s': observer '%s' could not be saved", o->what, o->kind->name);
   }
   unsigned char *data = qe__calloc(total, 1);
   if (!data) return QE_ERROR_OUT_OF_MEMORY;
@@ -250,7 +263,7 @@ qe_status_t qe__observer_save(const qe__observer *o, void **buffer, size_t *size
   size_t written = state_size;
   if (o->kind->save(o->self, o->state, data + OWN_BYTES, &written) != 0 || written != state_size) {
     qe__free(data);
-    return qe__fail_in(QE_ERROR_STATE, "tensor '%s': observer '%s' could not be saved", o->what, o->kind->name);
+    return qe__fail_in(failure_of(o, -1, QE_ERROR_STATE), "tensor '%s': observer '%s' could not be saved", o->what, o->kind->name);
   }
   state_check(o, data + CHECK_BYTES, total - CHECK_BYTES, data);
   *buffer = data;
@@ -274,10 +287,10 @@ qe_status_t qe__observer_load(qe__observer *o, const void *buffer, size_t size) 
   qe__source in = {data + CHECK_BYTES, size - CHECK_BYTES, false};
   const float min = qe__source_f32(&in), max = qe__source_f32(&in);
   const bool valid = min <= max ? isfinite(min) && isfinite(max) : min == INFINITY && max == -INFINITY;
-  qe__clear_error();
+  forget_errors();
   const int result = valid ? o->kind->load(o->self, o->state, in.data, in.left) : -1;
   if (result != 0) {
-    return qe__fail_in(status_of(result, QE_ERROR_FORMAT),
+    return qe__fail_in(failure_of(o, result, QE_ERROR_FORMAT),
                        "tensor '%s': the saved state of its '%s' observer is malformed", o->what, o->kind->name);
   }
   o->min = min;

@@ -16,7 +16,7 @@ static int run_tiles(void *arg, uint32_t thread, int64_t begin, int64_t end) {
   const tile_run *r = arg;
   const qe__step *s = r->step;
   const qe_call call = {.struct_size = sizeof call, .thread = thread, .problem = &s->problem, .in = r->in, .out = r->out,
-                        .packed = s->packed, .scratch = r->scratch ? r->scratch + r->scratch_stride * thread : NULL};
+                        .packed = s->pack ? qe__pack_data(s->pack) : NULL, .scratch = r->scratch ? r->scratch + r->scratch_stride * thread : NULL};
   return s->kernel->row.run(s->kernel->engine->self, &call, begin, end);
 }
 
@@ -24,6 +24,10 @@ qe_status_t qe__step_execute(const qe__step *step, qe__pool *pool, const void *c
                              size_t scratch_stride, const char *node_name) {
   tile_run r = {step, in, out, scratch, scratch_stride};
   if (step->sizes.tiles == 0) return QE_OK;
+  if (step->pack) {
+    const qe_status_t status = qe__pack_check(step->pack->blob, step->pack->blob_size, &step->pack_header);
+    if (status != QE_OK) return qe__fail_in(status, "node '%s'", node_name);
+  }
   const int result = pool ? qe__pool_run(pool, step->sizes.tiles, run_tiles, &r) : run_tiles(&r, 0, 0, step->sizes.tiles);
   if (result == 0) return QE_OK;
   return qe__fail(QE_ERROR_NUMERIC, "node '%s' (%s): kernel %s of engine '%s' failed on this data (code %d; an index out of range is one cause)", node_name,
@@ -36,7 +40,7 @@ void qe__memory_free(qe__memory *m) {
   memset(m, 0, sizeof *m);
 }
 
-enum { ARENA_ALIGNMENT = 64, SCRATCH_ALIGNMENT = 4096 }; /* the latter: the most that a kernel may ask for */
+enum { ARENA_ALIGNMENT = 64 };
 
 static qe_status_t reserve(void **block, size_t *have, size_t want, size_t alignment, const char *what) {
   if (want <= *have) return QE_OK;
@@ -86,7 +90,7 @@ qe_status_t qe__plan_run(qe__plan *plan, const qe__lowered *lowered, qe__pool *p
   size_t scratch;
   if (!qe__mul_size(stride, qe__pool_threads(pool), &scratch)) return qe__fail(QE_ERROR_ENGINE, "a kernel asks for %zu bytes of scratch memory per thread", stride);
   QE_TRY(reserve(&memory->arena, &memory->arena_bytes, plan->arena_bytes + 64, ARENA_ALIGNMENT, "intermediate"));
-  QE_TRY(reserve(&memory->scratch, &memory->scratch_bytes, scratch, SCRATCH_ALIGNMENT, "scratch"));
+  QE_TRY(reserve(&memory->scratch, &memory->scratch_bytes, scratch, QE__ALIGNMENT_MAX, "scratch"));
   for (uint32_t k = 0; k < plan->n_steps; k++) {
     qe__step *s = &plan->steps[k];
     for (uint32_t i = 0; i < s->n_in; i++) s->in_data[i] = s->in[i] < 0 ? NULL : address(plan, s->in[i], memory, inputs, outputs);

@@ -236,19 +236,6 @@ static void set_problem(qe__step *s, const char *op) {
   s->problem.params = &s->params;
 }
 
-static qe_status_t plan_kernel(qe__planner *p, qe__step *s, const char *name) {
-  const qe_kernel *row = &s->kernel->row;
-  s->sizes.struct_size = sizeof s->sizes;
-  s->problem.params = &s->params;
-  if (row->plan(s->kernel->engine->self, &s->problem, &s->sizes) != 0 || s->sizes.tiles < 0 || s->sizes.packed_size > SIZE_MAX / 4 ||
-      s->sizes.scratch_size > SIZE_MAX / 4) {
-    return qe__fail(QE_ERROR_ENGINE, "node '%s': kernel %s of engine '%s' accepted the problem but could not plan it", name, row->name,
-                    s->kernel->engine->name);
-  }
-  if (s->sizes.scratch_size > p->plan->scratch_bytes) p->plan->scratch_bytes = s->sizes.scratch_size;
-  return QE_OK;
-}
-
 /* Whether a constant that the kernel may pack has another content for other inputs of the model. */
 static bool weights_vary(const qe__planner *p, const qe__step *s) {
   const qe__node *n = p->g->nodes[s->node];
@@ -256,34 +243,6 @@ static bool weights_vary(const qe__planner *p, const qe__step *s) {
     if (n->in[i] != QE__NO_VALUE && p->info[n->in[i]].data && p->request->lowered->varies[n->in[i]]) return true;
   }
   return false;
-}
-
-/* Packed weights come from the session's cache when they depend on the model's constants, parameters and kernel only. */
-static qe_status_t pack_weights(qe__planner *p, qe__step *s, const char *name) {
-  qe__pack_cache *cache = p->request->packs;
-  if (s->sizes.packed_size == 0 || !s->kernel->row.prepack) return QE_OK;
-  const bool vary = weights_vary(p, s);
-  for (size_t i = 0; i < cache->count && !vary; i++) {
-    if (cache->packs[i].node == s->node && cache->packs[i].kernel == s->kernel && cache->packs[i].size == s->sizes.packed_size) {
-      s->packed = cache->packs[i].data;
-      return QE_OK;
-    }
-  }
-  QE_TRY(qe__grow((void **)&cache->packs, &cache->capacity, cache->count, sizeof(qe__pack)));
-  void *data = qe__alloc_aligned((size_t)s->sizes.packed_size, s->kernel->row.alignment);
-  if (!data) return QE_ERROR_OUT_OF_MEMORY;
-  if (s->kernel->row.prepack(s->kernel->engine->self, &s->problem, data) != 0) {
-    qe__free_aligned(data);
-    return qe__fail(QE_ERROR_ENGINE, "node '%s': kernel %s of engine '%s' failed to pack its weights", name, s->kernel->row.name, s->kernel->engine->name);
-  }
-  s->packed = data;
-  if (vary) {
-    s->own_packed = data;
-    return QE_OK;
-  }
-  cache->packs[cache->count++] = (qe__pack){s->node, s->kernel, s->sizes.packed_size, data};
-  cache->bytes += s->sizes.packed_size;
-  return QE_OK;
 }
 
 static qe_status_t run_relayout(qe__planner *p, qe__value_id v, int32_t from, uint8_t layout, int32_t *phys) {
@@ -305,7 +264,7 @@ static qe_status_t run_relayout(qe__planner *p, qe__value_id v, int32_t from, ui
   s->params.struct_size = sizeof s->params;
   QE_TRY(own_operands(p, s));
   set_problem(s, "Relayout");
-  QE_TRY(plan_kernel(p, s, p->g->values[v].name));
+  QE_TRY(qe__step_prepare(p->plan, s, NULL, p->g->values[v].name));
   return constant ? qe__plan_fold(p, s) : QE_OK;
 }
 
@@ -442,8 +401,7 @@ qe_status_t qe__place_node(qe__planner *p, uint32_t index, const qe_op_params *p
   set_problem(s, n->op->name);
   fused_clamp(p, n, &s->problem);
   QE_TRY(describe(p, s, n, refusals));
-  QE_TRY(plan_kernel(p, s, n->name));
-  QE_TRY(pack_weights(p, s, n->name));
+  QE_TRY(qe__step_prepare(p->plan, s, weights_vary(p, s) ? NULL : p->request->packs, n->name));
   s->macs = n->n_out && n->out[0] != QE__NO_VALUE ? count_macs(p, n) : 0;
   if (constant) return qe__plan_fold(p, s);
   p->plan->n_quantized += n->quantized;

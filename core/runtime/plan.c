@@ -19,7 +19,7 @@ static void step_free(qe__step *s) {
   qe__free(s->in_data);
   qe__free(s->out_data);
   qe__free(s->note);
-  qe__free_aligned(s->own_packed);
+  qe__pack_free(s->own_pack);
   memset(s, 0, sizeof *s);
 }
 
@@ -62,6 +62,7 @@ void qe__plan_destroy(qe__plan **plan) {
   if (!p) return;
   for (uint32_t i = 0; i < p->n_steps; i++) step_free(&p->steps[i]);
   for (uint32_t i = 0; i < p->n_phys; i++) qe_tensor_release(&p->phys[i].constant);
+  for (uint32_t i = 0; i < p->n_engines; i++) qe__engine_release(p->engines[i]);
   qe__free(p->steps);
   qe__free(p->phys);
   qe__free(p->outputs);
@@ -114,7 +115,7 @@ qe_status_t qe__plan_fold(qe__planner *p, qe__step *step) {
     y->operand.data = y->constant->data;
     step->out_data[i] = y->constant->data;
   }
-  if (step->sizes.scratch_size && !(scratch = qe__alloc_aligned((size_t)step->sizes.scratch_size, step->kernel->row.alignment))) return QE_ERROR_OUT_OF_MEMORY;
+  if (step->sizes.scratch_size && !(scratch = qe__alloc_aligned((size_t)step->sizes.scratch_size, QE__ALIGNMENT_MAX))) return QE_ERROR_OUT_OF_MEMORY;
   step->problem.params = &step->params;
   status = qe__step_execute(step, NULL, step->in_data, step->out_data, scratch, 0, p->g->nodes[step->node]->name);
   qe__free_aligned(scratch);
@@ -319,6 +320,27 @@ static qe_status_t build(qe__planner *p) {
   return qe__plan_memory(p->plan);
 }
 
+/* Engines that are retired meanwhile are left out, the one that was asked for is missed. */
+static qe_status_t acquire_engines(qe__planner *p) {
+  const qe__engine *all[QE__MAX_ENGINES];
+  const uint32_t count = qe__engine_order(p->request->engine, QE__MAX_ENGINES, all);
+  for (uint32_t i = 0; i < count; i++) {
+    if (qe__engine_acquire(all[i])) p->order[p->n_order++] = all[i];
+    else if (all[i] == p->request->engine) return qe__fail(QE_ERROR_ENGINE, "engine '%s' was retired; make a new session with another one", all[i]->name);
+  }
+  return QE_OK;
+}
+
+/* The plan keeps the references of the engines that it runs on. */
+static void keep_engines(qe__planner *p, bool keep) {
+  for (uint32_t e = 0; e < p->n_order; e++) {
+    bool used = false;
+    for (uint32_t i = 0; keep && !used && i < p->plan->n_steps; i++) used = p->plan->steps[i].kernel && p->plan->steps[i].kernel->engine == p->order[e];
+    if (used) p->plan->engines[p->plan->n_engines++] = p->order[e];
+    else qe__engine_release(p->order[e]);
+  }
+}
+
 qe_status_t qe__plan_create(const qe__plan_request *request, qe__plan **out) {
   qe_status_t status = QE_ERROR_OUT_OF_MEMORY;
   const uint32_t n_values = request->lowered->graph->n_values;
@@ -330,8 +352,9 @@ qe_status_t qe__plan_create(const qe__plan_request *request, qe__plan **out) {
   p.known = qe__calloc(n_values + 1, sizeof *p.known);
   if (p.plan && p.phys_of && p.info && p.known) {
     for (uint32_t v = 0; v < n_values; v++) p.phys_of[v][0] = p.phys_of[v][1] = -1;
-    p.n_order = qe__engine_order(request->engine, 32, p.order);
-    status = build(&p);
+    status = acquire_engines(&p);
+    if (status == QE_OK) status = build(&p);
+    keep_engines(&p, status == QE_OK);
   }
   for (uint32_t v = 0; p.known && v < n_values; v++) qe_tensor_release(&p.known[v]);
   qe__free(p.known);

@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "graph/graph.h"
 #include "qengine/session.h"
+#include "runtime/pack.h"
 #include "runtime/pool.h"
 
 /* ---- lowering (once per session): what quantized nodes are made of ---- */
@@ -27,6 +28,8 @@ void qe__lowered_free(qe__lowered *l);
 
 /* The codes that a fused activation clamps to (docs/numerics.md). */
 void qe__act_codes(const qe__act *act, qe_dtype_t dtype, const qe_qparams_t *q, int32_t *lo, int32_t *hi);
+
+enum { QE__MAX_ENGINES = 32 }; /* that one plan looks for kernels in */
 
 /* ---- physical values ---- */
 
@@ -56,8 +59,9 @@ typedef struct qe__step {
   const void **in_data;       /* scratch arrays for the call */
   void **out_data;
   qe_kernel_plan sizes;
-  const void *packed;         /* owned by the session's pack cache, or own_packed */
-  void *own_packed;           /* packed weights that vary from plan to plan */
+  const qe__pack *pack;       /* of the session's pack cache, or own_pack; NULL: the kernel packs nothing */
+  qe__pack *own_pack;         /* packed weights that vary from plan to plan */
+  qe__pack_header pack_header; /* that it must have */
   int32_t tap;                /* >= 0: the model value handed to the tap; in[0] is its phys */
   bool relayout;              /* written by the planner, belongs to no node of the model */
   bool fallback;
@@ -81,21 +85,9 @@ typedef struct qe__plan {
   uint32_t n_quantized, n_fallback;
   size_t arena_bytes, scratch_bytes; /* scratch per thread */
   size_t scratch_alignment;
+  const qe__engine *engines[QE__MAX_ENGINES]; /* that its steps run on; referenced */
+  uint32_t n_engines;
 } qe__plan;
-
-/* Packed weights that depend on the model alone, kept by the session for all its plans. */
-typedef struct qe__pack {
-  uint32_t node;
-  const qe__kernel *kernel;
-  uint64_t size;
-  void *data;
-} qe__pack;
-
-typedef struct qe__pack_cache {
-  qe__pack *packs;
-  size_t count, capacity;
-  uint64_t bytes;
-} qe__pack_cache;
 
 typedef struct qe__plan_request {
   const qe__lowered *lowered;
@@ -128,6 +120,12 @@ void qe__memory_free(qe__memory *m);
 /* Runs all steps. outputs: tensors to be filled, one per wanted output. */
 qe_status_t qe__plan_run(qe__plan *plan, const qe__lowered *lowered, qe__pool *pool, qe__memory *memory,
                          qe_tensor_t *const *inputs, qe_tensor_t *const *outputs, qe_tap_fn tap, void *tap_arg, bool profile);
+/*
+ * Fills step->sizes and the packed weights by asking the step's kernel. packs NULL: the step gets weights of its own, which
+ * may differ from plan to plan. `name` is for messages. Errors: ENGINE (the kernel
+ * failed, or asks for what no machine has), OUT_OF_MEMORY.
+ */
+qe_status_t qe__step_prepare(qe__plan *plan, qe__step *step, qe__pack_cache *packs, const char *name);
 /* One kernel over all its tiles, on the pool (NULL: the caller). scratch: one block of scratch_stride per thread. */
 qe_status_t qe__step_execute(const qe__step *step, qe__pool *pool, const void *const *in, void *const *out,
                              void *scratch, size_t scratch_stride, const char *node_name);
@@ -141,7 +139,7 @@ typedef struct qe__planner {
   int32_t (*phys_of)[2];        /* per value: its phys in row-major / channels-last layout, -1: none */
   qe__operand_info *info;       /* per value: dtype, dims, data once known */
   qe_tensor_t **known;          /* per value: the constant behind info[v].data when folding made it; owned */
-  const qe__engine *order[32];  /* engines, preferred first */
+  const qe__engine *order[QE__MAX_ENGINES]; /* engines, preferred first; referenced while planning */
   uint32_t n_order;
 } qe__planner;
 

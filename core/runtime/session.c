@@ -45,6 +45,16 @@ static qe_status_t check_none(const qe_session_t *s) {
   return QE_OK;
 }
 
+/* *out holds a reference. */
+static qe_status_t choose_engine(const char *name, const qe__engine **out) {
+  const qe__engine *engine;
+  *out = NULL;
+  QE_TRY(qe__engine_resolve(name, &engine));
+  if (engine && !qe__engine_acquire(engine)) return qe__fail(QE_ERROR_ENGINE, "engine '%s' was retired; choose another one", engine->name);
+  *out = engine;
+  return QE_OK;
+}
+
 qe_status_t qe_session_create(const qe_model_t *model, const qe_session_options_t *options, qe_session_t **out) {
   qe_status_t status;
   QE_CHECK_ARG(out, "out is NULL");
@@ -62,7 +72,7 @@ qe_status_t qe_session_create(const qe_model_t *model, const qe_session_options_
   s->profile = o.profile != 0;
   s->model = qe__model_retain(model);
   QE_TRY_GOTO(qe__engines_ready(), fail);
-  QE_TRY_GOTO(qe__engine_resolve(o.engine, &s->engine), fail);
+  QE_TRY_GOTO(choose_engine(o.engine, &s->engine), fail);
   QE_TRY_GOTO(check_none(s), fail);
   QE_TRY_GOTO(qe__lower(model->graph, o.no_fuse != 0, &s->lowered), fail);
   QE_TRY_GOTO(qe__pool_create(o.threads, &s->pool), fail);
@@ -83,13 +93,13 @@ void qe_session_destroy(qe_session_t **session) {
   qe_session_t *s = session ? *session : NULL;
   if (!s) return;
   for (uint32_t i = 0; i < s->n_plans; i++) drop_plan(&s->plans[i]);
-  for (size_t i = 0; i < s->packs.count; i++) qe__free_aligned(s->packs.packs[i].data);
-  qe__free(s->packs.packs);
+  qe__pack_cache_free(&s->packs);
   qe__memory_free(&s->memory);
   qe__pool_destroy(&s->pool);
   qe__lowered_free(&s->lowered);
   qe__free(s->dtypes);
   qe_model_destroy(&s->model);
+  qe__engine_release(s->engine);
   qe__free(s);
   *session = NULL;
 }

@@ -117,15 +117,17 @@ Test(select, kernels_of_a_key) {
 
 Test(select, observers_and_qconfig) {
   const qe__engine *preferred;
-  void *self = NULL;
+  const qe__engine *owner;
   cr_assert_eq(qe__engine_resolve("fake", &preferred), QE_OK);
-  const qe_observer *o = qe__engine_observer("fake_observer_2", preferred, &self);
+  const qe_observer *o = qe__engine_observer("fake_observer_2", preferred, &owner);
   cr_assert_eq(o, &preferred->observers[1]);
-  cr_assert_eq(self, preferred->self);
-  o = qe__engine_observer("fake_observer", NULL, &self);
-  cr_assert(o && self);
-  cr_assert_null(qe__engine_observer("no_such_observer", preferred, &self));
-  cr_assert_null(self);
+  cr_assert_eq(owner, preferred);
+  qe__engine_release(owner);
+  o = qe__engine_observer("fake_observer", NULL, &owner);
+  cr_assert(o && owner);
+  qe__engine_release(owner);
+  cr_assert_null(qe__engine_observer("no_such_observer", preferred, &owner));
+  cr_assert_null(owner);
   cr_assert_str_eq(qe__engine_default_qconfig("fake"), "{\"version\": 1}");
   cr_assert_null(qe__engine_default_qconfig("no_such_engine"));
   cr_assert_null(qe__engine_default_qconfig(NULL));

@@ -49,6 +49,10 @@ QE_API qe_status_t qe_set_engine(const char *name);
 QE_API qe_status_t qe_get_engine(const char **name);
 /* Loads one plugin file and publishes what it offers. Errors: ENGINE with the step that failed and the reason. */
 QE_API qe_status_t qe_engine_load(const char *path);
+/* No plan is made with this engine from now on; plans that exist run on, and when the last one and its session are gone
+ * the engine is told to end. Its code stays in memory; the same file can't be loaded again in this process, another file
+ * with an engine of that name can. Errors: NOT_FOUND (no loaded engine has the name), OUT_OF_MEMORY. */
+QE_API qe_status_t qe_engine_retire(const char *name);
 /* Number of threads for sessions that do not say; 0: QENGINE_THREADS, else all cores. */
 QE_API void qe_set_threads(uint32_t threads);
 
