@@ -6,7 +6,12 @@
  * (stddef.h and stdint.h only), compiles as C99 and C++, and is the only file a vendor needs.
  *
  * Versioning: same abi_major required. Every structure starts with struct_size, the writer's sizeof; a
- * reader copies min(sizes) into its own zeroed structure. New fields are appended, never inserted.
+ * reader copies min(sizes) into its own zeroed structure, or looks at struct_size before it touches a field
+ * that an earlier minor version did not have. New fields are appended, never inserted; reserved fields are 0.
+ *
+ * Life of a plugin: mapped -> qe_plugin_query -> create -> kernels and observers are called -> destroy. Each
+ * call belongs to one thread; which calls may overlap is said at each function. Texts are UTF-8 and end in 0.
+ *
  * WARNING: a change to any layout below must bump QE_ABI_MINOR (append) or QE_ABI_MAJOR (anything else)
  * and update tests/api/plugin_abi.golden in the same commit.
  *
@@ -59,34 +64,49 @@ enum { QE_EXACT_E0 = 0, QE_EXACT_E1 = 1, QE_EXACT_E2 = 2, QE_EXACT_E3 = 3, QE_EX
 #define QE_ISA_ARM_DOTPROD    (UINT64_C(1) << 17)
 #define QE_ISA_ARM_I8MM       (UINT64_C(1) << 18)
 
-/* The machine, as the host sees it (already capped by QENGINE_CPU_MASK). Constant for the process. */
+/*
+ * The machine, as the host sees it (already capped by QENGINE_CPU_MASK, so ask here and not the processor). Owner:
+ * the host; constant, valid until the process ends.
+ */
 typedef struct qe_cpu {
   uint32_t struct_size;
-  uint32_t cores;   /* physical cores this process may use */
-  uint64_t isa;     /* QE_ISA_* */
+  uint32_t cores;   /* physical cores this process may use; at least 1 */
+  uint64_t isa;     /* QE_ISA_* that the processor and the operating system offer */
   uint64_t l1d, l2, l3; /* bytes per core (l1d, l2) or per package (l3); 0 = unknown */
   uint32_t cache_line;
   uint32_t reserved;
 } qe_cpu;
 
 /*
- * Services of the host. Owner: the host; valid from create() until destroy() returns. Every function may
- * be called from any thread, except inside qe_kernel.run, where none may be called.
+ * Services of the host. Owner: the host; the structure and its functions are valid from create() until destroy()
+ * returns, so keep the pointer. Every function may be called from any thread and from any call into the plugin
+ * but qe_kernel.run, where none may be called. None of them fails otherwise than it says here.
  */
 typedef struct qe_host {
   uint32_t struct_size;
   uint16_t abi_major, abi_minor;
   void *ctx; /* first argument of the functions below */
-  void *(*alloc)(void *ctx, size_t size, size_t alignment); /* NULL when out of memory; alignment: power of 2 */
-  void (*free)(void *ctx, void *ptr);
-  void (*log)(void *ctx, int level, const char *message);   /* 0 error, 1 warning, 2 info, 3 debug; copied */
-  void (*error)(void *ctx, const char *message);            /* why the call about to fail fails; copied */
+  /* Content undefined, at least 64-byte aligned. NULL: out of memory, or alignment is no power of 2 (0 is: 64). */
+  void *(*alloc)(void *ctx, size_t size, size_t alignment);
+  void (*free)(void *ctx, void *ptr); /* of alloc, from any thread; NULL is allowed. All before destroy returns. */
+  /* level: 0 error, 1 warning, 2 info, 3 debug. The message is copied, cut at 1000 bytes. */
+  void (*log)(void *ctx, int level, const char *message);
+  /* Why the call that this thread is in will fail: then return not 0. Copied, cut at 1000 bytes; the last one counts. */
+  void (*error)(void *ctx, const char *message);
+  /*
+   * Calls fn on ranges that cover [0, n) once, on several threads, and returns when all are done. A call from within
+   * fn runs on its caller. 0 = ok; not 0: n < 0 or fn is NULL, nothing was called. For create and prepack.
+   */
   int (*parallel_for)(void *ctx, int64_t n, void (*fn)(void *arg, int64_t begin, int64_t end), void *arg);
-  const char *(*option)(void *ctx, const char *key);        /* engine option given by the user, or NULL */
-  const qe_cpu *cpu;
+  /* The value of "engine.key=value" in QENGINE_OPTIONS, or NULL. Valid until destroy returns. */
+  const char *(*option)(void *ctx, const char *key);
+  const qe_cpu *cpu; /* never NULL */
 } qe_host;
 
-/* One input or output of a problem. Owner: the host; constant while the plan that holds it lives. */
+/*
+ * One input or output of a problem. Owner: the host; it and all it points to are constant and valid while the plan
+ * that holds it lives: from plan() to the last run(). In supports() it is valid during the call only.
+ */
 typedef struct qe_operand {
   uint32_t struct_size;
   uint8_t dtype;    /* QE_DT_* */
@@ -101,7 +121,7 @@ typedef struct qe_operand {
   int32_t q_axis;               /* dimension that the channels run along; -1 per tensor */
   const float *scales;          /* q_count of them, finite and > 0 */
   const int32_t *zero_points;   /* q_count of them, in the range of dtype */
-  const void *data;             /* a constant's elements, valid in plan and prepack too; else NULL */
+  const void *data;             /* a constant's elements, laid out by strides, known in supports too; else NULL */
 } qe_operand;
 
 /* Values of qe_op_params.mode, by op. */
@@ -145,7 +165,8 @@ typedef struct qe_op_params {
 } qe_op_params;
 
 /*
- * A problem: one op with everything known about it. Owner: the host; constant while the plan lives.
+ * A problem: one op with everything known about it. Owner: the host; constant and valid like its operands. It is
+ * the same in plan, prepack and run of one plan; a plugin may keep nothing that points into it.
  * A plain float op clamps its result to [act_lo, act_hi] last (fused activation; -inf, +inf: none).
  * A quantized op clamps its output code to [clamp_lo, clamp_hi] last (the type's range when nothing is fused).
  */
@@ -161,30 +182,39 @@ typedef struct qe_problem {
   const qe_op_params *params;
 } qe_problem;
 
-/* What a plan of one kernel needs. Filled by qe_kernel.plan; sizes in bytes; checked by the host. */
+/*
+ * What a plan of one kernel needs. Owner: the host, which passes it zeroed with struct_size set; qe_kernel.plan fills
+ * the fields that lie within struct_size. Sizes in bytes. What no machine can give (negative or more than 2^40 tiles,
+ * more memory than there is) is refused as the kernel's mistake.
+ */
 typedef struct qe_kernel_plan {
   uint32_t struct_size;
   uint32_t flags;         /* QE_PLAN_* */
   int64_t tiles;          /* run() covers tile range [0, tiles); 0 is legal (empty output) */
-  uint64_t packed_size;   /* 0: no prepack call */
+  uint64_t packed_size;   /* 0: no prepack call; else the kernel must have prepack */
   uint64_t scratch_size;  /* per thread */
 } qe_kernel_plan;
 #define QE_PLAN_INPLACE 1u /* output 0 may be the same memory as input 0 */
 
-/* One execution. in[i] / out[i] are NULL where the problem's operand is NULL. */
+/*
+ * One execution. Owner: the host; valid during the call. in[i] / out[i] are NULL where the problem's operand is NULL,
+ * else laid out as its strides say and aligned to its element type, no more. Nothing may be read or written outside of
+ * an operand's elements. Outputs overlap no input, except output 0 and input 0 with QE_PLAN_INPLACE.
+ */
 typedef struct qe_call {
   uint32_t struct_size;
-  uint32_t thread;         /* 0..threads-1 */
+  uint32_t thread;         /* 0..threads-1; no two calls that run at the same time have the same */
   const qe_problem *problem;
   const void *const *in;
   void *const *out;
-  const void *packed;      /* what prepack wrote, aligned as asked */
-  void *scratch;           /* scratch_size bytes of this thread, content undefined */
+  const void *packed;      /* what prepack wrote, aligned as asked; NULL when packed_size is 0 */
+  void *scratch;           /* scratch_size bytes of this thread, aligned as asked, content undefined; or NULL */
 } qe_call;
 
 /*
  * What a kernel is for; plain bytes, comparable with memcmp. dtypes are those of the operands in ONNX input
- * order, QE_DT_NONE past the last one that matters, QE_DT_ANY where supports() decides.
+ * order, QE_DT_NONE past the last one that matters, QE_DT_ANY where supports() decides. Part of qe_kernel by value,
+ * so it never grows.
  */
 #define QE_KEY_INPUTS 4
 typedef struct qe_kernel_key {
@@ -197,28 +227,49 @@ typedef struct qe_kernel_key {
 } qe_kernel_key;
 
 /*
- * A kernel. supports, plan and prepack never keep state; run is a pure function of its tile range: no
- * allocation, lock, I/O, global, errno; it writes only its tile of the outputs and its scratch, and leaves
- * the floating-point control state as it was. Functions that return int: 0 = ok, anything else = failed
- * (after host->error); supports: 1 = yes, 0 = no, with the reason copied to `reason` (zero-terminated).
+ * A kernel. Owner: the plugin; constant, and texts and functions valid while the object is mapped. `self` is what
+ * create gave. All functions may be called on any thread and at the same time as any other function of the plugin but
+ * create and destroy. Functions that return int: 0 = ok, anything else = failed (after host->error, except in run);
+ * the user then gets the code and the words, and the session fails: having said yes in supports and failing later is a
+ * mistake of the kernel, not a way to decline.
  */
 typedef struct qe_kernel {
   uint32_t struct_size;
-  int32_t priority;       /* higher is tried first among kernels of one key */
+  int32_t priority;       /* higher is tried first among kernels of one op; two of one key must differ in it */
   qe_kernel_key key;
-  const char *name;       /* "q8gemm_6x16__avx2" */
+  const char *name;       /* "q8gemm_6x16__avx2": 1..63 printable characters without blanks, unique in the plugin */
   uint64_t isa_required;  /* QE_ISA_*; a kernel whose bits the machine lacks is left out */
   uint32_t flags;         /* 0 */
   uint32_t exactness;     /* QE_EXACT_* claimed */
-  uint32_t alignment;     /* wanted for packed and scratch memory; 0 = 64 */
+  uint32_t alignment;     /* wanted for packed and scratch memory: a power of 2 up to 4096; 0 = 64 */
   uint32_t mr, nr, kr;    /* tile hints for tests; 0 = none */
-  int (*supports)(void *self, const qe_problem *p, char *reason, size_t reason_size); /* NULL: always */
+  /*
+   * 1 = yes; 0 (and anything else) = no, with the reason in `reason`, of reason_size bytes and zero-terminated, for the
+   * user to read. A function of the problem alone; keeps nothing. NULL: always yes.
+   */
+  int (*supports)(void *self, const qe_problem *p, char *reason, size_t reason_size);
+  /* A function of the problem alone; keeps nothing. Called once per plan, after supports said yes. */
   int (*plan)(void *self, const qe_problem *p, qe_kernel_plan *plan);
-  int (*prepack)(void *self, const qe_problem *p, void *packed);                      /* NULL: nothing to pack */
+  /*
+   * Writes packed_size bytes at `packed` (aligned as asked, content undefined before, read-only afterwards; the host
+   * owns them and never saves them). May use: constants, types, layouts, quantization, clamps and params - not the
+   * dimensions of operands that are no constants, because one blob serves all of them. May run at the same time as
+   * itself for another blob. NULL: nothing to pack.
+   */
+  int (*prepack)(void *self, const qe_problem *p, void *packed);
+  /*
+   * Computes tiles [tile_begin, tile_end), a part of [0, tiles) as large as the host likes; every tile comes once, in
+   * any order, on any threads. A pure function of its tile range: no host function, allocation, lock, I/O, global or
+   * errno; it writes only its tiles of the outputs and its scratch, and leaves the floating-point control state and
+   * the callee-saved registers as they were.
+   */
   int (*run)(void *self, const qe_call *call, int64_t tile_begin, int64_t tile_end);
 } qe_kernel;
 
-/* Arguments of an observer, as the qconfig gives them. Fields an observer has no use for are ignored by it. */
+/*
+ * Arguments of an observer, as the qconfig gives them. Owner: the host; valid during init, so copy what is needed.
+ * Fields an observer has no use for are ignored by it.
+ */
 typedef struct qe_observer_args {
   uint32_t struct_size;
   uint8_t dtype;           /* QE_DT_U8, QE_DT_I8, ... of the quantized tensor */
@@ -239,28 +290,43 @@ typedef struct qe_observer_args {
 } qe_observer_args;
 
 /*
- * An observer: a state machine fed with float32 batches that ends in quantization parameters. The host owns
- * the state (state_size bytes, zeroed, moved never) and serialises calls on one state. Functions return 0 or
- * fail after host->error. save with buffer NULL returns the size in *size.
+ * An observer: a state machine fed with float32 batches that ends in quantization parameters. Owner of the table: the
+ * plugin; constant, valid while the object is mapped. Owner of a state: the host (state_size bytes, zeroed, aligned
+ * for any type, never moved), which serialises calls on one state; calls on different states may overlap. Functions
+ * return 0 or fail after host->error. Results must not depend on threads or machine: statistics are compared and merged
+ * between them.
  */
 typedef struct qe_observer {
   uint32_t struct_size;
-  uint32_t flags;
-  const char *name;      /* as a qconfig names it */
-  size_t state_size;
-  int (*init)(void *self, void *state, const qe_observer_args *args);
-  void (*fini)(void *self, void *state);
-  int (*observe)(void *self, void *state, const float *x, uint32_t rank, const int64_t *dims); /* row-major */
+  uint32_t flags;        /* 0 */
+  const char *name;      /* as a qconfig names it; 1..63 printable characters without blanks, unique in the plugin */
+  size_t state_size;     /* at most 1 GiB; 0 is legal */
+  int (*init)(void *self, void *state, const qe_observer_args *args); /* once, first; may refuse the arguments */
+  void (*fini)(void *self, void *state); /* last, also after an init that failed; NULL: nothing to do */
+  /* x: finite, row-major, at least one element; valid during the call. */
+  int (*observe)(void *self, void *state, const float *x, uint32_t rank, const int64_t *dims);
+  /* Adds what `other` saw: a state of this observer with the same arguments, which stays as it is. */
   int (*merge)(void *self, void *state, const void *other);
-  int (*qparams)(void *self, const void *state, uint32_t capacity, float *scales, int32_t *zero_points, uint32_t *count);
+  /*
+   * Sets *count to the number of parameter pairs, 0 when nothing was observed. With capacity 0 (scales and zero_points
+   * are NULL) that is all; else fills that many, at most `capacity`. Scales finite and > 0, zero points in the range.
+   */
+  int (*qparams)(void *self, const void *state, uint32_t capacity, float *scales, int32_t *zero_points,
+                 uint32_t *count);
+  /* Sets *size to the bytes of the saved state and, unless buffer is NULL, writes them: same state, same bytes. */
   int (*save)(void *self, const void *state, void *buffer, size_t *size);
+  /* Into a state after init. The bytes may come from a file somebody tampered with: refuse what save never writes. */
   int (*load)(void *self, void *state, const void *buffer, size_t size);
 } qe_observer;
 
 /* Sanitizers a plugin was built with; must match the host's. */
 enum { QE_SANITIZER_NONE = 0, QE_SANITIZER_ADDRESS = 1, QE_SANITIZER_THREAD = 2 };
 
-/* The plugin's constant table. Owner: the plugin; valid while the object is mapped. */
+/*
+ * The plugin's constant table: static data, as all it points to. Owner: the plugin; valid while the object is mapped,
+ * which is until the process ends. The host copies it and checks all of it before anything of it is used; a single bad
+ * row refuses the whole plugin, with the reason.
+ */
 typedef struct qe_plugin {
   uint32_t magic;          /* QE_PLUGIN_MAGIC */
   uint32_t struct_size;
@@ -268,21 +334,34 @@ typedef struct qe_plugin {
   uint32_t sanitizer;      /* QE_SANITIZER_* */
   uint64_t flags;          /* 0 */
   const char *engine;      /* [a-z0-9_]{1,31} */
-  const char *vendor, *version, *build_id, *license; /* never NULL */
+  const char *vendor, *version, *build_id, *license; /* never NULL; at most 127 bytes; no control characters */
   uint64_t isa_required;   /* QE_ISA_* without which no kernel here runs */
-  int32_t priority;        /* "best usable engine" order; the reference is 0 */
-  uint32_t kernel_count, kernel_stride;
-  uint32_t observer_count, observer_stride;
+  int32_t priority;        /* order in which engines are asked that nobody named; the reference is 0 */
+  uint32_t kernel_count, kernel_stride;     /* stride: sizeof(qe_kernel) as the plugin knows it */
+  uint32_t observer_count, observer_stride; /* likewise */
   uint32_t reserved;
   const qe_kernel *kernels;
   const qe_observer *observers;
-  const char *default_qconfig; /* JSON text or NULL */
-  int (*create)(const qe_host *host, void **self); /* once per process, serialized */
+  const char *default_qconfig; /* JSON text (docs/qconfig.md), at most 1 MiB; or NULL */
+  /*
+   * Once per process, before anything else of the table. *self is NULL before; what is in it after is passed to every
+   * function. 0 = ok; not 0: the engine is refused with the words of host->error, and destroy is not called. create
+   * and destroy of all plugins are serialized.
+   */
+  int (*create)(const qe_host *host, void **self);
+  /* At most once: when the engine was retired and the last user of it is gone. Not when the process ends. */
   void (*destroy)(void *self);
-  int (*self_test)(void *self);                    /* optional */
+  /*
+   * Right after create: a few milliseconds to see that the machine does what the plugin counts on. Not 0: the engine is
+   * destroyed and refused. NULL: nothing to test.
+   */
+  int (*self_test)(void *self);
 } qe_plugin;
 
-/* The one exported symbol. Pure: returns constant data, or NULL when the plugin can't serve this host. */
+/*
+ * The one exported symbol. Returns constant data, or NULL when the plugin can't serve this host. Pure; called before
+ * anything else of the plugin, on any thread, perhaps more than once.
+ */
 typedef const qe_plugin *(*qe_plugin_query_fn)(uint16_t host_major, uint16_t host_minor);
 #define QE_PLUGIN_QUERY_SYMBOL "qe_plugin_query"
 

@@ -16,12 +16,16 @@ qe_status_t qe__engine_create(qe__loaded *engine) {
   engine->created = true;
   const bool saved = fegetenv(&fp) == 0; /* see map.c */
   pthread_mutex_lock(&life_lock);
-  const int result = engine->engine.table.create(&engine->host, &engine->engine.self);
+  const qe_plugin *table = &engine->engine.table;
+  const int result = table->create(&engine->host, &engine->engine.self);
+  const int test = result == 0 && table->self_test != NULL ? table->self_test(engine->engine.self) : 0;
+  if (test != 0) table->destroy(engine->engine.self);
   pthread_mutex_unlock(&life_lock);
   if (saved) fesetenv(&fp);
-  if (result == 0) return QE_OK;
+  if (result == 0 && test == 0) return QE_OK;
   const char *said = qe__host_error();
-  return qe__fail(QE_ERROR_ENGINE, "could not start (code %d): %s", result, said[0] != '\0' ? said : "it gave no reason");
+  return qe__fail(QE_ERROR_ENGINE, "%s (code %d): %s", result != 0 ? "could not start" : "failed its own test", result != 0 ? result : test,
+                  said[0] != '\0' ? said : "it gave no reason");
 }
 
 void qe__engine_destroy(qe__loaded *engine) {

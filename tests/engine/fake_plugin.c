@@ -227,6 +227,13 @@ static int create(const qe_host *host, void **self) {
 
 static void destroy(void *self) { the_host->free(the_host->ctx, self); }
 
+static int self_test(void *self) {
+  if (((fake_self *)self)->magic != 0x66616b65) return 4;
+  if (!IS(SELF_TEST_FAILS)) return 0;
+  the_host->error(the_host->ctx, "2 + 2 is not 4");
+  return 5;
+}
+
 static const qe_plugin plugin = {
     .magic = PICK(BAD_MAGIC, 0x12345678, QE_PLUGIN_MAGIC),
     .struct_size = PICK(SIZE_ZERO, 0, PICK(SIZE_SMALL, sizeof(qe_plugin) - 8, PICK(SIZE_HUGE, 1u << 31, sizeof(qe_plugin)))),
@@ -257,6 +264,7 @@ static const qe_plugin plugin = {
     .default_qconfig = PICK(WILD_QCONFIG, (const char *)32, "{\"version\": 1}"),
     .create = PICK(NO_CREATE, NULL, create),
     .destroy = PICK(NO_DESTROY, NULL, destroy),
+    .self_test = self_test,
 };
 
 #if FAKE_IS_NO_QUERY
