@@ -1,0 +1,140 @@
+/*
+ * What the way from the API to a kernel costs: one Relu of a few numbers, called directly, as a step of a plan, and as a
+ * session's run. dispatch [ENGINE]
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "qengine.h"
+#include "runtime/plan.h"
+
+enum { ROUNDS = 15, MOST = 1 << 16 };
+static const double ROUND_NS = 2e6; /* a round is long against the clock, short against an interruption */
+
+typedef struct bench {
+  qe__step step;
+  qe_operand x, y;
+  const qe_operand *in[1], *out[1];
+  const void *in_data[1];
+  void *out_data[1];
+  qe_call call;
+  qe__plan plan;
+  qe__pack_cache packs;
+  void *scratch;
+  qe_session_t *session;
+  qe_tensor_t *tensor;
+  int failed;
+} bench;
+
+static void check(qe_status_t status) {
+  if (status == QE_OK) return;
+  fprintf(stderr, "dispatch: %s\n", qe_last_error());
+  exit(1);
+}
+
+static double now_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static void direct(bench *b) { b->failed |= b->step.kernel->row.run(b->step.kernel->engine->self, &b->call, 0, b->step.sizes.tiles); }
+
+static void step(bench *b) { b->failed |= qe__step_execute(&b->step, NULL, b->in_data, b->out_data, b->scratch, 0, "relu") != QE_OK; }
+
+static void session(bench *b) {
+  qe_named_tensor_t in = {NULL, b->tensor}, out = {NULL, NULL};
+  b->failed |= qe_session_run(b->session, 1, &in, 1, &out) != QE_OK;
+  qe_tensor_release(&out.tensor);
+}
+
+static int compare(const void *a, const void *b) {
+  const double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* Nanoseconds of one call: the median of rounds. */
+static double measure(bench *b, void (*fn)(bench *)) {
+  double times[ROUNDS];
+  long calls = 1;
+  for (double spent = 0.0; spent < ROUND_NS; calls *= 2) {
+    const double start = now_ns();
+    for (long i = 0; i < calls; i++) fn(b);
+    spent = now_ns() - start;
+  }
+  for (int r = 0; r < ROUNDS; r++) {
+    const double start = now_ns();
+    for (long i = 0; i < calls; i++) fn(b);
+    times[r] = (now_ns() - start) / (double)calls;
+  }
+  qsort(times, ROUNDS, sizeof times[0], compare);
+  return times[ROUNDS / 2];
+}
+
+static void open_session(bench *b, const char *engine, int64_t count) {
+  const qe_session_options_t options = {.struct_size = sizeof options, .engine = engine, .threads = 1};
+  qe_model_t *m = NULL;
+  check(qe_model_create("bench", &m));
+  qe_output(m, "y", qe_relu(m, "relu", qe_input(m, "x", QE_FLOAT32, 1, &count)));
+  check(qe_model_finish(m));
+  check(qe_session_create(m, &options, &b->session));
+  check(qe_tensor_create(QE_FLOAT32, 1, &count, &b->tensor));
+  memset(qe_tensor_data(b->tensor), 0, qe_tensor_bytes(b->tensor));
+  qe_model_destroy(&m);
+}
+
+static void open_step(bench *b, const qe__engine *engine, int64_t count) {
+  const qe_kernel_key key = {.op = "Relu", .in = {QE_DT_F32}, .out = QE_DT_F32};
+  qe__step *s = &b->step;
+  if (qe__engine_kernels(engine, &key, 1, &s->kernel) == 0) {
+    fprintf(stderr, "dispatch: engine '%s' has no Relu for float32\n", engine->name);
+    exit(1);
+  }
+  b->x = (qe_operand){.struct_size = sizeof b->x, .dtype = QE_DT_F32, .rank = 1, .dims = {count}, .strides = {1}, .count = count, .q_axis = -1};
+  b->y = b->x;
+  b->in[0] = &b->x;
+  b->out[0] = &b->y;
+  b->in_data[0] = qe_tensor_const_data(b->tensor);
+  b->out_data[0] = calloc((size_t)count, sizeof(float));
+  s->params.struct_size = sizeof s->params;
+  s->problem = (qe_problem){.struct_size = sizeof s->problem, .n_in = 1, .n_out = 1, .act_lo = -INFINITY, .act_hi = INFINITY, .op = "Relu",
+                            .in = b->in, .out = b->out, .params = &s->params};
+  check(qe__step_prepare(&b->plan, s, &b->packs, "relu"));
+  b->scratch = qe__alloc_aligned((size_t)s->sizes.scratch_size, QE__ALIGNMENT_MAX);
+  b->call = (qe_call){.struct_size = sizeof b->call, .problem = &s->problem, .in = b->in_data, .out = b->out_data,
+                      .packed = s->pack ? qe__pack_data(s->pack) : NULL, .scratch = b->scratch};
+  if (!b->out_data[0] || !b->scratch) check(QE_ERROR_OUT_OF_MEMORY);
+}
+
+static void bench_close(bench *b) {
+  qe__free_aligned(b->scratch);
+  free(b->out_data[0]);
+  qe__pack_cache_free(&b->packs);
+  qe_tensor_release(&b->tensor);
+  qe_session_destroy(&b->session);
+}
+
+int main(int argc, char **argv) {
+  const char *name = argc > 1 ? argv[1] : "reference";
+  const qe__engine *engine;
+  check(qe__engine_resolve(name, &engine));
+  if (!engine) return 2;
+  printf("Relu of float32 on engine '%s', one thread; ns for one call (times a direct call)\n", engine->name);
+  printf("%8s %10s %18s %20s\n", "numbers", "kernel", "step of a plan", "qe_session_run");
+  for (int64_t count = 1; count <= MOST; count *= 16) {
+    bench b = {.plan = {.scratch_alignment = 64}};
+    open_session(&b, engine->name, count);
+    open_step(&b, engine, count);
+    const double d = measure(&b, direct), s = measure(&b, step), r = measure(&b, session);
+    printf("%8lld %10.1f %10.1f (%5.2f) %12.1f (%5.2f)\n", (long long)count, d, s, s / d, r, r / d);
+    bench_close(&b);
+    if (b.failed) {
+      fprintf(stderr, "dispatch: a run failed\n");
+      return 1;
+    }
+  }
+  return 0;
+}
