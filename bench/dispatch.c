@@ -125,7 +125,7 @@ int main(int argc, char **argv) {
   printf("Relu of float32 on engine '%s', one thread; ns for one call (times a direct call)\n", engine->name);
   printf("%8s %10s %18s %20s\n", "numbers", "kernel", "step of a plan", "qe_session_run");
   for (int64_t count = 1; count <= MOST; count *= 16) {
-    bench b = {.plan = {.scratch_alignment = 64}};
+    bench b = {0};
     open_session(&b, engine->name, count);
     open_step(&b, engine, count);
     const double d = measure(&b, direct), s = measure(&b, step), r = measure(&b, session);
