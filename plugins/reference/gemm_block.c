@@ -19,7 +19,7 @@ void ref_gemm_tile(const ref_gemm *g, const ref_loops *loops, float *scratch, in
   const int64_t row_blocks = ref_ceil_div(g->m, REF_GEMM_ROWS);
   const int64_t row = tile % row_blocks * REF_GEMM_ROWS, col = tile / row_blocks * REF_GEMM_COLS;
   const int64_t row_end = ref_min64(row + REF_GEMM_ROWS, g->m), n = ref_min64(REF_GEMM_COLS, g->n - col);
-  const float *b = g->b + col;
+  const float *b = g->k > 0 ? g->b + col : g->b; /* without depth there may be no panel at all */
   int64_t b_step = g->b_k;
   if (g->b_n != 1) {
     float *columns = scratch + ref_accum_floats(n);
