@@ -80,7 +80,9 @@ static int feed_observers(const quantize_args *a, cli_ptq *ptq) {
   }
   if (a->calib.count == 0) {
     ptq->batches = (int64_t)qe_prepared_batches(ptq->prepared);
-    return CLI_OK;
+    if (ptq->batches > 0) return CLI_OK;
+    return cli_error(CLI_FAILED, "--stats %s: no data went into it; name the statistics of shards that had samples",
+                     a->stats.items[0]);
   }
   cli_feed feed;
   int code = cli_feed_open(ptq->model, a->model, &a->calib, &a->feed, &feed);
@@ -114,7 +116,7 @@ static int plan(const qe_model_t *model, placement *out) {
       .known = true, .steps = stats.steps, .quantized = stats.quantized_steps, .fallback = stats.fallback_steps
     };
     snprintf(out->engine, sizeof out->engine, "%s", stats.engine ? stats.engine : "none");
-  } else if (status == QE_ERROR_PLACEMENT || status == QE_ERROR_ENGINE || cli.strict) {
+  } else if (status == QE_ERROR_PLACEMENT || status == QE_ERROR_ENGINE || status == QE_ERROR_NUMERIC || cli.strict) {
     code = cli_fail(status, "the quantized model");
   } else {
     cli_warn("placement is unknown, a batch of 1 could not be planned: %s", qe_last_error());

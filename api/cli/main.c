@@ -74,8 +74,8 @@ static int run_command(const cli_command *command, int argc, char **argv, int at
   return code;
 }
 
-static int print_version(bool json) {
-  if (json) {
+static int print_version(void) {
+  if (cli.json) {
     json_t *object = cli_json_begin();
     cli_json_set(object, "version", cli_json_text(qe_version()));
     cli_json_print(object);
@@ -87,7 +87,7 @@ static int print_version(bool json) {
 
 /* `qengine` without a command: --help, --version, and what the build asks for. */
 static int without_command(int argc, char **argv) {
-  bool json = false, version = false;
+  bool version = false;
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
       cli_print_help(stdout);
@@ -95,10 +95,9 @@ static int without_command(int argc, char **argv) {
     }
     if (strcmp(argv[i], "--generate-man") == 0 && i + 1 < argc) return cli_generate_man(argv[i + 1]);
     if (strcmp(argv[i], "--generate-completion") == 0) return cli_generate_completion();
-    json = json || strcmp(argv[i], "--json") == 0;
     version = version || strcmp(argv[i], "--version") == 0;
   }
-  if (version) return print_version(json);
+  if (version) return print_version();
   const cli_command none = { .args = "COMMAND", .description = "" };
   size_t count = 0;
   if (argc > 1) free(cli_parse(&none, NULL, NULL, argc, argv, 1, 1, &count)); /* reports what is wrong and exits */
@@ -106,8 +105,16 @@ static int without_command(int argc, char **argv) {
   return CLI_USAGE;
 }
 
+/* Known before anything else: what is wrong with the command line is told in JSON too. */
+static bool asks_for_json(int argc, char **argv) {
+  for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+    if (strcmp(argv[i], "--json") == 0) return true;
+  return false;
+}
+
 static int run(int argc, char **argv) {
   int at = 1;
+  cli.json = asks_for_json(argc, argv);
   while (at < argc && argv[at][0] == '-') {
     if (strncmp(argv[at], "--generate-", 11) == 0) return without_command(argc, argv);
     at += takes_next(argv[at]) ? 2 : 1;

@@ -90,3 +90,14 @@ Test(data, several_files_follow_one_option) {
   json_decref(o);
   result_free(&r);
 }
+
+Test(data, statistics_without_samples) {
+  result r = run_cli("calibrate float.onnx --calib x.npy -o none --batch 32 --shard 20/20");
+  expect_code(&r, 0);
+  result_free(&r);
+  r = run_cli("quantize float.onnx -o q.onnx --stats none");
+  expect_code(&r, 1);
+  expect_text(r.err, "no data went into it");
+  cr_assert_not(scratch_has("q.onnx"));
+  result_free(&r);
+}

@@ -47,6 +47,20 @@ Test(usage, wrong_lines) {
   }
 }
 
+Test(usage, wrong_lines_are_told_in_json_wherever_it_is_asked_for) {
+  static const char *const lines[] = { "quantise float.onnx --json", "--json quantise", "quantize --clib x --json",
+                                       "info --thraeds 2 --json" };
+  for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+    result r = run_cli("%s", lines[i]);
+    expect_code(&r, 2);
+    json_t *o = result_json(&r);
+    const json_t *message = json_object_get(json_object_get(o, "error"), "message");
+    expect_text(json_string_value(message), "did you mean");
+    json_decref(o);
+    result_free(&r);
+  }
+}
+
 Test(usage, nothing_given) {
   result r = run_cli("%s", "");
   expect_code(&r, 2);
