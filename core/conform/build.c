@@ -1,11 +1,12 @@
-/* Making a case concrete: its family writes operands and attributes, inference gives the rest, then data is filled in. */
+/* Making a case concrete: its family writes operands and attributes, inference gives the rest, then data is filled in.
+ */
 #include <math.h>
 #include <string.h>
 
 #include "conform/case.h"
 
 #define MOST_ELEMENTS (INT64_C(1) << 24)
-#define MOST_MACS (INT64_C(1) << 32)
+#define MOST_MACS     (INT64_C(1) << 32)
 
 /* ---- parts, for the families ---- */
 
@@ -24,10 +25,12 @@ qe_status_t qe__build_in(qe__built *b, qe_dtype_t dtype, uint32_t rank, const in
   o->rank = rank;
   o->fill = fill;
   o->q.view.axis = -1;
-  if (rank > QE_MAX_RANK) return qe__fail(QE_ERROR_SHAPE, "rank %u; at most %d is possible", (unsigned)rank, QE_MAX_RANK);
+  if (rank > QE_MAX_RANK)
+    return qe__fail(QE_ERROR_SHAPE, "rank %u; at most %d is possible", (unsigned)rank, QE_MAX_RANK);
   for (uint32_t d = 0; d < rank; d++) o->dims[d] = dims[d];
   if (!qe__dims_count(rank, o->dims, &o->count) || o->count > MOST_ELEMENTS) {
-    return qe__fail(QE_ERROR_SHAPE, "input %u has more than %lld elements; conformance cases are small", (unsigned)(b->n_in - 1), (long long)MOST_ELEMENTS);
+    return qe__fail(QE_ERROR_SHAPE, "input %u has more than %lld elements; conformance cases are small",
+                    (unsigned)(b->n_in - 1), (long long)MOST_ELEMENTS);
   }
   return QE_OK;
 }
@@ -55,7 +58,8 @@ void qe__build_out(qe__built *b, qe_dtype_t dtype) {
 /* ---- inference ---- */
 
 static void info_of(const qe__case_operand *o, qe__operand_info *info) {
-  *info = (qe__operand_info){.present = o->present, .dtype = o->dtype, .rank = o->rank, .data = o->constant ? o->data : NULL};
+  *info = (qe__operand_info){
+      .present = o->present, .dtype = o->dtype, .rank = o->rank, .data = o->constant ? o->data : NULL};
   memcpy(info->dims, o->dims, sizeof info->dims);
 }
 
@@ -75,7 +79,8 @@ static qe_status_t infer(qe__built *b) {
     o->rank = out[i].rank;
     memcpy(o->dims, out[i].dims, sizeof o->dims);
     if (!qe__dims_count(o->rank, o->dims, &o->count) || o->count > MOST_ELEMENTS) {
-      return qe__fail(QE_ERROR_SHAPE, "output %u has more than %lld elements; conformance cases are small", (unsigned)i, (long long)MOST_ELEMENTS);
+      return qe__fail(QE_ERROR_SHAPE, "output %u has more than %lld elements; conformance cases are small", (unsigned)i,
+                      (long long)MOST_ELEMENTS);
     }
   }
   const qe__op_schema *op = b->node->op;
@@ -87,10 +92,14 @@ static qe_status_t fused(qe__built *b) {
   b->act = (qe__act){-INFINITY, INFINITY};
   const char *act = qe__case_text(&b->text, "act");
   if (!act) return QE_OK;
-  if (strcmp(act, "relu") == 0) b->act.lo = 0.0f;
-  else if (strcmp(act, "relu6") == 0) b->act = (qe__act){0.0f, 6.0f};
-  else if (strcmp(act, "clip") == 0) b->act = (qe__act){-0.5f, 0.75f};
-  else return qe__fail(QE_ERROR_INVALID_ARGUMENT, "act=%s: relu, relu6 and clip are the activations", act);
+  if (strcmp(act, "relu") == 0)
+    b->act.lo = 0.0f;
+  else if (strcmp(act, "relu6") == 0)
+    b->act = (qe__act){0.0f, 6.0f};
+  else if (strcmp(act, "clip") == 0)
+    b->act = (qe__act){-0.5f, 0.75f};
+  else
+    return qe__fail(QE_ERROR_INVALID_ARGUMENT, "act=%s: relu, relu6 and clip are the activations", act);
   return QE_OK;
 }
 
@@ -106,7 +115,9 @@ static qe_status_t describe(const qe__family *family, qe__built *b) {
   QE_TRY(infer(b));
   if (b->terms > 0) {
     int64_t macs;
-    if (!qe__mul_i64(b->terms, b->out[0].count, &macs) || macs > MOST_MACS) return qe__fail(QE_ERROR_SHAPE, "more than %lld multiplications; conformance cases are small", (long long)MOST_MACS);
+    if (!qe__mul_i64(b->terms, b->out[0].count, &macs) || macs > MOST_MACS)
+      return qe__fail(QE_ERROR_SHAPE, "more than %lld multiplications; conformance cases are small",
+                      (long long)MOST_MACS);
     b->macs = macs;
   }
   return qe__build_params(b);
@@ -119,7 +130,9 @@ qe_status_t qe__case_describe(const qe__case *c, uint64_t base_seed, qe__built *
   out->seed = qe__case_seed(c, base_seed);
   const qe__generator *g = qe__generator_of(c->op);
   if (!g) return qe__fail(QE_ERROR_INVALID_ARGUMENT, "a case without an op");
-  if (!g->family->build) return qe__fail(QE_ERROR_UNSUPPORTED, "case '%s': the host computes %s itself; no kernel is asked", qe__case_print(c, text), qe__op_at(c->op)->name);
+  if (!g->family->build)
+    return qe__fail(QE_ERROR_UNSUPPORTED, "case '%s': the host computes %s itself; no kernel is asked",
+                    qe__case_print(c, text), qe__op_at(c->op)->name);
   const qe_status_t status = describe(g->family, out);
   if (status == QE_OK) return QE_OK;
   qe__built_free(out);
@@ -143,7 +156,8 @@ void qe__built_free(qe__built *b) {
 void qe__built_key(const qe__built *b, qe_kernel_key *key) {
   memset(key, 0, sizeof *key);
   memcpy(key->op, b->node->op->name, strnlen(b->node->op->name, sizeof key->op - 1));
-  for (uint32_t i = 0; i < QE_KEY_INPUTS && i < b->n_kernel_in; i++) key->in[i] = b->in[i].present ? (uint8_t)b->in[i].dtype : QE_DT_NONE;
+  for (uint32_t i = 0; i < QE_KEY_INPUTS && i < b->n_kernel_in; i++)
+    key->in[i] = b->in[i].present ? (uint8_t)b->in[i].dtype : QE_DT_NONE;
   if (b->n_out && b->out[0].present) key->out = (uint8_t)b->out[0].dtype;
   key->quantized = b->quantized;
 }

@@ -1,7 +1,7 @@
 /*
- * Quantization parameters of a case. Fields: sc (mid: ordinary scales; half: the multiplier is exactly 0.5; pow2: a power
- * of two; tiny: it is denormal; huge: everything saturates), gran (t, c), zp (one per quantized operand, in order).
- * What must be refused (sc=nan, inf, neg, zero, zprange) is tried on the core by qe__case_refusal.
+ * Quantization parameters of a case. Fields: sc (mid: ordinary scales; half: the multiplier is exactly 0.5; pow2: a
+ * power of two; tiny: it is denormal; huge: everything saturates), gran (t, c), zp (one per quantized operand, in
+ * order). What must be refused (sc=nan, inf, neg, zero, zprange) is tried on the core by qe__case_refusal.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -9,9 +9,12 @@
 
 #include "conform/case.h"
 
-static bool is_code(qe_dtype_t t) { return t == QE_UINT8 || t == QE_INT8 || t == QE_UINT16 || t == QE_INT16; }
+static bool is_code(qe_dtype_t t) {
+  return t == QE_UINT8 || t == QE_INT8 || t == QE_UINT16 || t == QE_INT16;
+}
 
-static qe_status_t set_params(qe__case_operand *o, uint32_t n, int32_t axis, const float *scales, const int32_t *zeros) {
+static qe_status_t set_params(qe__case_operand *o, uint32_t n, int32_t axis, const float *scales,
+                              const int32_t *zeros) {
   const qe_qparams_t q = {.count = n, .axis = n > 1 ? axis : -1, .scales = scales, .zero_points = zeros};
   return qe__qparams_set(&o->q, &q, o->dtype, o->rank, o->dims);
 }
@@ -47,7 +50,9 @@ typedef struct choice {
   float x, w, y; /* scales of the first, second and output operand */
 } choice;
 
-static float random_scale(uint64_t *state) { return qe__random_float(state, 0.004f, 0.06f); }
+static float random_scale(uint64_t *state) {
+  return qe__random_float(state, 0.004f, 0.06f);
+}
 
 static choice choose(const qe__built *b, uint64_t *state) {
   const char *sc = qe__case_text(&b->text, "sc");
@@ -75,7 +80,8 @@ static choice choose(const qe__built *b, uint64_t *state) {
 }
 
 /* One pair per tensor or channel; channels differ by up to a factor of 4 (a power of 2 when the kind is exact). */
-static qe_status_t operand_params(qe__built *b, qe__case_operand *o, int32_t axis, float scale, uint32_t zp_index, bool weight, const choice *c, uint64_t *state) {
+static qe_status_t operand_params(qe__built *b, qe__case_operand *o, int32_t axis, float scale, uint32_t zp_index,
+                                  bool weight, const choice *c, uint64_t *state) {
   int32_t lo, hi, zero;
   if (!qe__dtype_integer_range(o->dtype, &lo, &hi)) return QE_OK;
   const bool per_channel = axis >= 0 && qe__case_is(&b->text, "gran", "c") && o->dims[axis] > 1;
@@ -87,11 +93,15 @@ static qe_status_t operand_params(qe__built *b, qe__case_operand *o, int32_t axi
     const bool given = given_zero(&b->text, zp_index, lo, hi, &zero);
     for (uint32_t i = 0; i < n; i++) {
       const bool exact = strcmp(c->kind, "mid") != 0;
-      scales[i] = per_channel ? (exact ? scale * (i % 2 ? 1.0f : 0.5f) : scale * qe__random_float(state, 0.5f, 2.0f)) : scale;
+      scales[i] =
+          per_channel ? (exact ? scale * (i % 2 ? 1.0f : 0.5f) : scale * qe__random_float(state, 0.5f, 2.0f)) : scale;
       const int32_t middle = o->dtype == QE_UINT8 || o->dtype == QE_UINT16 ? hi / 2 + 1 : 0;
-      const int32_t spread = weight ? (o->dtype == QE_INT8 ? 0 : 12) : o->dtype == QE_INT32 ? 100 : (hi - lo) / 8; /* q - z must fit int32 */
+      const int32_t spread = weight                 ? (o->dtype == QE_INT8 ? 0 : 12)
+                             : o->dtype == QE_INT32 ? 100
+                                                    : (hi - lo) / 8; /* q - z must fit int32 */
       zeros[i] = given ? zero : middle + (int32_t)qe__random_int(state, -spread, spread);
-      if (!given && weight && n > 1 && o->dtype == QE_INT8 && i % 3 == 1) zeros[i] = (int32_t)qe__random_int(state, -7, 7);
+      if (!given && weight && n > 1 && o->dtype == QE_INT8 && i % 3 == 1)
+        zeros[i] = (int32_t)qe__random_int(state, -7, 7);
     }
     status = set_params(o, n, axis, scales, zeros);
   }
@@ -125,13 +135,16 @@ qe_status_t qe__build_params(qe__built *b) {
   const choice c = choose(b, &state);
   for (uint32_t i = 0; i < b->n_kernel_in; i++) {
     qe__case_operand *o = &b->in[i];
-    if (!o->present || (o->fill != QE__FILL_DATA && o->fill != QE__FILL_WEIGHT) || (!is_code(o->dtype) && o->dtype != QE_INT32)) continue;
+    if (!o->present || (o->fill != QE__FILL_DATA && o->fill != QE__FILL_WEIGHT) ||
+        (!is_code(o->dtype) && o->dtype != QE_INT32))
+      continue;
     QE_TRY(operand_params(b, o, channel_axis(b, i), i ? c.w : c.x, index++, o->fill == QE__FILL_WEIGHT, &c, &state));
   }
   if (b->terms && b->n_kernel_in > 2 && b->in[2].present) QE_TRY(bias_params(b));
   qe__case_operand *y = &b->out[0];
   const int32_t axis = b->text.op == QE__OP_QuantizeLinear && y->rank > 0 ? (int32_t)b->params.axis : -1;
-  if (is_code(y->dtype) || (y->dtype == QE_INT32 && b->text.op == QE__OP_QuantizeLinear)) QE_TRY(operand_params(b, y, axis, c.y, index, false, &c, &state));
+  if (is_code(y->dtype) || (y->dtype == QE_INT32 && b->text.op == QE__OP_QuantizeLinear))
+    QE_TRY(operand_params(b, y, axis, c.y, index, false, &c, &state));
   return QE_OK;
 }
 
@@ -145,7 +158,11 @@ bool qe__case_must_refuse(const qe__case *c) {
 
 bool qe__case_refused(qe__built *b) {
   const char *sc = qe__case_text(&b->text, "sc");
-  float scale = sc && strcmp(sc, "nan") == 0 ? NAN : sc && strcmp(sc, "inf") == 0 ? INFINITY : sc && strcmp(sc, "neg") == 0 ? -0.5f : sc && strcmp(sc, "zero") == 0 ? 0.0f : 0.5f;
+  float scale = sc && strcmp(sc, "nan") == 0    ? NAN
+                : sc && strcmp(sc, "inf") == 0  ? INFINITY
+                : sc && strcmp(sc, "neg") == 0  ? -0.5f
+                : sc && strcmp(sc, "zero") == 0 ? 0.0f
+                                                : 0.5f;
   for (uint32_t i = 0; i < b->n_in + b->n_out; i++) {
     qe__case_operand *o = i < b->n_in ? &b->in[i] : &b->out[i - b->n_in];
     if (!o->q.view.count) continue;

@@ -28,9 +28,22 @@ static const struct {
   const char *code;
   qe_dtype_t dtype;
 } dtype_codes[] = {
-  {"f32", QE_FLOAT32}, {"f64", QE_FLOAT64}, {"f16", QE_FLOAT16}, {"bf16", QE_BFLOAT16}, {"u8", QE_UINT8}, {"s8", QE_INT8},
-  {"u16", QE_UINT16}, {"s16", QE_INT16}, {"u32", QE_UINT32}, {"s32", QE_INT32}, {"u64", QE_UINT64}, {"s64", QE_INT64},
-  {"bool", QE_BOOL}, {"u4", QE_UINT4}, {"s4", QE_INT4}};
+    {"f32",  QE_FLOAT32 },
+    {"f64",  QE_FLOAT64 },
+    {"f16",  QE_FLOAT16 },
+    {"bf16", QE_BFLOAT16},
+    {"u8",   QE_UINT8   },
+    {"s8",   QE_INT8    },
+    {"u16",  QE_UINT16  },
+    {"s16",  QE_INT16   },
+    {"u32",  QE_UINT32  },
+    {"s32",  QE_INT32   },
+    {"u64",  QE_UINT64  },
+    {"s64",  QE_INT64   },
+    {"bool", QE_BOOL    },
+    {"u4",   QE_UINT4   },
+    {"s4",   QE_INT4    }
+};
 enum { N_DTYPES = sizeof dtype_codes / sizeof dtype_codes[0] };
 
 static int rule_index(const char *key) {
@@ -97,8 +110,10 @@ static bool take_number(const char **p, bool negative_allowed) {
 
 static bool take_list(const char *p, char separator, bool negative_allowed, bool points) {
   for (int n = 0; n < QE__CASE_VALUES; n++) {
-    if (points && (strncmp(p, "lo", 2) == 0 || strncmp(p, "hi", 2) == 0)) p += 2;
-    else if (!take_number(&p, negative_allowed)) return false;
+    if (points && (strncmp(p, "lo", 2) == 0 || strncmp(p, "hi", 2) == 0))
+      p += 2;
+    else if (!take_number(&p, negative_allowed))
+      return false;
     if (*p == '\0') return true;
     if (*p++ != separator) return false;
   }
@@ -115,10 +130,17 @@ static bool take_real(const char *p) {
   return *end == '\0' && v - v == 0.0;
 }
 
-static bool take_chars(const char *p, const char *allowed) { return *p && p[strspn(p, allowed)] == '\0'; }
+static bool take_chars(const char *p, const char *allowed) {
+  return *p && p[strspn(p, allowed)] == '\0';
+}
 
-static const char *const kind_names[] = {"numbers joined by x", "integers joined by commas", "one number, or two joined by >", "a word",
-                                         "a decimal number", "zero points (integers, lo, hi) joined by commas", "a hexadecimal number",
+static const char *const kind_names[] = {"numbers joined by x",
+                                         "integers joined by commas",
+                                         "one number, or two joined by >",
+                                         "a word",
+                                         "a decimal number",
+                                         "zero points (integers, lo, hi) joined by commas",
+                                         "a hexadecimal number",
                                          "dimensions joined by x, or scalar"};
 
 static bool value_fits(int kind, const char *v) {
@@ -148,8 +170,10 @@ static qe_status_t parse_field(const char *text, size_t at, const char *segment,
   qe__case_field f = {.key = ""};
   const char *equals = strchr(segment, '=');
   size_t key = 0;
-  if (equals) key = (size_t)(equals - segment);
-  else while (islower((unsigned char)segment[key])) key++;
+  if (equals)
+    key = (size_t)(equals - segment);
+  else
+    while (islower((unsigned char)segment[key])) key++;
   const char *value = segment + key + (equals ? 1 : 0);
   if (key >= sizeof f.key || strlen(value) >= sizeof f.value) {
     return qe__fail(QE_ERROR_FORMAT, "case '%.200s': field '%.40s' at position %zu is too long", text, segment, at);
@@ -158,22 +182,28 @@ static qe_status_t parse_field(const char *text, size_t at, const char *segment,
   memcpy(f.value, value, strlen(value));
   const int rule = rule_index(f.key);
   if (rule < 0 || (rules[rule].style == NAMED) != (equals != NULL)) {
-    return qe__fail(QE_ERROR_FORMAT, "case '%.200s': no field is written '%.40s' (position %zu)%s; fields of %s: %s", text, segment, at,
-                    segment[0] ? "" : ": there is nothing between two slashes", qe__op_at(c->op)->name, qe__generator_of(c->op)->family->fields);
+    return qe__fail(QE_ERROR_FORMAT, "case '%.200s': no field is written '%.40s' (position %zu)%s; fields of %s: %s",
+                    text, segment, at, segment[0] ? "" : ": there is nothing between two slashes",
+                    qe__op_at(c->op)->name, qe__generator_of(c->op)->family->fields);
   }
   if (!word_in(qe__generator_of(c->op)->family->fields, f.key)) {
-    return qe__fail(QE_ERROR_FORMAT, "case '%.200s': %s has no field '%s' (position %zu); its fields are %s", text, qe__op_at(c->op)->name, f.key, at,
-                    qe__generator_of(c->op)->family->fields);
+    return qe__fail(QE_ERROR_FORMAT, "case '%.200s': %s has no field '%s' (position %zu); its fields are %s", text,
+                    qe__op_at(c->op)->name, f.key, at, qe__generator_of(c->op)->family->fields);
   }
   if (rule <= *last) {
-    return qe__fail(QE_ERROR_FORMAT, rule == *last ? "case '%.200s': field '%s' (position %zu) is given twice" : "case '%.200s': field '%s' (position %zu) must stand before '%s'",
+    return qe__fail(QE_ERROR_FORMAT,
+                    rule == *last ? "case '%.200s': field '%s' (position %zu) is given twice"
+                                  : "case '%.200s': field '%s' (position %zu) must stand before '%s'",
                     text, f.key, at, rules[*last].key);
   }
   if (!value_fits(rules[rule].kind, f.value)) {
-    return qe__fail(QE_ERROR_FORMAT, "case '%.200s': value '%s' of field '%s' (position %zu); %s were expected, at most nine digits each and without leading zeros", text,
-                    f.value, f.key, at, kind_names[rules[rule].kind]);
+    return qe__fail(QE_ERROR_FORMAT,
+                    "case '%.200s': value '%s' of field '%s' (position %zu); %s were expected, at most nine digits "
+                    "each and without leading zeros",
+                    text, f.value, f.key, at, kind_names[rules[rule].kind]);
   }
-  if (c->n_fields == QE__CASE_FIELDS) return qe__fail(QE_ERROR_FORMAT, "case '%.200s' has more than %d fields", text, QE__CASE_FIELDS);
+  if (c->n_fields == QE__CASE_FIELDS)
+    return qe__fail(QE_ERROR_FORMAT, "case '%.200s' has more than %d fields", text, QE__CASE_FIELDS);
   c->fields[c->n_fields++] = f;
   *last = rule;
   return QE_OK;
@@ -183,17 +213,27 @@ static qe_status_t parse_head(const char *text, const char *segment, qe__case *c
   char op[64] = "";
   const char *colon = strchr(segment, ':');
   if (!colon || (size_t)(colon - segment) >= sizeof op) {
-    return qe__fail(QE_ERROR_FORMAT, "case '%.200s' does not begin with an op, a colon and types, as in \"Conv:u8s8u8/n1/hw7x7/c3>8/k3x3\"", text);
+    return qe__fail(
+        QE_ERROR_FORMAT,
+        "case '%.200s' does not begin with an op, a colon and types, as in \"Conv:u8s8u8/n1/hw7x7/c3>8/k3x3\"", text);
   }
   memcpy(op, segment, (size_t)(colon - segment));
   const qe__op_schema *schema = qe__op_find(op);
-  if (!schema) return qe__fail(QE_ERROR_FORMAT, "case '%.200s': there is no op '%s' (names are those of ONNX, e.g. Conv, MatMul)", text, op);
+  if (!schema)
+    return qe__fail(QE_ERROR_FORMAT, "case '%.200s': there is no op '%s' (names are those of ONNX, e.g. Conv, MatMul)",
+                    text, op);
   c->op = schema->id;
   const char *p = colon + 1;
-  if (strlen(p) >= sizeof c->dtypes) return qe__fail(QE_ERROR_FORMAT, "case '%.200s': too many types at position %zu", text, (size_t)(colon + 1 - segment));
+  if (strlen(p) >= sizeof c->dtypes)
+    return qe__fail(QE_ERROR_FORMAT, "case '%.200s': too many types at position %zu", text,
+                    (size_t)(colon + 1 - segment));
   for (const char *q = p; *q;) {
     const int at = dtype_at(q);
-    if (at < 0) return qe__fail(QE_ERROR_FORMAT, "case '%.200s': no type begins like '%.8s' (position %zu); types are f32, u8, s8, s32, s64, bool, ...", text, q, (size_t)(q - segment));
+    if (at < 0)
+      return qe__fail(
+          QE_ERROR_FORMAT,
+          "case '%.200s': no type begins like '%.8s' (position %zu); types are f32, u8, s8, s32, s64, bool, ...", text,
+          q, (size_t)(q - segment));
     q += strlen(dtype_codes[at].code);
   }
   if (!*p) return qe__fail(QE_ERROR_FORMAT, "case '%.200s': no types after the colon", text);
@@ -205,15 +245,18 @@ qe_status_t qe__case_parse(const char *text, qe__case *out) {
   char segment[QE__CASE_TEXT];
   int last = -1;
   memset(out, 0, sizeof *out);
-  if (!text || strlen(text) >= QE__CASE_TEXT) return qe__fail(QE_ERROR_FORMAT, "a case has 1 to %d characters", QE__CASE_TEXT - 1);
+  if (!text || strlen(text) >= QE__CASE_TEXT)
+    return qe__fail(QE_ERROR_FORMAT, "a case has 1 to %d characters", QE__CASE_TEXT - 1);
   qe__case c;
   memset(&c, 0, sizeof c);
   for (const char *p = text;; p++) {
     const size_t length = strcspn(p, "/");
     memcpy(segment, p, length);
     segment[length] = '\0';
-    if (p == text) QE_TRY(parse_head(text, segment, &c));
-    else QE_TRY(parse_field(text, (size_t)(p - text), segment, &last, &c));
+    if (p == text)
+      QE_TRY(parse_head(text, segment, &c));
+    else
+      QE_TRY(parse_field(text, (size_t)(p - text), segment, &last, &c));
     p += length;
     if (!*p) break;
   }
@@ -227,7 +270,8 @@ const char *qe__case_print(const qe__case *c, char *buffer) {
   for (uint32_t i = 0; i < c->n_fields && used >= 0 && used < QE__CASE_TEXT; i++) {
     const int rule = rule_index(c->fields[i].key);
     const bool bare = rule >= 0 && rules[rule].style == BARE;
-    used += snprintf(buffer + used, (size_t)(QE__CASE_TEXT - used), "/%s%s%s", c->fields[i].key, bare ? "" : "=", c->fields[i].value);
+    used += snprintf(buffer + used, (size_t)(QE__CASE_TEXT - used), "/%s%s%s", c->fields[i].key, bare ? "" : "=",
+                     c->fields[i].value);
   }
   return buffer;
 }
@@ -320,6 +364,7 @@ bool qe__case_is(const qe__case *c, const char *key, const char *value) {
 }
 
 const char *qe__verdict_name(qe__verdict v) {
-  static const char *const names[] = {"PASS", "FAIL", "MISTRUSTED", "UNSUPPORTED", "CRASH", "TIMEOUT", "WAIVED", "REFUSED"};
+  static const char *const names[] = {"PASS",  "FAIL",    "MISTRUSTED", "UNSUPPORTED",
+                                      "CRASH", "TIMEOUT", "WAIVED",     "REFUSED"};
   return (unsigned)v < sizeof names / sizeof names[0] ? names[v] : "?";
 }

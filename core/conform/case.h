@@ -49,16 +49,16 @@ typedef struct qe__case_operand {
   uint32_t rank;
   int64_t dims[QE_MAX_RANK];
   int64_t count;
-  qe_tensor_t *data;   /* row-major elements of an input; owned */
+  qe_tensor_t *data; /* row-major elements of an input; owned */
   qe__qparams q;
   qe__fill fill;
-  int64_t limit;       /* of FILL_INDEX, FILL_LENGTH */
+  int64_t limit; /* of FILL_INDEX, FILL_LENGTH */
 } qe__case_operand;
 
 typedef struct qe__built {
   qe__case text;
   uint64_t seed;
-  qe__graph *graph;    /* owns the node */
+  qe__graph *graph; /* owns the node */
   qe__node *node;
   bool quantized;
   uint32_t n_in, n_kernel_in, n_out;
@@ -66,7 +66,7 @@ typedef struct qe__built {
   qe_op_params params;
   int32_t clamp_lo, clamp_hi;
   qe__act act;
-  int64_t terms;       /* products per output of a product op, else 0 */
+  int64_t terms; /* products per output of a product op, else 0 */
   int64_t macs;
 } qe__built;
 
@@ -87,7 +87,8 @@ qe_status_t qe__build_list(qe__built *b, uint32_t n, const int64_t *values, bool
 qe_status_t qe__build_absent(qe__built *b);
 /* An output; dtype NONE: inference says. */
 void qe__build_out(qe__built *b, qe_dtype_t dtype);
-/* One pair of parameters for each of the quantized operands, chosen by fields sc, zp and gran (conform/build_params.c). */
+/* One pair of parameters for each of the quantized operands, chosen by fields sc, zp and gran (conform/build_params.c).
+ */
 qe_status_t qe__build_params(qe__built *b);
 /* The case has parameters that the core must refuse; did it, for every operand? */
 bool qe__case_must_refuse(const qe__case *c);
@@ -101,15 +102,15 @@ typedef struct qe__axis { /* values of one field that the full suite combines; s
 } qe__axis;
 
 typedef struct qe__family {
-  const char *fields;        /* keys that a case may have, space between */
+  const char *fields;                 /* keys that a case may have, space between */
   qe_status_t (*build)(qe__built *b); /* NULL: no kernel is ever asked */
-  const qe__axis *axes;      /* key NULL at the end */
-  const char *const *must;   /* "n1/hw7x7/..." of the must-pass list; NULL at the end */
+  const qe__axis *axes;               /* key NULL at the end */
+  const char *const *must;            /* "n1/hw7x7/..." of the must-pass list; NULL at the end */
 } qe__family;
 
 typedef struct qe__generator {
   const qe__family *family;
-  const char *dtypes;        /* "f32 u8s8u8 ..." */
+  const char *dtypes; /* "f32 u8s8u8 ..." */
 } qe__generator;
 const qe__generator *qe__generator_of(uint32_t op);
 
@@ -126,22 +127,22 @@ typedef enum qe__arrange { QE__TIGHT, QE__CHANNELS_LAST, QE__GAPS } qe__arrange;
 /* How a kernel is run; zeroed: one pass over all tiles, nothing watched. */
 typedef struct qe__run_mode {
   qe__arrange arrange;
-  bool guard;         /* inaccessible pages, read-only inputs, slack checked */
-  bool at_start;      /* buffers start behind the page instead of ending before one */
-  uint8_t poison;     /* what scratch and outputs hold before */
-  uint32_t order;     /* 0 forward, 1 backward, 2 shuffled */
-  uint32_t threads;   /* 0, 1: the caller */
-  uint32_t lanes;     /* above 1: the caller plays so many threads (at most 16), tile by tile */
-  uint32_t repeats;   /* runs after the first one, over the same buffers */
-  bool flush;         /* denormals are flushed */
-  bool registers;     /* through the checking trampoline */
-  bool in_place;      /* output 0 is the memory of input 0 */
+  bool guard;       /* inaccessible pages, read-only inputs, slack checked */
+  bool at_start;    /* buffers start behind the page instead of ending before one */
+  uint8_t poison;   /* what scratch and outputs hold before */
+  uint32_t order;   /* 0 forward, 1 backward, 2 shuffled */
+  uint32_t threads; /* 0, 1: the caller */
+  uint32_t lanes;   /* above 1: the caller plays so many threads (at most 16), tile by tile */
+  uint32_t repeats; /* runs after the first one, over the same buffers */
+  bool flush;       /* denormals are flushed */
+  bool registers;   /* through the checking trampoline */
+  bool in_place;    /* output 0 is the memory of input 0 */
 } qe__run_mode;
 
 typedef struct qe__run_result {
-  bool unsupported;      /* detail says why */
+  bool unsupported; /* detail says why */
   bool can_run_in_place;
-  char check[32];     /* empty: fine */
+  char check[32]; /* empty: fine */
   char detail[500];
   void *out[QE__CASE_OUT]; /* row-major bytes; owned */
   size_t out_bytes[QE__CASE_OUT];
@@ -161,7 +162,8 @@ qe_status_t qe__case_time(const qe__kernel *kernel, const qe__built *b, double s
 /* ---- judging ---- */
 
 /* Exactness of got against want; fills level, wrong, worst, and detail (without the repro line) when it is not E0. */
-void qe__judge(const qe__kernel *kernel, const qe__built *b, const qe__run_result *want, const qe__run_result *got, qe__case_result *out);
+void qe__judge(const qe__kernel *kernel, const qe__built *b, const qe__run_result *want, const qe__run_result *got,
+               qe__case_result *out);
 /* The oracle's output says little: few codes or mostly saturated. */
 bool qe__judge_mistrusts(const qe__built *b, const qe__run_result *want, char *why, size_t size);
 /* Accumulator of one output element of a product: exact for codes; for floats the sum and the sum of magnitudes. */
@@ -173,8 +175,10 @@ typedef struct qe__terms {
 bool qe__terms_at(const qe__built *b, int64_t index, qe__terms *out);
 
 /* Each returns OK; a broken rule is written to out->check and out->detail. */
-qe_status_t qe__check_determinism(const qe__kernel *kernel, const qe__built *b, const qe__run_result *first, qe__case_result *out);
-qe_status_t qe__check_properties(const qe__kernel *kernel, const qe__built *b, const qe__run_result *first, uint64_t seed, qe__case_result *out);
+qe_status_t qe__check_determinism(const qe__kernel *kernel, const qe__built *b, const qe__run_result *first,
+                                  qe__case_result *out);
+qe_status_t qe__check_properties(const qe__kernel *kernel, const qe__built *b, const qe__run_result *first,
+                                 uint64_t seed, qe__case_result *out);
 /* Appends a line to the detail. */
 void qe__detail(qe__case_result *out, const char *format, ...) QE__PRINTF(2, 3);
 
@@ -199,12 +203,14 @@ typedef struct qe__watched {
 void qe__guard_begin(void);
 void qe__guard_end(void);
 /* run(), with faults caught on this thread. */
-void qe__watch(qe__run_fn run, void *self, const qe_call *call, int64_t begin, int64_t end, bool registers, bool flush, qe__watched *out);
+void qe__watch(qe__run_fn run, void *self, const qe_call *call, int64_t begin, int64_t end, bool registers, bool flush,
+               qe__watched *out);
 /* "3 bytes past the end of input 0" */
 void qe__guard_explain(const qe__guard_region *regions, uint32_t n, const qe__watched *w, char *text, size_t size);
 
 /* run() through a trampoline that fills the callee-saved registers (conform/registers.c). */
-int qe__registers_run(qe__run_fn run, void *self, const qe_call *call, int64_t begin, int64_t end, char *wrong, size_t size);
+int qe__registers_run(qe__run_fn run, void *self, const qe_call *call, int64_t begin, int64_t end, char *wrong,
+                      size_t size);
 /* Denormals flushed to zero from here on, or not; returns what was before. */
 uint64_t qe__flush_denormals(bool on);
 void qe__restore_float_mode(uint64_t mode);

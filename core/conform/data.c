@@ -1,4 +1,5 @@
-/* Data of a case: random numbers, patterns, and what is filled into each operand. The text and the seed decide all of it. */
+/* Data of a case: random numbers, patterns, and what is filled into each operand. The text and the seed decide all of
+ * it. */
 #include <math.h>
 #include <string.h>
 
@@ -16,7 +17,9 @@ int64_t qe__random_int(uint64_t *state, int64_t lo, int64_t hi) {
   return lo + (int64_t)(qe__random(state) % ((uint64_t)hi - (uint64_t)lo + 1));
 }
 
-float qe__random_float(uint64_t *state, float lo, float hi) { return lo + (hi - lo) * (float)(qe__random(state) >> 40) * 0x1p-24f; }
+float qe__random_float(uint64_t *state, float lo, float hi) {
+  return lo + (hi - lo) * (float)(qe__random(state) >> 40) * 0x1p-24f;
+}
 
 /* ---- patterns as positions between the ends of a range: -1 lo, 0 zero, 1 hi; anything between ---- */
 
@@ -56,19 +59,23 @@ static int64_t pick_code(stream *s, int64_t i, int64_t lo, int64_t hi, int64_t z
     static const int64_t first[2] = {211, 171}, other[2] = {71, 107};
     return hi == 255 ? first[qe__random(&s->state) & 1] : other[qe__random(&s->state) & 1];
   }
-  if (strcmp(s->pattern, "swing") == 0) { /* sums of rows of weights climb far up and come back: what they lose on the way shows */
+  if (strcmp(s->pattern, "swing") ==
+      0) { /* sums of rows of weights climb far up and come back: what they lose on the way shows */
     const int64_t up = hi - (int64_t)(qe__random(&s->state) & 1), down = 2 * zero - up;
     return !s->second || s->terms <= 0 || i % s->terms * 2 < s->terms ? up : down < lo ? lo : down;
   }
   const float at = position(s, i);
   if (at != at) return qe__random_int(&s->state, lo, hi);
-  const double v = at < 0.0f ? (double)zero + (double)at * ((double)zero - (double)lo) : (double)zero + (double)at * ((double)hi - (double)zero);
+  const double v = at < 0.0f ? (double)zero + (double)at * ((double)zero - (double)lo)
+                             : (double)zero + (double)at * ((double)hi - (double)zero);
   return v <= (double)lo ? lo : v >= (double)hi ? hi : (int64_t)v;
 }
 
 static float pick_float(stream *s, int64_t i) {
-  static const float special[] = {0.0f, -0.0f, 1.0f, -1.0f, INFINITY, -INFINITY, NAN, 1e-40f, -1e-42f, 3.4e38f, -3.4e38f, 0.5f, 1.5f, 2.5f, -0.5f, 88.9f, -104.0f, 1e-38f};
-  static const float edge[] = {0.0f, 1.0f, -1.0f, 0.5f, -0.5f, 1.5f, -2.5f, 3.0f, -3.0f, 6.0f, 20.0f, -20.0f, 0.001f, 127.5f, -128.5f, 255.5f};
+  static const float special[] = {0.0f,    -0.0f,    1.0f, -1.0f, INFINITY, -INFINITY, NAN,   1e-40f,  -1e-42f,
+                                  3.4e38f, -3.4e38f, 0.5f, 1.5f,  2.5f,     -0.5f,     88.9f, -104.0f, 1e-38f};
+  static const float edge[] = {0.0f,  1.0f, -1.0f, 0.5f,   -0.5f,  1.5f,   -2.5f,   3.0f,
+                               -3.0f, 6.0f, 20.0f, -20.0f, 0.001f, 127.5f, -128.5f, 255.5f};
   if (strcmp(s->pattern, "special") == 0) return special[qe__random(&s->state) % (sizeof special / sizeof special[0])];
   if (strcmp(s->pattern, "edge") == 0) return edge[qe__random(&s->state) % (sizeof edge / sizeof edge[0])];
   const float at = position(s, i);
@@ -88,7 +95,9 @@ static void store(qe_dtype_t dtype, void *data, int64_t i, int64_t code, float v
   switch (dtype) {
     case QE_FLOAT32: ((float *)data)[i] = value; return;
     case QE_FLOAT64: ((double *)data)[i] = (double)value; return;
-    case QE_FLOAT16: ((uint16_t *)data)[i] = bits_of_half(nearbyintf(fmaxf(-4.0f, fminf(4.0f, value)) * 64.0f) / 64.0f); return;
+    case QE_FLOAT16:
+      ((uint16_t *)data)[i] = bits_of_half(nearbyintf(fmaxf(-4.0f, fminf(4.0f, value)) * 64.0f) / 64.0f);
+      return;
     case QE_BFLOAT16: {
       uint32_t u;
       memcpy(&u, &value, sizeof u);
@@ -96,10 +105,14 @@ static void store(qe_dtype_t dtype, void *data, int64_t i, int64_t code, float v
       return;
     }
     case QE_BOOL: ((uint8_t *)data)[i] = code & 1; return;
-    case QE_UINT8: case QE_INT8: ((uint8_t *)data)[i] = (uint8_t)code; return;
-    case QE_UINT16: case QE_INT16: ((uint16_t *)data)[i] = (uint16_t)code; return;
-    case QE_UINT32: case QE_INT32: ((uint32_t *)data)[i] = (uint32_t)code; return;
-    case QE_UINT64: case QE_INT64: ((uint64_t *)data)[i] = (uint64_t)code; return;
+    case QE_UINT8:
+    case QE_INT8: ((uint8_t *)data)[i] = (uint8_t)code; return;
+    case QE_UINT16:
+    case QE_INT16: ((uint16_t *)data)[i] = (uint16_t)code; return;
+    case QE_UINT32:
+    case QE_INT32: ((uint32_t *)data)[i] = (uint32_t)code; return;
+    case QE_UINT64:
+    case QE_INT64: ((uint64_t *)data)[i] = (uint64_t)code; return;
     default: return;
   }
 }
@@ -107,7 +120,11 @@ static void store(qe_dtype_t dtype, void *data, int64_t i, int64_t code, float v
 /* Plain integers stay small enough for products of a few of them; 8-bit types are used whole. */
 static void code_range(qe_dtype_t dtype, int64_t *lo, int64_t *hi) {
   int32_t low = 0, high = 1;
-  if (dtype == QE_BOOL) { *lo = 0; *hi = 1; return; }
+  if (dtype == QE_BOOL) {
+    *lo = 0;
+    *hi = 1;
+    return;
+  }
   if (dtype == QE_UINT8 || dtype == QE_INT8 || dtype == QE_UINT16 || dtype == QE_INT16) {
     (void)qe__dtype_integer_range(dtype, &low, &high);
     *lo = low;
@@ -118,14 +135,17 @@ static void code_range(qe_dtype_t dtype, int64_t *lo, int64_t *hi) {
   *hi = 1000;
 }
 
-static bool is_float(qe_dtype_t t) { return t == QE_FLOAT32 || t == QE_FLOAT64 || t == QE_FLOAT16 || t == QE_BFLOAT16; }
+static bool is_float(qe_dtype_t t) {
+  return t == QE_FLOAT32 || t == QE_FLOAT64 || t == QE_FLOAT16 || t == QE_BFLOAT16;
+}
 
 void qe__fill_pattern(const qe__built *b, const qe__case_operand *o, const char *pattern, uint64_t seed, bool second) {
   stream s = stream_of(pattern, o->count, seed, second);
   s.terms = b->terms;
   int64_t lo, hi;
   code_range(o->dtype, &lo, &hi);
-  const bool narrow = b->terms > 0 && qe__case_is(&b->text, "sc", "half"); /* sums of a few units, so that halves are common */
+  const bool narrow =
+      b->terms > 0 && qe__case_is(&b->text, "sc", "half"); /* sums of a few units, so that halves are common */
   for (int64_t i = 0; i < o->count; i++) {
     if (is_float(o->dtype)) {
       store(o->dtype, o->data->data, i, 0, pick_float(&s, i));
@@ -147,7 +167,9 @@ static void fill_bias(const qe__built *b, const qe__case_operand *o, uint64_t se
   const int64_t reach = INT32_MAX - 1 - b->terms * 255 * 255;
   const int64_t normal = narrow ? 3 : (int64_t)(2000.0 * sqrt((double)(b->terms + 1)));
   for (int64_t i = 0; i < o->count; i++) {
-    const int64_t v = zero ? 0 : big && reach > 0 ? (qe__random(&seed) & 1 ? reach : -reach) : qe__random_int(&seed, -normal, normal);
+    const int64_t v = zero               ? 0
+                      : big && reach > 0 ? (qe__random(&seed) & 1 ? reach : -reach)
+                                         : qe__random_int(&seed, -normal, normal);
     store(o->dtype, o->data->data, i, v, zero ? 0.0f : qe__random_float(&seed, -2.0f, 2.0f));
   }
 }
@@ -155,10 +177,19 @@ static void fill_bias(const qe__built *b, const qe__case_operand *o, uint64_t se
 static void fill_numbers(const qe__case_operand *o, uint64_t seed) {
   for (int64_t i = 0; i < o->count; i++) {
     switch (o->fill) {
-      case QE__FILL_POSITIVE: store(o->dtype, o->data->data, i, qe__random_int(&seed, 1, 5), qe__random_float(&seed, 0.5f, 2.0f)); break;
-      case QE__FILL_INDEX: store(o->dtype, o->data->data, i, o->limit > 0 ? qe__random_int(&seed, -o->limit, o->limit - 1) : 0, 0.0f); break;
-      case QE__FILL_LENGTH: store(o->dtype, o->data->data, i, qe__random_int(&seed, 0, o->limit), (float)qe__random_int(&seed, 0, o->limit)); break;
-      default: store(o->dtype, o->data->data, i, (int64_t)(qe__random(&seed) & 0xFF), qe__random_float(&seed, -1.0f, 1.0f)); break;
+      case QE__FILL_POSITIVE:
+        store(o->dtype, o->data->data, i, qe__random_int(&seed, 1, 5), qe__random_float(&seed, 0.5f, 2.0f));
+        break;
+      case QE__FILL_INDEX:
+        store(o->dtype, o->data->data, i, o->limit > 0 ? qe__random_int(&seed, -o->limit, o->limit - 1) : 0, 0.0f);
+        break;
+      case QE__FILL_LENGTH:
+        store(o->dtype, o->data->data, i, qe__random_int(&seed, 0, o->limit),
+              (float)qe__random_int(&seed, 0, o->limit));
+        break;
+      default:
+        store(o->dtype, o->data->data, i, (int64_t)(qe__random(&seed) & 0xFF), qe__random_float(&seed, -1.0f, 1.0f));
+        break;
     }
   }
 }
@@ -168,7 +199,9 @@ static qe_status_t calibrate(qe__built *b) {
   qe__case_operand *y = &b->out[0];
   const char *sc = qe__case_text(&b->text, "sc");
   int32_t lo, hi;
-  if (!b->terms || !y->q.view.count || !y->count || (sc && strcmp(sc, "mid") != 0) || !qe__dtype_integer_range(y->dtype, &lo, &hi)) return QE_OK;
+  if (!b->terms || !y->q.view.count || !y->count || (sc && strcmp(sc, "mid") != 0) ||
+      !qe__dtype_integer_range(y->dtype, &lo, &hi))
+    return QE_OK;
   double least = INFINITY, most = -INFINITY;
   uint64_t state = b->seed ^ 0x5eed;
   const float old = y->q.scales[0];
@@ -180,9 +213,11 @@ static qe_status_t calibrate(qe__built *b) {
     most = fmax(most, v);
   }
   const bool given = qe__case_text(&b->text, "zp") != NULL;
-  double scale = (most - least) / 200.0, zero = given ? y->q.zero_points[0] : nearbyint((double)lo + 28.0 - least / (scale > 0 ? scale : 1.0));
+  double scale = (most - least) / 200.0,
+         zero = given ? y->q.zero_points[0] : nearbyint((double)lo + 28.0 - least / (scale > 0 ? scale : 1.0));
   if (given && most > least) { /* the zero point stays; the scale makes both ends fit, unless that leaves few codes */
-    const double up = most > 0 && zero < hi ? most / ((double)hi - zero) : 0.0, down = least < 0 && zero > lo ? -least / (zero - (double)lo) : 0.0;
+    const double up = most > 0 && zero < hi ? most / ((double)hi - zero) : 0.0,
+                 down = least < 0 && zero > lo ? -least / (zero - (double)lo) : 0.0;
     scale = fmin(fmax(fmax(up, down), (most - least) / 240.0), (most - least) / 100.0);
   }
   if (!(scale > 0) || !isfinite((float)scale) || (float)scale == 0.0f) return QE_OK;
@@ -213,5 +248,6 @@ qe_status_t qe__case_fill(qe__built *b) {
 
 void qe__case_clamp(qe__built *b) {
   const qe__case_operand *y = &b->out[0];
-  if (b->quantized && y->present) qe__act_codes(&b->act, y->dtype, y->q.view.count ? &y->q.view : NULL, &b->clamp_lo, &b->clamp_hi);
+  if (b->quantized && y->present)
+    qe__act_codes(&b->act, y->dtype, y->q.view.count ? &y->q.view : NULL, &b->clamp_lo, &b->clamp_hi);
 }

@@ -1,6 +1,7 @@
 /*
- * The suites of an op: the must-pass list of its family (the same for every kernel; its hash is the list's version), and
- * for the full suite rows that cover every pair of values of every two fields, boundary sizes taken from tile hints.
+ * The suites of an op: the must-pass list of its family (the same for every kernel; its hash is the list's version),
+ * and for the full suite rows that cover every pair of values of every two fields, boundary sizes taken from tile
+ * hints.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,12 +23,15 @@ enum {
 #undef QE_GEN
   GEN_COUNT
 };
-#define QE_GEN(id, family, dtypes) _Static_assert((int)GEN_##id == (int)QE__OP_##id, "generators.def: row " #id " is not where ops.def has it");
+#define QE_GEN(id, family, dtypes)                                                                                     \
+  _Static_assert((int)GEN_##id == (int)QE__OP_##id, "generators.def: row " #id " is not where ops.def has it");
 #include "conform/generators.def"
 #undef QE_GEN
 _Static_assert((int)GEN_COUNT == (int)QE__OP_COUNT, "generators.def: one row per op of registry/ops.def is needed");
 
-const qe__generator *qe__generator_of(uint32_t op) { return op < QE__OP_COUNT ? &generators[op] : NULL; }
+const qe__generator *qe__generator_of(uint32_t op) {
+  return op < QE__OP_COUNT ? &generators[op] : NULL;
+}
 
 enum { MOST_AXES = 20, MOST_VALUES = 32, MOST_SEEN = 4096, SMOKE = 3, WHOLE = 4 };
 
@@ -83,8 +87,11 @@ static void expand(const qe_kernel *row, const char *word, values *v) {
   for (uint32_t i = 0; i < n; i++) {
     char text[128], head[48] = "";
     memcpy(head, word, (size_t)(at - word) < sizeof head - 1 ? (size_t)(at - word) : 0);
-    if (again) snprintf(text, sizeof text, "%s%lld%.*s%lld%s", head, (long long)first[i], (int)(again - at - 1), at + 1, (long long)second[(i + 3) % m], again + 1);
-    else snprintf(text, sizeof text, "%s%lld%s", head, (long long)first[i], at + 1);
+    if (again)
+      snprintf(text, sizeof text, "%s%lld%.*s%lld%s", head, (long long)first[i], (int)(again - at - 1), at + 1,
+               (long long)second[(i + 3) % m], again + 1);
+    else
+      snprintf(text, sizeof text, "%s%lld%s", head, (long long)first[i], at + 1);
     add_value(v, text);
   }
 }
@@ -127,18 +134,23 @@ static void normalize(const output *o, const qe__built *b, qe__case *c) {
     (void)qe__case_set(c, "zp", NULL);
     if (c->op != QE__OP_QuantizeLinear && c->op != QE__OP_DequantizeLinear) (void)qe__case_set(c, "gran", NULL);
     if (b->out[0].dtype != QE_FLOAT32) (void)qe__case_set(c, "act", NULL);
-    if (c->op == QE__OP_MatMul && b->out[0].dtype != QE_FLOAT32) (void)qe__case_set(c, "bias", NULL); /* float32 only (docs/kernels.md) */
-    if (pattern && b->in[0].dtype == QE_FLOAT32 && (strcmp(pattern, "trap") == 0 || strcmp(pattern, "big") == 0)) (void)qe__case_set(c, "pat", NULL);
+    if (c->op == QE__OP_MatMul && b->out[0].dtype != QE_FLOAT32)
+      (void)qe__case_set(c, "bias", NULL); /* float32 only (docs/kernels.md) */
+    if (pattern && b->in[0].dtype == QE_FLOAT32 && (strcmp(pattern, "trap") == 0 || strcmp(pattern, "big") == 0))
+      (void)qe__case_set(c, "pat", NULL);
   } else {
     if (c->op == QE__OP_Gemm) {
       (void)qe__case_set(c, "alpha", NULL);
       (void)qe__case_set(c, "beta", NULL);
     }
-    if (pattern && strcmp(pattern, "big") == 0 && (b->out[0].dtype == QE_FLOAT32 || qe__case_is(c, "bias", "0"))) (void)qe__case_set(c, "pat", NULL);
+    if (pattern && strcmp(pattern, "big") == 0 && (b->out[0].dtype == QE_FLOAT32 || qe__case_is(c, "bias", "0")))
+      (void)qe__case_set(c, "pat", NULL);
     if (qe__case_is(c, "sc", "half") && pattern && b->terms) (void)qe__case_set(c, "pat", NULL);
   }
   const bool last = layout == QE_LAYOUT_SAME || layout == QE_LAYOUT_STRIDED;
-  if (!last || (qe__case_is(c, "lay", "gap") && layout == QE_LAYOUT_SAME) || (qe__case_is(c, "lay", "cl") && b->out[0].rank < 3)) (void)qe__case_set(c, "lay", NULL);
+  if (!last || (qe__case_is(c, "lay", "gap") && layout == QE_LAYOUT_SAME) ||
+      (qe__case_is(c, "lay", "cl") && b->out[0].rank < 3))
+    (void)qe__case_set(c, "lay", NULL);
   if (layout == QE_LAYOUT_CHANNELS_LAST && qe__case_text(c, "lay")) (void)qe__case_set(c, "lay", NULL);
 }
 
@@ -171,12 +183,13 @@ static bool offer(output *o, const qe__case *wanted, bool must) {
 typedef struct cover {
   uint32_t n;
   const values *axis;
-  bool *done;    /* [n][n][MOST_VALUES][MOST_VALUES], a < b */
+  bool *done; /* [n][n][MOST_VALUES][MOST_VALUES], a < b */
   uint64_t random;
 } cover;
 
 static bool *pair_at(const cover *c, uint32_t a, uint32_t va, uint32_t b, uint32_t vb) {
-  return a < b ? &c->done[((a * MOST_AXES + b) * MOST_VALUES + va) * MOST_VALUES + vb] : &c->done[((b * MOST_AXES + a) * MOST_VALUES + vb) * MOST_VALUES + va];
+  return a < b ? &c->done[((a * MOST_AXES + b) * MOST_VALUES + va) * MOST_VALUES + vb]
+               : &c->done[((b * MOST_AXES + a) * MOST_VALUES + vb) * MOST_VALUES + va];
 }
 
 /* Fills the axes that are not fixed: greedily the value that covers most open pairs, or at random. */
@@ -188,7 +201,8 @@ static void complete(cover *c, int *pick, bool greedy) {
     for (uint32_t k = 0; greedy && k < n; k++) {
       const uint32_t v = (start + k) % n;
       int gain = 0;
-      for (uint32_t other = 0; other < c->n; other++) gain += other != a && pick[other] >= 0 && !*pair_at(c, a, v, other, (uint32_t)pick[other]);
+      for (uint32_t other = 0; other < c->n; other++)
+        gain += other != a && pick[other] >= 0 && !*pair_at(c, a, v, other, (uint32_t)pick[other]);
       if (gain > best_gain) {
         best = (int)v;
         best_gain = gain;
@@ -296,7 +310,9 @@ static qe_status_t cases_of_types(qe__suite suite, uint32_t op, const char *dtyp
 
 qe_status_t qe__suite_cases(qe__suite suite, const qe_kernel *row, qe__case_fn emit, void *arg) {
   const qe__op_schema *op = qe__op_find(row->key.op);
-  if (!op) return qe__fail(QE_ERROR_INVALID_ARGUMENT, "kernel '%s' is for op '%.28s', which does not exist", row->name, row->key.op);
+  if (!op)
+    return qe__fail(QE_ERROR_INVALID_ARGUMENT, "kernel '%s' is for op '%.28s', which does not exist", row->name,
+                    row->key.op);
   const qe__generator *g = qe__generator_of(op->id);
   output o = {.row = row, .emit = emit, .arg = arg};
   if (!g->family->build) return QE_OK;

@@ -14,9 +14,13 @@
 
 #include "conform/case.h"
 
-static size_t page_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
+static size_t page_size(void) {
+  return (size_t)sysconf(_SC_PAGESIZE);
+}
 
-static uint8_t slack_byte(size_t i) { return (uint8_t)(i * 167u + 13u); }
+static uint8_t slack_byte(size_t i) {
+  return (uint8_t)(i * 167u + 13u);
+}
 
 qe_status_t qe__guard_create(size_t bytes, size_t alignment, bool at_start, const char *name, qe__guard_region *out) {
   const size_t page = page_size();
@@ -37,7 +41,8 @@ qe_status_t qe__guard_create(size_t bytes, size_t alignment, bool at_start, cons
   uint8_t *start = out->map + page, *end = start + room;
   const uintptr_t address = (uintptr_t)(at_start ? start : end - bytes);
   uintptr_t chosen = address / alignment * alignment;
-  if (alignment > 16 && chosen % (2 * alignment) == 0) chosen = at_start ? chosen + alignment : chosen - alignment; /* no better than asked for */
+  if (alignment > 16 && chosen % (2 * alignment) == 0)
+    chosen = at_start ? chosen + alignment : chosen - alignment; /* no better than asked for */
   out->data = start + (chosen - (uintptr_t)start);
   for (uint8_t *p = start; p < out->data; p++) *p = slack_byte((size_t)(p - start));
   for (uint8_t *p = out->data + bytes; p < end; p++) *p = slack_byte((size_t)(p - start));
@@ -69,7 +74,8 @@ bool qe__guard_intact(const qe__guard_region *r, char *detail, size_t size) {
   }
   for (const uint8_t *p = r->data + r->bytes; p < end; p++) {
     if (*p == slack_byte((size_t)(p - start))) continue;
-    snprintf(detail, size, "wrote %zu byte(s) past the end of %s (%zu bytes)", (size_t)(p - (r->data + r->bytes)) + 1, r->name, r->bytes);
+    snprintf(detail, size, "wrote %zu byte(s) past the end of %s (%zu bytes)", (size_t)(p - (r->data + r->bytes)) + 1,
+             r->name, r->bytes);
     return false;
   }
   return true;
@@ -118,12 +124,14 @@ void qe__guard_end(void) {
   sigaction(SIGBUS, &old_bus, NULL);
 }
 
-void qe__watch(qe__run_fn run, void *self, const qe_call *call, int64_t begin, int64_t end, bool registers, bool flush, qe__watched *out) {
+void qe__watch(qe__run_fn run, void *self, const qe_call *call, int64_t begin, int64_t end, bool registers, bool flush,
+               qe__watched *out) {
   memset(out, 0, sizeof *out);
   const uint64_t mode = qe__flush_denormals(flush);
   if (sigsetjmp(here.back, 0) == 0) {
     here.armed = 1;
-    out->result = registers ? qe__registers_run(run, self, call, begin, end, out->registers, sizeof out->registers) : run(self, call, begin, end);
+    out->result = registers ? qe__registers_run(run, self, call, begin, end, out->registers, sizeof out->registers)
+                            : run(self, call, begin, end);
     here.armed = 0;
   } else {
     out->faulted = true;
@@ -139,9 +147,13 @@ void qe__guard_explain(const qe__guard_region *regions, uint32_t n, const qe__wa
   for (uint32_t i = 0; i < n; i++) {
     const qe__guard_region *r = &regions[i];
     if (!r->map || at < r->map || at >= r->map + r->map_bytes) continue;
-    if (at < r->data) snprintf(text, size, "%s %zu byte(s) before the start of %s", verb, (size_t)(r->data - at), r->name);
-    else if (at >= r->data + r->bytes) snprintf(text, size, "%s byte %zu past the end of %s (%zu bytes)", verb, (size_t)(at - (r->data + r->bytes)) + 1, r->name, r->bytes);
-    else snprintf(text, size, "%s byte %zu of %s, which is read-only", verb, (size_t)(at - r->data), r->name);
+    if (at < r->data)
+      snprintf(text, size, "%s %zu byte(s) before the start of %s", verb, (size_t)(r->data - at), r->name);
+    else if (at >= r->data + r->bytes)
+      snprintf(text, size, "%s byte %zu past the end of %s (%zu bytes)", verb, (size_t)(at - (r->data + r->bytes)) + 1,
+               r->name, r->bytes);
+    else
+      snprintf(text, size, "%s byte %zu of %s, which is read-only", verb, (size_t)(at - r->data), r->name);
     return;
   }
   snprintf(text, size, "%s address %p, which belongs to no buffer of the call", verb, w->address);

@@ -14,7 +14,8 @@
 /* ---- layouts ---- */
 
 static bool first_only(const qe__op_schema *op) {
-  return op->infer != qe__infer_binary && op->infer != qe__infer_compare && op->infer != qe__infer_logical && op->infer != qe__infer_where;
+  return op->infer != qe__infer_binary && op->infer != qe__infer_compare && op->infer != qe__infer_logical &&
+         op->infer != qe__infer_where;
 }
 
 static bool same_dims(const qe__case_operand *a, const qe__case_operand *b) {
@@ -45,16 +46,20 @@ static void set_operand(const qe__case_operand *from, uint8_t layout, bool gaps,
     o->scales = from->q.scales;
     o->zero_points = from->q.zero_points;
   }
-  if (gaps) gap_strides(o, which);
-  else qe__operand_set_strides(o, layout);
+  if (gaps)
+    gap_strides(o, which);
+  else
+    qe__operand_set_strides(o, layout);
 }
 
 /* What the planner gives (runtime/place.c), and for kernels that take any strides also what it could give. */
 static bool set_layouts(const qe__built *b, uint8_t key, qe__arrange arrange, qe__problem *p) {
   const qe__op_schema *op = b->node->op;
   const qe__case_operand *y = &b->out[0];
-  const bool relayout = op->id == QE__OP_Relayout, weighted = qe__op_is_weighted(op->id) || op->id == QE__OP_ConvInteger;
-  const bool last = key == QE_LAYOUT_CHANNELS_LAST || (arrange == QE__CHANNELS_LAST && (key == QE_LAYOUT_SAME || key == QE_LAYOUT_STRIDED));
+  const bool relayout = op->id == QE__OP_Relayout,
+             weighted = qe__op_is_weighted(op->id) || op->id == QE__OP_ConvInteger;
+  const bool last = key == QE_LAYOUT_CHANNELS_LAST ||
+                    (arrange == QE__CHANNELS_LAST && (key == QE_LAYOUT_SAME || key == QE_LAYOUT_STRIDED));
   const bool gaps = arrange == QE__GAPS && key == QE_LAYOUT_STRIDED;
   if (key == QE_LAYOUT_CHANNELS_LAST && y->rank < 3) return false;
   for (uint32_t i = 0; i < b->n_kernel_in; i++) {
@@ -64,7 +69,8 @@ static bool set_layouts(const qe__built *b, uint8_t key, qe__arrange arrange, qe
     const bool strided = i == 0 || !first_only(op) || op->id == QE__OP_Concat; /* the others are parameters: dense */
     if (key == QE_LAYOUT_SAME && data && !same_dims(x, y)) return false;
     const bool wanted = last && data && !x->constant && x->rank == y->rank;
-    set_operand(x, wanted ? QE_LAYOUT_CHANNELS_LAST : QE_LAYOUT_ROW_MAJOR, gaps && strided && !x->constant, i, &p->in[i]);
+    set_operand(x, wanted ? QE_LAYOUT_CHANNELS_LAST : QE_LAYOUT_ROW_MAJOR, gaps && strided && !x->constant, i,
+                &p->in[i]);
     p->in_list[i] = &p->in[i];
   }
   for (uint32_t i = 0; i < b->n_out; i++) {
@@ -80,14 +86,24 @@ static bool make_problem(const qe__kernel *kernel, const qe__built *b, qe__arran
   memset(p, 0, sizeof *p);
   if (!set_layouts(b, kernel->row.key.layout, arrange, p)) return false;
   p->params = b->params;
-  p->problem = (qe_problem){.struct_size = sizeof p->problem, .n_in = b->n_kernel_in, .n_out = b->n_out, .clamp_lo = b->clamp_lo, .clamp_hi = b->clamp_hi,
-                            .act_lo = b->act.lo, .act_hi = b->act.hi, .op = b->node->op->name, .in = p->in_list, .out = p->out_list, .params = &p->params};
+  p->problem = (qe_problem){.struct_size = sizeof p->problem,
+                            .n_in = b->n_kernel_in,
+                            .n_out = b->n_out,
+                            .clamp_lo = b->clamp_lo,
+                            .clamp_hi = b->clamp_hi,
+                            .act_lo = b->act.lo,
+                            .act_hi = b->act.hi,
+                            .op = b->node->op->name,
+                            .in = p->in_list,
+                            .out = p->out_list,
+                            .params = &p->params};
   return true;
 }
 
 qe__arrange qe__case_arrange(const qe__kernel *kernel, const qe__built *b) {
   const uint8_t key = kernel->row.key.layout;
-  if (qe__case_is(&b->text, "lay", "cl") && (key == QE_LAYOUT_SAME || key == QE_LAYOUT_STRIDED)) return QE__CHANNELS_LAST;
+  if (qe__case_is(&b->text, "lay", "cl") && (key == QE_LAYOUT_SAME || key == QE_LAYOUT_STRIDED))
+    return QE__CHANNELS_LAST;
   return qe__case_is(&b->text, "lay", "gap") && key == QE_LAYOUT_STRIDED ? QE__GAPS : QE__TIGHT;
 }
 
@@ -234,8 +250,10 @@ static qe_status_t plan_and_pack(qe__session *s, qe__run_result *out) {
     fault(out, "plan", "plan() failed although supports() said yes");
     return QE_OK;
   }
-  if (s->plan.tiles < 0 || s->plan.packed_size > MOST_MEMORY || s->plan.scratch_size > MOST_MEMORY || (s->plan.packed_size && !row->prepack)) {
-    fault(out, "plan", "plan() asks for %lld tiles, %llu bytes of packed%s and %llu bytes of scratch memory", (long long)s->plan.tiles, (unsigned long long)s->plan.packed_size,
+  if (s->plan.tiles < 0 || s->plan.packed_size > MOST_MEMORY || s->plan.scratch_size > MOST_MEMORY ||
+      (s->plan.packed_size && !row->prepack)) {
+    fault(out, "plan", "plan() asks for %lld tiles, %llu bytes of packed%s and %llu bytes of scratch memory",
+          (long long)s->plan.tiles, (unsigned long long)s->plan.packed_size,
           row->prepack ? "" : " (without a prepack function)", (unsigned long long)s->plan.scratch_size);
     return QE_OK;
   }
@@ -248,7 +266,8 @@ static qe_status_t plan_and_pack(qe__session *s, qe__run_result *out) {
     if (s->mode->guard) qe__guard_protect(&s->regions[s->n_regions - 1], true);
   }
   const uint32_t threads = thread_count(s);
-  for (uint32_t t = 0; t < threads && s->plan.scratch_size; t++) QE_TRY(region(s, (size_t)s->plan.scratch_size, alignment, "scratch", &s->scratch[t]));
+  for (uint32_t t = 0; t < threads && s->plan.scratch_size; t++)
+    QE_TRY(region(s, (size_t)s->plan.scratch_size, alignment, "scratch", &s->scratch[t]));
   return QE_OK;
 }
 
@@ -257,8 +276,10 @@ static qe_status_t plan_and_pack(qe__session *s, qe__run_result *out) {
 static qe_status_t make_order(qe__session *s) {
   const int64_t tiles = s->plan.tiles;
   s->pieces = tiles;
-  if ((s->mode->order == 0 && !s->pool && s->mode->lanes <= 1) || tiles <= 1) s->pieces = tiles > 0 ? 1 : 0;
-  else if (tiles > QE__MOST_PIECES) s->pieces = QE__MOST_PIECES;
+  if ((s->mode->order == 0 && !s->pool && s->mode->lanes <= 1) || tiles <= 1)
+    s->pieces = tiles > 0 ? 1 : 0;
+  else if (tiles > QE__MOST_PIECES)
+    s->pieces = QE__MOST_PIECES;
   if (!(s->order = qe__calloc((size_t)s->pieces + 1, sizeof *s->order))) return QE_ERROR_OUT_OF_MEMORY;
   uint64_t state = s->b->seed;
   for (int64_t i = 0; i < s->pieces; i++) s->order[i] = s->mode->order == 1 ? s->pieces - 1 - i : i;
@@ -272,13 +293,20 @@ static qe_status_t make_order(qe__session *s) {
 
 static int run_pieces(void *arg, uint32_t thread, int64_t begin, int64_t stop) {
   qe__session *s = arg;
-  qe_call call = {.struct_size = sizeof call, .thread = thread, .problem = &s->p.problem, .in = s->in, .out = s->out, .packed = s->packed, .scratch = s->scratch[thread]};
+  qe_call call = {.struct_size = sizeof call,
+                  .thread = thread,
+                  .problem = &s->p.problem,
+                  .in = s->in,
+                  .out = s->out,
+                  .packed = s->packed,
+                  .scratch = s->scratch[thread]};
   for (int64_t i = begin; i < stop; i++) {
     if (s->mode->lanes > 1) { /* the caller plays all threads in turn: the same every time */
       call.thread = (uint32_t)(i % s->mode->lanes);
       call.scratch = s->scratch[call.thread];
     }
-    const int64_t piece = s->order[i], from = piece * s->plan.tiles / s->pieces, to = (piece + 1) * s->plan.tiles / s->pieces;
+    const int64_t piece = s->order[i], from = piece * s->plan.tiles / s->pieces,
+                  to = (piece + 1) * s->plan.tiles / s->pieces;
     qe__watched w;
     qe__watch(s->kernel->row.run, s->kernel->engine->self, &call, from, to, s->mode->registers, s->mode->flush, &w);
     if (!w.faulted && w.result == 0 && !w.registers[0]) continue;
@@ -293,7 +321,8 @@ static void run_all(qe__session *s, uint8_t seed, qe__run_result *out) {
   for (uint32_t i = 0; i < s->b->n_out; i++) {
     if (!(i == 0 && s->mode->in_place)) poison(s->out[i], extent_bytes(&s->p.out[i]), (uint8_t)(seed + 7));
   }
-  for (uint32_t t = 0; t < threads && s->plan.scratch_size; t++) poison(s->scratch[t], (size_t)s->plan.scratch_size, seed);
+  for (uint32_t t = 0; t < threads && s->plan.scratch_size; t++)
+    poison(s->scratch[t], (size_t)s->plan.scratch_size, seed);
   memset(s->bad, 0, sizeof s->bad);
   const int failed = s->pool ? qe__pool_run(s->pool, s->pieces, run_pieces, s) : run_pieces(s, 0, 0, s->pieces);
   for (uint32_t t = 0; t < threads && failed; t++) (void)watched_fine(s, &s->bad[t], "run", out);
@@ -348,14 +377,19 @@ static qe_status_t repeat(qe__session *s, qe__run_result *out) {
     run_all(s, (uint8_t)(s->mode->poison + 101 * (r + 1)), out);
     if (!out->check[0]) status = collect(s, again.out, again.out_bytes);
     for (uint32_t i = 0; i < s->b->n_out && status == QE_OK && !out->check[0]; i++) {
-      if (memcmp(out->out[i], again.out[i], out->out_bytes[i]) != 0) fault(out, "determinism", "run %u over the same buffers gives other bytes than the first one: the kernel keeps state, or leaves elements unwritten", (unsigned)(r + 2));
+      if (memcmp(out->out[i], again.out[i], out->out_bytes[i]) != 0)
+        fault(out, "determinism",
+              "run %u over the same buffers gives other bytes than the first one: the kernel keeps state, or leaves "
+              "elements unwritten",
+              (unsigned)(r + 2));
     }
   }
   qe__run_result_free(&again);
   return status;
 }
 
-static qe_status_t begin(const qe__kernel *kernel, const qe__built *b, const qe__run_mode *mode, qe__session *s, qe__run_result *out) {
+static qe_status_t begin(const qe__kernel *kernel, const qe__built *b, const qe__run_mode *mode, qe__session *s,
+                         qe__run_result *out) {
   char reason[200];
   memset(s, 0, sizeof *s);
   s->kernel = kernel;
@@ -383,8 +417,9 @@ qe_status_t qe__case_run(const qe__kernel *kernel, const qe__built *b, const qe_
   if (!s) return QE_ERROR_OUT_OF_MEMORY;
   qe_status_t status = begin(kernel, b, mode, s, out);
   if (status == QE_OK && !out->unsupported && !out->check[0]) {
-    out->can_run_in_place = (s->plan.flags & QE_PLAN_INPLACE) && b->n_out == 1 && b->in[0].present && !b->in[0].constant &&
-                            extent_bytes(&s->p.in[0]) == extent_bytes(&s->p.out[0]) && memcmp(s->p.in[0].strides, s->p.out[0].strides, sizeof s->p.in[0].strides) == 0;
+    out->can_run_in_place = (s->plan.flags & QE_PLAN_INPLACE) && b->n_out == 1 && b->in[0].present &&
+                            !b->in[0].constant && extent_bytes(&s->p.in[0]) == extent_bytes(&s->p.out[0]) &&
+                            memcmp(s->p.in[0].strides, s->p.out[0].strides, sizeof s->p.in[0].strides) == 0;
     run_all(s, mode->poison, out);
     if (mode->guard) check_slack(s, mode->poison, out);
     if (!out->check[0]) status = collect(s, out->out, out->out_bytes);
@@ -423,7 +458,12 @@ qe_status_t qe__case_time(const qe__kernel *kernel, const qe__built *b, double s
   memset(out, 0, sizeof *out);
   qe_status_t status = s && times ? begin(kernel, b, &mode, s, out) : QE_ERROR_OUT_OF_MEMORY;
   if (status == QE_OK && !out->unsupported && !out->check[0]) {
-    const qe_call call = {.struct_size = sizeof call, .problem = &s->p.problem, .in = s->in, .out = s->out, .packed = s->packed, .scratch = s->scratch[0]};
+    const qe_call call = {.struct_size = sizeof call,
+                          .problem = &s->p.problem,
+                          .in = s->in,
+                          .out = s->out,
+                          .packed = s->packed,
+                          .scratch = s->scratch[0]};
     const double stop = now_ns() + seconds * 1e9;
     uint32_t n = 0, warm = 3;
     while (s->plan.tiles > 0 && n < MOST && (n < 3 || now_ns() < stop)) {
@@ -432,8 +472,10 @@ qe_status_t qe__case_time(const qe__kernel *kernel, const qe__built *b, double s
         fault(out, "run", "run failed");
         break;
       }
-      if (warm > 0) warm--;
-      else times[n++] = now_ns() - from;
+      if (warm > 0)
+        warm--;
+      else
+        times[n++] = now_ns() - from;
     }
     qsort(times, n, sizeof *times, by_time);
     out->ns_min = n ? times[0] : 0.0;

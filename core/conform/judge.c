@@ -1,8 +1,8 @@
 /*
- * How exact an output is. Levels: E0 the same bytes (every NaN equals every NaN); E1 codes that differ by one only where
- * the exact result lies halfway; E2 codes that differ by one on at most 0.1 % of the elements; E3 floats within
- * n * eps * sum of magnitudes (products) or 128 * eps * max(|ref|, 1 % of the largest |ref|) (everything else); E4 floats
- * with a signal of at least 40 dB over the error. Integers that are no codes are equal or wrong.
+ * How exact an output is. Levels: E0 the same bytes (every NaN equals every NaN); E1 codes that differ by one only
+ * where the exact result lies halfway; E2 codes that differ by one on at most 0.1 % of the elements; E3 floats within
+ * n * eps * sum of magnitudes (products) or 128 * eps * max(|ref|, 1 % of the largest |ref|) (everything else); E4
+ * floats with a signal of at least 40 dB over the error. Integers that are no codes are equal or wrong.
  */
 #include <float.h>
 #include <math.h>
@@ -33,9 +33,12 @@ static double value_at(qe_dtype_t t, const void *data, int64_t i, int64_t *whole
   switch (t) {
     case QE_FLOAT32: return (double)((const float *)data)[i];
     case QE_FLOAT64: return ((const double *)data)[i];
-    case QE_UINT8: case QE_BOOL: *whole = ((const uint8_t *)data)[i]; break;
+    case QE_UINT8:
+    case QE_BOOL: *whole = ((const uint8_t *)data)[i]; break;
     case QE_INT8: *whole = ((const int8_t *)data)[i]; break;
-    case QE_UINT16: case QE_FLOAT16: case QE_BFLOAT16: *whole = ((const uint16_t *)data)[i]; break;
+    case QE_UINT16:
+    case QE_FLOAT16:
+    case QE_BFLOAT16: *whole = ((const uint16_t *)data)[i]; break;
     case QE_INT16: *whole = ((const int16_t *)data)[i]; break;
     case QE_UINT32: *whole = ((const uint32_t *)data)[i]; break;
     case QE_INT32: *whole = ((const int32_t *)data)[i]; break;
@@ -44,7 +47,9 @@ static double value_at(qe_dtype_t t, const void *data, int64_t i, int64_t *whole
   return (double)*whole;
 }
 
-static bool is_real(qe_dtype_t t) { return t == QE_FLOAT32 || t == QE_FLOAT64; }
+static bool is_real(qe_dtype_t t) {
+  return t == QE_FLOAT32 || t == QE_FLOAT64;
+}
 
 static bool same(qe_dtype_t t, const void *a, const void *b, int64_t i) {
   const size_t size = qe_dtype_bits(t) / 8;
@@ -57,7 +62,7 @@ static bool same(qe_dtype_t t, const void *a, const void *b, int64_t i) {
 typedef struct finding {
   int64_t n, wrong, worst_at;
   double worst, signal, noise, largest;
-  bool one_off;      /* no code differs by more than one */
+  bool one_off; /* no code differs by more than one */
   bool finite;
 } finding;
 
@@ -100,7 +105,8 @@ static bool only_ties(const qe__built *b, const qe__case_operand *o, const void 
   return true;
 }
 
-static bool within_bound(const qe__built *b, const qe__case_operand *o, uint32_t index, const finding *f, const void *want, const void *got) {
+static bool within_bound(const qe__built *b, const qe__case_operand *o, uint32_t index, const finding *f,
+                         const void *want, const void *got) {
   for (int64_t i = 0; i < o->count; i++) {
     int64_t unused;
     qe__terms t;
@@ -146,29 +152,37 @@ static void coordinates(const qe__case_operand *o, int64_t index, char *text, si
 static void map(const qe__case_operand *o, int64_t at, const void *want, const void *got, qe__case_result *out) {
   const int64_t columns = o->rank > 0 ? o->dims[o->rank - 1] : 1, rows = o->rank > 1 ? o->dims[o->rank - 2] : 1;
   const int64_t column = at % columns, row = at / columns % rows, plane = at / columns / rows * rows;
-  const int64_t top = row < MAP_ROWS - 1 ? 0 : row - MAP_ROWS + 2, left = column < MAP_COLUMNS - 8 ? 0 : column - MAP_COLUMNS + 8;
+  const int64_t top = row < MAP_ROWS - 1 ? 0 : row - MAP_ROWS + 2,
+                left = column < MAP_COLUMNS - 8 ? 0 : column - MAP_COLUMNS + 8;
   for (int64_t r = top; r < rows && r < top + MAP_ROWS; r++) {
     char line[MAP_COLUMNS + 1];
     int64_t n = 0;
-    for (int64_t c = left; c < columns && n < MAP_COLUMNS; c++) line[n++] = same(o->dtype, want, got, (plane + r) * columns + c) ? '.' : 'x';
+    for (int64_t c = left; c < columns && n < MAP_COLUMNS; c++)
+      line[n++] = same(o->dtype, want, got, (plane + r) * columns + c) ? '.' : 'x';
     line[n] = '\0';
     qe__detail(out, "  %s   row %lld, from column %lld", line, (long long)r, (long long)left);
   }
 }
 
-static void explain(const qe__built *b, uint32_t index, const finding *f, const void *want, const void *got, qe__case_result *out) {
+static void explain(const qe__built *b, uint32_t index, const finding *f, const void *want, const void *got,
+                    qe__case_result *out) {
   const qe__case_operand *o = &b->out[index];
   char where[160];
   int64_t w, g;
   qe__terms t;
   coordinates(o, f->worst_at, where, sizeof where);
   const double a = value_at(o->dtype, want, f->worst_at, &w), y = value_at(o->dtype, got, f->worst_at, &g);
-  if (is_real(o->dtype)) qe__detail(out, "output %u at %s: expected %.9g, got %.9g (relative error %.3g)", (unsigned)index, where, a, y, f->worst);
-  else qe__detail(out, "output %u at %s: expected %lld, got %lld (off by %.0f)", (unsigned)index, where, (long long)w, (long long)g, f->worst);
+  if (is_real(o->dtype))
+    qe__detail(out, "output %u at %s: expected %.9g, got %.9g (relative error %.3g)", (unsigned)index, where, a, y,
+               f->worst);
+  else
+    qe__detail(out, "output %u at %s: expected %lld, got %lld (off by %.0f)", (unsigned)index, where, (long long)w,
+               (long long)g, f->worst);
   if (index == 0 && qe__terms_at(b, f->worst_at, &t)) {
     if (b->quantized && b->out[0].q.view.count) {
-      qe__detail(out, "accumulator %lld of %lld products, multiplier %.9g, product %.9g, zero point %d", (long long)t.acc, (long long)t.count, t.multiplier,
-                 (double)((float)t.acc * (float)t.multiplier), (int)b->out[0].q.zero_points[0]);
+      qe__detail(out, "accumulator %lld of %lld products, multiplier %.9g, product %.9g, zero point %d",
+                 (long long)t.acc, (long long)t.count, t.multiplier, (double)((float)t.acc * (float)t.multiplier),
+                 (int)b->out[0].q.zero_points[0]);
     } else if (b->in[0].dtype == QE_FLOAT32 || b->in[0].dtype == QE_FLOAT64) {
       qe__detail(out, "in double: %.12g, sum of %lld magnitudes %.6g", t.sum, (long long)t.count, t.magnitude);
     } else {
@@ -179,7 +193,8 @@ static void explain(const qe__built *b, uint32_t index, const finding *f, const 
   map(o, f->worst_at, want, got, out);
 }
 
-void qe__judge(const qe__kernel *kernel, const qe__built *b, const qe__run_result *want, const qe__run_result *got, qe__case_result *out) {
+void qe__judge(const qe__kernel *kernel, const qe__built *b, const qe__run_result *want, const qe__run_result *got,
+               qe__case_result *out) {
   uint32_t worst_level = 0, worst_output = 0;
   finding shown = {.worst_at = -1};
   (void)kernel;
@@ -204,7 +219,9 @@ bool qe__judge_mistrusts(const qe__built *b, const qe__run_result *want, char *w
   const qe__case_operand *o = &b->out[0];
   const char *pattern = qe__case_text(&b->text, "pat"), *sc = qe__case_text(&b->text, "sc");
   const bool computes = b->terms || (b->quantized && (o->dtype == QE_UINT8 || o->dtype == QE_INT8));
-  if (!computes || o->count < ENOUGH || pattern || (sc && strcmp(sc, "mid") != 0) || qe__case_text(&b->text, "act") || qe__case_text(&b->text, "zp") || b->in[0].count < ENOUGH) return false;
+  if (!computes || o->count < ENOUGH || pattern || (sc && strcmp(sc, "mid") != 0) || qe__case_text(&b->text, "act") ||
+      qe__case_text(&b->text, "zp") || b->in[0].count < ENOUGH)
+    return false;
   int64_t distinct = 0, saturated = 0;
   if (o->dtype == QE_UINT8 || o->dtype == QE_INT8) {
     bool seen[256] = {false};
@@ -218,9 +235,11 @@ bool qe__judge_mistrusts(const qe__built *b, const qe__run_result *want, char *w
   } else {
     int64_t v;
     const double first = value_at(o->dtype, want->out[0], 0, &v);
-    for (int64_t i = 1; i < o->count && distinct < FEW; i++) distinct += value_at(o->dtype, want->out[0], i, &v) != first;
+    for (int64_t i = 1; i < o->count && distinct < FEW; i++)
+      distinct += value_at(o->dtype, want->out[0], i, &v) != first;
   }
   if (distinct >= FEW && saturated * 2 <= o->count) return false;
-  snprintf(why, size, "the oracle's output has %lld distinct values and %lld of %lld saturated: it would hide errors", (long long)distinct, (long long)saturated, (long long)o->count);
+  snprintf(why, size, "the oracle's output has %lld distinct values and %lld of %lld saturated: it would hide errors",
+           (long long)distinct, (long long)saturated, (long long)o->count);
   return true;
 }

@@ -39,7 +39,8 @@ static void add(sum *s, int64_t x, int64_t w, int64_t channel, int64_t row) {
   const qe__built *b = s->b;
   s->count++;
   if (s->codes) {
-    s->acc += (int64_t)(code_at(&b->in[0], x) - zero_at(b, 0, channel, row)) * (code_at(&b->in[1], w) - zero_at(b, 1, channel, row));
+    s->acc += (int64_t)(code_at(&b->in[0], x) - zero_at(b, 0, channel, row)) *
+              (code_at(&b->in[1], w) - zero_at(b, 1, channel, row));
     return;
   }
   const double v = qe__tensor_float_at(b->in[0].data, x) * qe__tensor_float_at(b->in[1].data, w);
@@ -56,7 +57,8 @@ static void coordinates(const qe__case_operand *o, int64_t index, int64_t *at) {
 }
 
 /* Input position under a kernel tap, or false: padding (or, transposed, no input hits). */
-static bool tap(const qe_op_params *p, bool transposed, const int64_t *size, const int64_t *y, const int64_t *k, int64_t *x) {
+static bool tap(const qe_op_params *p, bool transposed, const int64_t *size, const int64_t *y, const int64_t *k,
+                int64_t *x) {
   for (uint32_t i = 0; i < p->spatial; i++) {
     if (transposed) {
       const int64_t at = y[i] + p->pad_begin[i] - k[i] * p->dilation[i];
@@ -83,7 +85,8 @@ static int64_t conv_at(sum *s, int64_t index) {
   const bool transposed = b->text.op == QE__OP_ConvTranspose;
   int64_t y[QE_MAX_RANK], k[3] = {0}, at[3];
   coordinates(&b->out[0], index, y);
-  const int64_t per_group = (transposed ? w->dims[1] : w->dims[0] / p->groups), group = y[1] / per_group, depth = x->dims[1] / p->groups;
+  const int64_t per_group = (transposed ? w->dims[1] : w->dims[0] / p->groups), group = y[1] / per_group,
+                depth = x->dims[1] / p->groups;
   int64_t taps = 1, pixels = 1;
   for (uint32_t i = 0; i < p->spatial; i++) {
     taps *= p->kernel[i];
@@ -111,7 +114,8 @@ static int64_t gemm_at(sum *s, int64_t index) {
   const qe__built *b = s->b;
   const int64_t n = b->out[0].dims[1], i = index / n, j = index % n, ta = b->params.trans_a, tb = b->params.trans_b;
   const int64_t depth = b->in[0].dims[ta ? 0 : 1];
-  for (int64_t k = 0; k < depth; k++) add(s, ta ? k * b->in[0].dims[1] + i : i * depth + k, tb ? j * depth + k : k * n + j, j, i);
+  for (int64_t k = 0; k < depth; k++)
+    add(s, ta ? k * b->in[0].dims[1] + i : i * depth + k, tb ? j * depth + k : k * n + j, j, i);
   return j;
 }
 
@@ -133,7 +137,8 @@ static int64_t matmul_at(sum *s, int64_t index) {
   const bool vector = a->rank == 1;
   const uint32_t own = vector ? 1 : 2, lead = y->rank - own;
   coordinates(y, index, at);
-  const int64_t depth = a->dims[a->rank - 1], n = w->dims[w->rank - 1], i = vector ? 0 : at[y->rank - 2], j = at[y->rank - 1];
+  const int64_t depth = a->dims[a->rank - 1], n = w->dims[w->rank - 1], i = vector ? 0 : at[y->rank - 2],
+                j = at[y->rank - 1];
   const int64_t a0 = batch_offset(a, at, lead), w0 = batch_offset(w, at, lead);
   for (int64_t k = 0; k < depth; k++) add(s, a0 + i * depth + k, w0 + k * n + j, j, i);
   return j;
@@ -152,11 +157,16 @@ bool qe__terms_at(const qe__built *b, int64_t index, qe__terms *out) {
   sum s = {.b = b, .codes = t == QE_UINT8 || t == QE_INT8};
   int64_t channel;
   *out = (qe__terms){0};
-  if (index < 0 || index >= b->out[0].count || !b->in[0].data || !b->in[1].data || (!s.codes && t != QE_FLOAT32 && t != QE_FLOAT64)) return false;
+  if (index < 0 || index >= b->out[0].count || !b->in[0].data || !b->in[1].data ||
+      (!s.codes && t != QE_FLOAT32 && t != QE_FLOAT64))
+    return false;
   switch (b->text.op) {
-    case QE__OP_Conv: case QE__OP_ConvTranspose: case QE__OP_ConvInteger: channel = conv_at(&s, index); break;
+    case QE__OP_Conv:
+    case QE__OP_ConvTranspose:
+    case QE__OP_ConvInteger: channel = conv_at(&s, index); break;
     case QE__OP_Gemm: channel = gemm_at(&s, index); break;
-    case QE__OP_MatMul: case QE__OP_MatMulInteger: channel = matmul_at(&s, index); break;
+    case QE__OP_MatMul:
+    case QE__OP_MatMulInteger: channel = matmul_at(&s, index); break;
     default: return false;
   }
   const bool integer = b->text.op == QE__OP_ConvInteger || b->text.op == QE__OP_MatMulInteger;
@@ -167,16 +177,19 @@ bool qe__terms_at(const qe__built *b, int64_t index, qe__terms *out) {
   }
   if (!integer && b->n_in > 2 && b->in[2].present) {
     const int64_t at = bias_index(b, index, channel);
-    if (b->in[2].dtype == QE_INT32) out->acc += ((const int32_t *)b->in[2].data->data)[at];
+    if (b->in[2].dtype == QE_INT32)
+      out->acc += ((const int32_t *)b->in[2].data->data)[at];
     else {
-      const double v = qe__tensor_float_at(b->in[2].data, at) * (b->text.op == QE__OP_Gemm && !s.codes ? (double)b->params.beta : 1.0);
+      const double v = qe__tensor_float_at(b->in[2].data, at) *
+                       (b->text.op == QE__OP_Gemm && !s.codes ? (double)b->params.beta : 1.0);
       out->sum += v;
       out->magnitude += fabs(v);
     }
   }
   if (s.codes && !integer && b->in[0].q.view.count && b->in[1].q.view.count) {
     const int64_t wc = b->text.op == QE__OP_ConvTranspose ? channel % b->in[1].dims[1] : channel;
-    const float product = b->in[0].q.scales[0] * b->in[1].q.scales[b->in[1].q.view.count > 1 ? wc % (int64_t)b->in[1].q.view.count : 0];
+    const float product =
+        b->in[0].q.scales[0] * b->in[1].q.scales[b->in[1].q.view.count > 1 ? wc % (int64_t)b->in[1].q.view.count : 0];
     out->multiplier = (double)(b->out[0].q.view.count ? product / b->out[0].q.scales[0] : product);
   }
   return true;

@@ -6,7 +6,9 @@
 
 static qe_status_t copy_params(const qe__case_operand *from, qe__case_operand *to) {
   if (!from->q.view.count) return QE_OK;
-  if (from->q.view.count > 1 && (from->rank != to->rank || from->dims[from->q.view.axis] != to->dims[from->q.view.axis])) return QE_OK;
+  if (from->q.view.count > 1 &&
+      (from->rank != to->rank || from->dims[from->q.view.axis] != to->dims[from->q.view.axis]))
+    return QE_OK;
   return qe__qparams_set(&to->q, &from->q.view, to->dtype, to->rank, to->dims);
 }
 
@@ -22,9 +24,11 @@ qe_status_t qe__variant(const qe__built *b, const char *key, const char *value, 
   for (uint32_t i = 0; status == QE_OK && i < out->n_in; i++) {
     if (!out->in[i].present || i >= b->n_in || !b->in[i].present) continue;
     status = copy_params(&b->in[i], &out->in[i]);
-    if (status == QE_OK && !out->in[i].data && b->in[i].data && same_shape(&b->in[i], &out->in[i])) status = qe__tensor_copy(b->in[i].data, &out->in[i].data);
+    if (status == QE_OK && !out->in[i].data && b->in[i].data && same_shape(&b->in[i], &out->in[i]))
+      status = qe__tensor_copy(b->in[i].data, &out->in[i].data);
   }
-  for (uint32_t i = 0; status == QE_OK && i < out->n_out && i < b->n_out; i++) status = copy_params(&b->out[i], &out->out[i]);
+  for (uint32_t i = 0; status == QE_OK && i < out->n_out && i < b->n_out; i++)
+    status = copy_params(&b->out[i], &out->out[i]);
   if (status != QE_OK) {
     qe__built_free(out);
     return status;
@@ -33,7 +37,8 @@ qe_status_t qe__variant(const qe__built *b, const char *key, const char *value, 
   return QE_OK;
 }
 
-qe_status_t qe__variant_run(const qe__property *p, const char *name, const qe__kernel *kernel, const qe__built *v, qe__run_result *r, bool *ran) {
+qe_status_t qe__variant_run(const qe__property *p, const char *name, const qe__kernel *kernel, const qe__built *v,
+                            qe__run_result *r, bool *ran) {
   const qe__run_mode mode = {.arrange = qe__case_arrange(kernel, v), .poison = 0x77};
   QE_TRY(qe__case_run(kernel, v, &mode, r));
   *ran = !r->unsupported && !r->check[0];
@@ -44,7 +49,8 @@ qe_status_t qe__variant_run(const qe__property *p, const char *name, const qe__k
   return QE_OK;
 }
 
-void qe__property_broken(const qe__property *p, const char *name, const qe__run_result *got, int64_t index, int64_t want_index, const char *rule) {
+void qe__property_broken(const qe__property *p, const char *name, const qe__run_result *got, int64_t index,
+                         int64_t want_index, const char *rule) {
   char where[160];
   const qe__case_operand *o = &p->b->out[0];
   int64_t at[QE_MAX_RANK], rest = want_index;
@@ -76,9 +82,11 @@ int32_t qe__code_of(qe_dtype_t dtype, const void *data, int64_t i) {
   return dtype == QE_INT8 ? ((const int8_t *)data)[i] : ((const uint8_t *)data)[i];
 }
 
-qe_status_t qe__check_properties(const qe__kernel *kernel, const qe__built *b, const qe__run_result *first, uint64_t seed, qe__case_result *out) {
-  static qe_status_t (*const all[])(const qe__property *) = {qe__property_permute, qe__property_split, qe__property_layout, qe__property_gemm, qe__property_grouped,
-                                                             qe__property_zero_point, qe__property_bias, qe__property_rescale, qe__property_unfused};
+qe_status_t qe__check_properties(const qe__kernel *kernel, const qe__built *b, const qe__run_result *first,
+                                 uint64_t seed, qe__case_result *out) {
+  static qe_status_t (*const all[])(const qe__property *) = {
+      qe__property_permute,    qe__property_split, qe__property_layout,  qe__property_gemm,   qe__property_grouped,
+      qe__property_zero_point, qe__property_bias,  qe__property_rescale, qe__property_unfused};
   const qe__property p = {kernel, b, first, out};
   (void)seed;
   if (b->out[0].count == 0) return QE_OK;

@@ -11,12 +11,15 @@ typedef struct qe__property {
   qe__case_result *out;
 } qe__property;
 
-/* The same case with one field changed (key NULL: none; value NULL: left out); operands of equal shape have b's data and parameters. */
+/* The same case with one field changed (key NULL: none; value NULL: left out); operands of equal shape have b's data
+ * and parameters. */
 qe_status_t qe__variant(const qe__built *b, const char *key, const char *value, qe__built *out);
 /* Runs the variant; *ran false: not supported (no verdict). A fault is reported under the property's name. */
-qe_status_t qe__variant_run(const qe__property *p, const char *name, const qe__kernel *kernel, const qe__built *v, qe__run_result *r, bool *ran);
+qe_status_t qe__variant_run(const qe__property *p, const char *name, const qe__kernel *kernel, const qe__built *v,
+                            qe__run_result *r, bool *ran);
 /* Reports that element `index` of output 0 breaks the property. */
-void qe__property_broken(const qe__property *p, const char *name, const qe__run_result *got, int64_t index, int64_t want_index, const char *rule);
+void qe__property_broken(const qe__property *p, const char *name, const qe__run_result *got, int64_t index,
+                         int64_t want_index, const char *rule);
 /* A tensor with dimension d in reverse order. */
 qe_status_t qe__reversed(const qe_tensor_t *t, uint32_t d, qe_tensor_t **out);
 

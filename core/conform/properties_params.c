@@ -4,7 +4,9 @@
 
 #include "conform/properties.h"
 
-static bool is_code8(qe_dtype_t t) { return t == QE_UINT8 || t == QE_INT8; }
+static bool is_code8(qe_dtype_t t) {
+  return t == QE_UINT8 || t == QE_INT8;
+}
 
 /* Codes of input 0 and its zero point, all plus `by`; they must stay in the range. */
 static void shift(qe__built *v, int32_t by) {
@@ -13,7 +15,8 @@ static void shift(qe__built *v, int32_t by) {
   v->in[0].q.zero_points[0] += by;
 }
 
-static qe_status_t compare_runs(const qe__property *p, const char *name, const qe__built *a, const qe__built *b, const char *rule) {
+static qe_status_t compare_runs(const qe__property *p, const char *name, const qe__built *a, const qe__built *b,
+                                const char *rule) {
   qe__run_result x = {0}, y = {0};
   bool ran_x = false, ran_y = false;
   qe_status_t status = qe__variant_run(p, name, p->kernel, a, &x, &ran_x);
@@ -32,7 +35,9 @@ static qe_status_t compare_runs(const qe__property *p, const char *name, const q
 qe_status_t qe__property_zero_point(const qe__property *p) {
   const qe__built *b = p->b;
   int32_t lo, hi;
-  if (!b->quantized || !is_code8(b->in[0].dtype) || b->in[0].q.view.count != 1 || b->in[0].constant || !qe__dtype_integer_range(b->in[0].dtype, &lo, &hi)) return QE_OK;
+  if (!b->quantized || !is_code8(b->in[0].dtype) || b->in[0].q.view.count != 1 || b->in[0].constant ||
+      !qe__dtype_integer_range(b->in[0].dtype, &lo, &hi))
+    return QE_OK;
   qe__built a, c;
   QE_TRY(qe__variant(b, NULL, NULL, &a));
   uint8_t *codes = a.in[0].data->data; /* the highest code is given up, so that there is room */
@@ -66,7 +71,8 @@ static void judge_bias(const qe__property *p, const qe__run_result *r, bool exac
     }
     const int32_t want = before + 2 < p->b->clamp_hi ? before + 2 : p->b->clamp_hi;
     if (exact && before > p->b->clamp_lo && after != want) {
-      qe__property_broken(p, "bias_shift", r, i, i, "with a multiplier of exactly 1/2, 4 more in the accumulator are 2 more in the code");
+      qe__property_broken(p, "bias_shift", r, i, i,
+                          "with a multiplier of exactly 1/2, 4 more in the accumulator are 2 more in the code");
       return;
     }
   }
@@ -74,7 +80,9 @@ static void judge_bias(const qe__property *p, const qe__run_result *r, bool exac
 
 qe_status_t qe__property_bias(const qe__property *p) {
   const qe__built *b = p->b;
-  if (!b->terms || !b->quantized || !is_code8(b->out[0].dtype) || b->n_in < 3 || !b->in[2].present || b->in[2].dtype != QE_INT32 || qe__case_is(&b->text, "pat", "big")) return QE_OK;
+  if (!b->terms || !b->quantized || !is_code8(b->out[0].dtype) || b->n_in < 3 || !b->in[2].present ||
+      b->in[2].dtype != QE_INT32 || qe__case_is(&b->text, "pat", "big"))
+    return QE_OK;
   const bool exact = qe__case_is(&b->text, "sc", "half") && b->in[1].q.view.count == 1;
   qe__built v;
   qe__run_result r = {0};
@@ -96,7 +104,9 @@ qe_status_t qe__property_rescale(const qe__property *p) {
   const qe__built *b = p->b;
   const char *sc = qe__case_text(&b->text, "sc"), *act = qe__case_text(&b->text, "act");
   const bool sum = b->text.op == QE__OP_Add || b->text.op == QE__OP_Sub;
-  if (!b->quantized || !b->in[0].q.view.count || !b->out[0].q.view.count || (act && strcmp(act, "relu") != 0) || (sc && (strcmp(sc, "tiny") == 0 || strcmp(sc, "huge") == 0))) return QE_OK;
+  if (!b->quantized || !b->in[0].q.view.count || !b->out[0].q.view.count || (act && strcmp(act, "relu") != 0) ||
+      (sc && (strcmp(sc, "tiny") == 0 || strcmp(sc, "huge") == 0)))
+    return QE_OK;
   qe__built v;
   qe__run_result r = {0};
   bool ran = false;

@@ -1,4 +1,5 @@
-/* Simpler cases near one that fails: one field at a time is dropped, halved or made ordinary, the largest steps first. */
+/* Simpler cases near one that fails: one field at a time is dropped, halved or made ordinary, the largest steps first.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,11 +53,24 @@ static void halved(list *l, const char *key, char separator) {
 }
 
 uint32_t qe__case_shrink(const qe__case *c, uint32_t capacity, qe__case *out) {
-  static const char *const optional[] = {"act", "pe", "op", "d", "s", "gran", "sc", "zp", "lay", "const", "alpha", "beta", "mode", "b", "trans", "flag", "near", "coord"};
+  static const char *const optional[] = {"act",   "pe",    "op",   "d",    "s", "gran",  "sc",   "zp",   "lay",
+                                         "const", "alpha", "beta", "mode", "b", "trans", "flag", "near", "coord"};
   static const struct {
     const char *key;
     char separator;
-  } sizes[] = {{"n", 'x'}, {"m", 'x'}, {"hw", 'x'}, {"x", 'x'}, {"c", '>'}, {"k", 'x'}, {"t", 'x'}, {"g", 'x'}, {"p", 'x'}, {"y", 'x'}, {"z", 'x'}};
+  } sizes[] = {
+      {"n",  'x'},
+      {"m",  'x'},
+      {"hw", 'x'},
+      {"x",  'x'},
+      {"c",  '>'},
+      {"k",  'x'},
+      {"t",  'x'},
+      {"g",  'x'},
+      {"p",  'x'},
+      {"y",  'x'},
+      {"z",  'x'}
+  };
   static const char *const patterns[] = {"zero", "onehot", "sparse", "ramp"};
   list l = {.from = c, .capacity = capacity, .out = out};
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) halved(&l, sizes[i].key, sizes[i].separator);
@@ -68,7 +82,8 @@ uint32_t qe__case_shrink(const qe__case *c, uint32_t capacity, qe__case *out) {
   for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++) {
     qe__case simpler = *c;
     if (qe__case_is(c, "pat", patterns[i])) break; /* only towards simpler ones */
-    if (qe__case_set(&simpler, "pat", patterns[i]) && strstr(qe__generator_of(c->op)->family->fields, "pat")) add(&l, &simpler);
+    if (qe__case_set(&simpler, "pat", patterns[i]) && strstr(qe__generator_of(c->op)->family->fields, "pat"))
+      add(&l, &simpler);
   }
   qe__clear_error();
   return l.n;

@@ -15,9 +15,13 @@ static const qe__kernel *real; /* what the wrappers call */
 static int calls;
 static int64_t last_begin;
 
-static size_t bytes_of(const qe_operand *o) { return (size_t)o->count * (qe_dtype_bits((qe_dtype_t)o->dtype) / 8); }
+static size_t bytes_of(const qe_operand *o) {
+  return (size_t)o->count * (qe_dtype_bits((qe_dtype_t)o->dtype) / 8);
+}
 
-static int right_run(void *self, const qe_call *c, int64_t begin, int64_t end) { return real->row.run(self, c, begin, end); }
+static int right_run(void *self, const qe_call *c, int64_t begin, int64_t end) {
+  return real->row.run(self, c, begin, end);
+}
 
 static int column_run(void *self, const qe_call *c, int64_t begin, int64_t end) {
   const int result = right_run(self, c, begin, end);
@@ -109,9 +113,13 @@ static int mxcsr_run(void *self, const qe_call *c, int64_t begin, int64_t end) {
 int wrong_kernels_inner(void *self, const qe_call *c, int64_t begin, int64_t end);
 int wrong_kernels_rbx(void *self, const qe_call *c, int64_t begin, int64_t end);
 int wrong_kernels_direction(void *self, const qe_call *c, int64_t begin, int64_t end);
-int wrong_kernels_inner(void *self, const qe_call *c, int64_t begin, int64_t end) { return right_run(self, c, begin, end); }
-__asm__(".text\n.globl wrong_kernels_rbx\nwrong_kernels_rbx:\n subq $8, %rsp\n call wrong_kernels_inner\n movq $1, %rbx\n addq $8, %rsp\n ret\n"
-        ".globl wrong_kernels_direction\nwrong_kernels_direction:\n subq $8, %rsp\n call wrong_kernels_inner\n std\n addq $8, %rsp\n ret\n");
+int wrong_kernels_inner(void *self, const qe_call *c, int64_t begin, int64_t end) {
+  return right_run(self, c, begin, end);
+}
+__asm__(".text\n.globl wrong_kernels_rbx\nwrong_kernels_rbx:\n subq $8, %rsp\n call wrong_kernels_inner\n movq $1, "
+        "%rbx\n addq $8, %rsp\n ret\n"
+        ".globl wrong_kernels_direction\nwrong_kernels_direction:\n subq $8, %rsp\n call wrong_kernels_inner\n std\n "
+        "addq $8, %rsp\n ret\n");
 #endif
 
 /* ---- a kernel that forgets the zero point of x ---- */
@@ -173,14 +181,15 @@ static void prepare(bench *b, const char *name, run_fn run) {
   calls = 0;
   last_begin = 0;
   b->engine = *engine;
-  b->engine.name = (char *)(uintptr_t)"wrong";
-  b->engine.path = (char *)(uintptr_t)"./wrong.so";
+  b->engine.name = (char *)(uintptr_t) "wrong";
+  b->engine.path = (char *)(uintptr_t) "./wrong.so";
   b->kernel = *real;
   b->kernel.row.run = run;
   b->kernel.engine = &b->engine;
   b->engine.n_kernels = 1;
   b->engine.kernels = &b->kernel;
-  b->options = (qe__conform_options){.seed = 1, .against = engine, .memory = true, .determinism = true, .properties = true, .registers = true};
+  b->options = (qe__conform_options){
+      .seed = 1, .against = engine, .memory = true, .determinism = true, .properties = true, .registers = true};
 }
 
 static void run_text(const bench *b, const char *text, qe__case_result *r) {
@@ -202,7 +211,7 @@ static void expect_caught(const bench *b, const char *text, const char *check) {
   cr_assert_not_null(strstr(r.detail, repro), "no line '%s' in\n%s", repro, r.detail);
 }
 
-#define GEMM "Gemm:u8s8u8/m7/n19/k40/trans=2/gran=c"
+#define GEMM  "Gemm:u8s8u8/m7/n19/k40/trans=2/gran=c"
 #define TILES "Gemm:u8s8u8/m300/n70/k9/trans=2"
 
 Test(wrong_kernels, an_unchanged_wrapper_passes) {
@@ -221,10 +230,22 @@ Test(wrong_kernels, are_caught_by_the_right_check) {
     run_fn run;
     const char *text, *check;
   } bugs[] = {
-    {column_run, GEMM, "bytes"}, {read_past_run, GEMM, "guard"}, {write_past_run, GEMM, "guard"}, {write_before_run, GEMM, "guard"}, {write_packed_run, GEMM, "guard"}, {write_input_run, GEMM, "guard"},
-    {state_run, GEMM, "determinism"}, {scratch_run, GEMM, "determinism"}, {thread_run, TILES, "determinism"}, {order_run, TILES, "determinism"}, {failing_run, GEMM, "run"}, {rare_run, TILES, "bytes"},
+    {column_run,              GEMM,  "bytes"      },
+    {read_past_run,           GEMM,  "guard"      },
+    {write_past_run,          GEMM,  "guard"      },
+    {write_before_run,        GEMM,  "guard"      },
+    {write_packed_run,        GEMM,  "guard"      },
+    {write_input_run,         GEMM,  "guard"      },
+    {state_run,               GEMM,  "determinism"},
+    {scratch_run,             GEMM,  "determinism"},
+    {thread_run,              TILES, "determinism"},
+    {order_run,               TILES, "determinism"},
+    {failing_run,             GEMM,  "run"        },
+    {rare_run,                TILES, "bytes"      },
 #if defined(__x86_64__)
-    {mxcsr_run, GEMM, "registers"}, {wrong_kernels_rbx, GEMM, "registers"}, {wrong_kernels_direction, GEMM, "registers"},
+    {mxcsr_run,               GEMM,  "registers"  },
+    {wrong_kernels_rbx,       GEMM,  "registers"  },
+    {wrong_kernels_direction, GEMM,  "registers"  },
 #endif
   };
   for (size_t i = 0; i < sizeof bugs / sizeof bugs[0]; i++) {
