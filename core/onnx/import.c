@@ -123,7 +123,7 @@ static qe_status_t check_ops(const Onnx__ModelProto *m, int64_t opset) {
   }
   if (bad == 0) return QE_OK;
   return qe__fail(QE_ERROR_UNSUPPORTED,
-                  "%zu op%s not supported (opset %lld): %s%s; docs/onnx.md lists the ops there are", bad,
+                  "%zu op%s not supported (opset %lld): %s%s; docs/ops.md lists the ops there are", bad,
                   bad == 1 ? " is" : "s are", (long long)opset, text, bad > SHOWN ? ", ..." : "");
 }
 
