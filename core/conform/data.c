@@ -59,8 +59,7 @@ static int64_t pick_code(stream *s, int64_t i, int64_t lo, int64_t hi, int64_t z
     static const int64_t first[2] = {211, 171}, other[2] = {71, 107};
     return hi == 255 ? first[qe__random(&s->state) & 1] : other[qe__random(&s->state) & 1];
   }
-  if (strcmp(s->pattern, "swing") ==
-      0) { /* sums of rows of weights climb far up and come back: what they lose on the way shows */
+  if (strcmp(s->pattern, "swing") == 0) { /* sums of rows of weights climb far up and come back down */
     const int64_t up = hi - (int64_t)(qe__random(&s->state) & 1), down = 2 * zero - up;
     return !s->second || s->terms <= 0 || i % s->terms * 2 < s->terms ? up : down < lo ? lo : down;
   }
