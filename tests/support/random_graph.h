@@ -295,11 +295,75 @@ static inline qe_value_t random_norm(random_graph *g, qe_value_t x, const qe_val
   }
 }
 
+/* Through a recurrent layer along dimension 1 of [batch, time, features]. */
+static inline qe_value_t random_lstm(random_graph *g, qe_value_t x, const qe_value_info_t *i) {
+  if (i->rank != 3 || i->dims[1] > 16 || i->dims[2] > 64) return -1;
+  const int64_t hidden = 1 + random_below(g, 4), seed = random_below(g, 1 << 20), perm[3] = {1, 0, 2};
+  qe_tensor_t *w = test_random(2, (int64_t[]){4 * hidden, i->dims[2]}, 0.5f, (uint64_t)seed);
+  qe_tensor_t *r = test_random(2, (int64_t[]){4 * hidden, hidden}, 0.5f, (uint64_t)seed + 1);
+  const qe_value_t turned = qe_transpose(g->m, random_name(g), x, 3, perm);
+  const qe_value_t y = qe_lstm(g->m, random_name(g), turned, -1, -1, w, r, NULL, NULL, NULL, NULL);
+  qe_tensor_release(&w);
+  qe_tensor_release(&r);
+  return qe_transpose(g->m, random_name(g), y, 3, perm);
+}
+
+static inline qe_value_t random_other(random_graph *g, qe_value_t x, const qe_value_info_t *i) {
+  const int rank = i->rank;
+  const int64_t c = i->dims[1], axis = 1 + random_below(g, rank - 1);
+  int64_t dims[QE_MAX_RANK];
+  char json[64];
+  for (int d = 0; d < rank; d++) dims[d] = 1;
+  switch (random_below(g, 8)) {
+    case 0: {
+      dims[axis] = 2;
+      qe_value_t in[2] = {x, random_ints(g, rank, dims)};
+      return qe_op(g->m, "Tile", random_name(g), 2, in, NULL);
+    }
+    case 1: {
+      if (i->dims[axis] != 1) return -1;
+      dims[axis] = 3;
+      qe_value_t in[2] = {x, random_ints(g, rank, dims)};
+      return qe_op(g->m, "Expand", random_name(g), 2, in, NULL);
+    }
+    case 2: {
+      qe_tensor_t *t = test_filled(c, 1.5f, 0.25f);
+      for (int d = 2; d < rank; d++) dims[d - 1] = 1;
+      dims[0] = c;
+      qe_tensor_t *divisor = NULL;
+      cr_assert_eq(qe_tensor_from_data(QE_FLOAT32, (uint32_t)rank - 1, dims, qe_tensor_const_data(t), &divisor), QE_OK);
+      qe_value_t in[2] = {x, qe_constant(g->m, random_name(g), divisor)};
+      qe_tensor_release(&t);
+      qe_tensor_release(&divisor);
+      return qe_op(g->m, random_below(g, 2) ? "Div" : "PRelu", random_name(g), 2, in, NULL);
+    }
+    case 3: {
+      if (rank < 3 || g->calm) return -1;
+      qe_value_t in[3] = {x, random_constant(g, 1, &c), random_constant(g, 1, &c)};
+      return qe_op(g->m, "InstanceNormalization", random_name(g), 3, in, "{\"epsilon\": 0.001}");
+    }
+    case 4: {
+      qe_value_t in[2] = {x, random_ints(g, 1, &axis)};
+      return qe_op(g->m, "CumSum", random_name(g), 2, in, NULL);
+    }
+    case 5: {
+      if (g->calm) return -1;
+      snprintf(json, sizeof json, "{\"axis\": %d}", (int)axis);
+      const qe_value_t at = qe_op(g->m, "ArgMax", random_name(g), 1, &x, json);
+      return qe_op(g->m, "Cast", random_name(g), 1, &at, "{\"to\": 1}");
+    }
+    case 6:
+      if (rank < 3) return -1;
+      return qe_op(g->m, "Trilu", random_name(g), 1, &x, "{\"upper\": 0}");
+    default: return random_lstm(g, x, i);
+  }
+}
+
 static inline qe_value_t random_step(random_graph *g) {
   const int64_t back = random_below(g, 3) ? random_below(g, g->count < 3 ? g->count : 3) : random_below(g, g->count);
   const qe_value_t x = g->values[g->count - 1 - back];
   const qe_value_info_t i = random_info(g, x);
-  const int64_t kind = random_below(g, 12);
+  const int64_t kind = random_below(g, 14);
   if (i.rank < 2) return -1;
   if (kind < 3 && i.rank >= 3) return random_conv(g, x, &i, 0);
   if (kind < 4 && i.rank >= 3) return random_conv(g, x, &i, 1);
@@ -307,7 +371,7 @@ static inline qe_value_t random_step(random_graph *g) {
   if (kind < 8) return random_binary(g, x, &i);
   if (kind < 10) return random_move(g, x, &i);
   if (kind < 11 && i.rank >= 3) return random_pool(g, x, &i);
-  return random_norm(g, x, &i);
+  return kind < 12 ? random_norm(g, x, &i) : random_other(g, x, &i);
 }
 
 /* The network of this seed for x [batch, 4, 6, 6]; outputs: the last value and up to two inner ones. */
