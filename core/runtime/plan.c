@@ -19,6 +19,7 @@ static void step_free(qe__step *s) {
   qe__free(s->in_data);
   qe__free(s->out_data);
   qe__free(s->note);
+  qe__free(s->dtypes);
   qe__pack_free(s->own_pack);
   memset(s, 0, sizeof *s);
 }

@@ -65,7 +65,7 @@ typedef struct qe__step {
   int32_t tap;                /* >= 0: the model value handed to the tap; in[0] is its phys */
   bool relayout;              /* written by the planner, belongs to no node of the model */
   bool fallback;
-  char *note;
+  char *note, *dtypes;        /* dtypes: text for reports, or NULL as long as nobody asked */
   double milliseconds;
   uint64_t runs;
   int64_t macs;

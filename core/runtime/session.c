@@ -28,7 +28,6 @@ struct qe_session {
   uint32_t n_plans, current, plans_made;
   uint64_t clock;
   bool strict, profile;
-  char *dtypes; /* of the last qe_session_step */
 };
 
 /* ---- life ---- */
@@ -97,7 +96,6 @@ void qe_session_destroy(qe_session_t **session) {
   qe__memory_free(&s->memory);
   qe__pool_destroy(&s->pool);
   qe__lowered_free(&s->lowered);
-  qe__free(s->dtypes);
   qe_model_destroy(&s->model);
   qe__engine_release(s->engine);
   qe__free(s);
@@ -327,24 +325,21 @@ uint32_t qe_session_step_count(const qe_session_t *s) {
   return plan ? plan->n_steps : 0;
 }
 
-qe_status_t qe_session_step(const qe_session_t *session, uint32_t index, qe_step_info_t *out) {
-  qe_session_t *s = (qe_session_t *)(uintptr_t)session; /* only the text buffer changes */
+qe_status_t qe_session_step(const qe_session_t *s, uint32_t index, qe_step_info_t *out) {
   QE_CHECK_ARG(out, "out is NULL");
   memset(out, 0, sizeof *out);
   const qe__plan *plan = s ? current_plan(s) : NULL;
   QE_CHECK_ARG(plan && index < plan->n_steps, "no such step; plan or run first");
-  const qe__step *step = &plan->steps[index];
+  qe__step *step = &plan->steps[index]; /* its text is made when it is first asked for */
   const bool of_node = !step->relayout && step->tap == QE__NO_VALUE;
   const qe__node *n = of_node ? s->lowered.graph->nodes[step->node] : NULL;
-  qe__free(s->dtypes);
-  s->dtypes = qe__step_dtypes(step);
-  if (!s->dtypes) return QE_ERROR_OUT_OF_MEMORY;
+  if (!step->dtypes && !(step->dtypes = qe__step_dtypes(step))) return QE_ERROR_OUT_OF_MEMORY;
   out->node = n ? n->name : s->lowered.graph->values[plan->phys[step->in[0]].value].name;
   out->op = n ? n->op->name : step->relayout ? "Relayout" : "Tap";
   out->origin = n ? n->origin : NULL;
   out->engine = step->kernel ? step->kernel->engine->name : "core";
   out->kernel = step->kernel ? step->kernel->row.name : "-";
-  out->dtypes = s->dtypes;
+  out->dtypes = step->dtypes;
   out->note = step->relayout ? "memory layout changes here" : step->note ? step->note : "";
   out->quantized = n && step->kernel && n->quantized;
   out->fallback = step->fallback;
@@ -357,6 +352,7 @@ qe_status_t qe_session_step(const qe_session_t *session, uint32_t index, qe_step
 qe_status_t qe_session_get_stats(const qe_session_t *s, qe_session_stats_t *out) {
   QE_CHECK_ARG(s && out, "session or out is NULL");
   const uint32_t size = out->struct_size;
+  QE_CHECK_ARG(size >= sizeof(uint32_t) && size <= 4096, "out->struct_size is not set to sizeof(qe_session_stats_t)");
   qe_session_stats_t stats = {.struct_size = size};
   const qe__plan *plan = current_plan(s);
   stats.engine = s->engine ? s->engine->name : "none";
@@ -368,6 +364,6 @@ qe_status_t qe_session_get_stats(const qe_session_t *s, qe_session_stats_t *out)
   stats.arena_bytes = plan ? plan->arena_bytes : 0;
   stats.packed_bytes = s->packs.bytes;
   stats.scratch_bytes = s->memory.scratch_bytes;
-  memcpy(out, &stats, size && size < sizeof stats ? size : sizeof stats);
+  memcpy(out, &stats, size < sizeof stats ? size : sizeof stats);
   return QE_OK;
 }

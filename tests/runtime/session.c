@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "qengine.h"
@@ -194,6 +195,27 @@ Test(session, sessions_over_one_model_run_at_the_same_time) {
   }
   qe_tensor_release(&x);
   qe_tensor_release(&want);
+  qe_session_destroy(&s);
+  qe_model_destroy(&m);
+}
+
+Test(session, texts_of_steps_stay_while_the_plan_is_the_latest) {
+  qe_model_t *m = test_cnn(9);
+  qe_session_t *s = open_session(m, 1);
+  qe_tensor_t *x = test_random(4, (int64_t[]){1, 3, 8, 8}, 1.0f, 8), *y = run_one(s, x, NULL);
+  qe_step_info_t info[64];
+  char copy[64][64];
+  const uint32_t n = qe_session_step_count(s);
+  cr_assert(n > 4 && n < 64, "%u steps", n);
+  for (uint32_t i = 0; i < n; i++) {
+    cr_assert_eq(qe_session_step(s, i, &info[i]), QE_OK, "%s", qe_last_error());
+    snprintf(copy[i], sizeof copy[i], "%s", info[i].dtypes);
+  }
+  for (uint32_t i = 0; i < n; i++) cr_assert_str_eq(info[i].dtypes, copy[i], "step %u", i);
+  qe_session_stats_t stats = {0};
+  cr_assert_eq(qe_session_get_stats(s, &stats), QE_ERROR_INVALID_ARGUMENT);
+  qe_tensor_release(&x);
+  qe_tensor_release(&y);
   qe_session_destroy(&s);
   qe_model_destroy(&m);
 }

@@ -48,7 +48,7 @@ typedef qe_status_t (*qe_tap_fn)(void *arg, int32_t value_index, const qe_tensor
 /* Like qe_session_run without outputs, feeding the listed values (indices of the model) to `tap` in graph order. */
 QE_API qe_status_t qe_session_run_tapped(qe_session_t *session, uint32_t n_inputs, const qe_named_tensor_t *inputs, uint32_t n_values, const int32_t *values, qe_tap_fn tap, void *arg);
 
-/* One step of the most recent plan: where a node went and why. Valid until the session's next plan. */
+/* One step of the most recent plan: where a node went and why. The texts are valid until the session's next plan. */
 typedef struct qe_step_info {
   const char *node, *op;
   const char *origin;     /* model nodes merged into it, or NULL */
@@ -74,6 +74,7 @@ typedef struct qe_session_stats {
   uint64_t packed_bytes;    /* prepacked weights */
   uint64_t scratch_bytes;
 } qe_session_stats_t;
+/* out->struct_size is set by the caller; newer fields are left out for an older one. */
 QE_API qe_status_t qe_session_get_stats(const qe_session_t *session, qe_session_stats_t *out);
 
 #ifdef __cplusplus
