@@ -1,6 +1,6 @@
 /*
- * What the way from the API to a kernel costs: one Relu of a few numbers, called directly, as a step of a plan, and as a
- * session's run. dispatch [ENGINE]
+ * What the way from the API to a kernel costs: one Relu of a few numbers, called directly, as a step of a plan, and as
+ * a session's run. dispatch [ENGINE]
  */
 #include <math.h>
 #include <stdio.h>
@@ -11,8 +11,8 @@
 #include "qengine.h"
 #include "runtime/plan.h"
 
-enum { ROUNDS = 15, MOST = 1 << 16 };
-static const double ROUND_NS = 2e6; /* a round is long against the clock, short against an interruption */
+enum { ROUNDS = 25, MOST = 1 << 16 };
+static const double ROUND_NS = 1e6; /* a round is long against the clock, short against an interruption */
 
 typedef struct bench {
   qe__step step;
@@ -41,9 +41,13 @@ static double now_ns(void) {
   return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-static void direct(bench *b) { b->failed |= b->step.kernel->row.run(b->step.kernel->engine->self, &b->call, 0, b->step.sizes.tiles); }
+static void direct(bench *b) {
+  b->failed |= b->step.kernel->row.run(b->step.kernel->engine->self, &b->call, 0, b->step.sizes.tiles);
+}
 
-static void step(bench *b) { b->failed |= qe__step_execute(&b->step, NULL, b->in_data, b->out_data, b->scratch, 0, "relu") != QE_OK; }
+static void step(bench *b) {
+  b->failed |= qe__step_execute(&b->step, NULL, b->in_data, b->out_data, b->scratch, 0, "relu") != QE_OK;
+}
 
 static void session(bench *b) {
   qe_named_tensor_t in = {NULL, b->tensor}, out = {NULL, NULL};
@@ -51,27 +55,30 @@ static void session(bench *b) {
   qe_tensor_release(&out.tensor);
 }
 
-static int compare(const void *a, const void *b) {
-  const double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
+typedef void (*way)(bench *b);
+enum { WAYS = 3 };
+static const way ways[WAYS] = {direct, step, session};
+
+static double calls_ns(bench *b, way fn, long calls) {
+  const double start = now_ns();
+  for (long i = 0; i < calls; i++) fn(b);
+  return now_ns() - start;
 }
 
-/* Nanoseconds of one call: the median of rounds. */
-static double measure(bench *b, void (*fn)(bench *)) {
-  double times[ROUNDS];
-  long calls = 1;
-  for (double spent = 0.0; spent < ROUND_NS; calls *= 2) {
-    const double start = now_ns();
-    for (long i = 0; i < calls; i++) fn(b);
-    spent = now_ns() - start;
+/* Nanoseconds of one call of each way: the smallest of rounds, taken in turn, so that a busy machine disturbs all
+ * alike. */
+static void measure(bench *b, double ns[WAYS]) {
+  long calls[WAYS];
+  for (int w = 0; w < WAYS; w++) {
+    for (calls[w] = 1; calls_ns(b, ways[w], calls[w]) < ROUND_NS;) calls[w] *= 2;
+    ns[w] = INFINITY;
   }
   for (int r = 0; r < ROUNDS; r++) {
-    const double start = now_ns();
-    for (long i = 0; i < calls; i++) fn(b);
-    times[r] = (now_ns() - start) / (double)calls;
+    for (int w = 0; w < WAYS; w++) {
+      const double time = calls_ns(b, ways[w], calls[w]) / (double)calls[w];
+      if (time < ns[w]) ns[w] = time;
+    }
   }
-  qsort(times, ROUNDS, sizeof times[0], compare);
-  return times[ROUNDS / 2];
 }
 
 static void open_session(bench *b, const char *engine, int64_t count) {
@@ -93,19 +100,36 @@ static void open_step(bench *b, const qe__engine *engine, int64_t count) {
     fprintf(stderr, "dispatch: engine '%s' has no Relu for float32\n", engine->name);
     exit(1);
   }
-  b->x = (qe_operand){.struct_size = sizeof b->x, .dtype = QE_DT_F32, .rank = 1, .dims = {count}, .strides = {1}, .count = count, .q_axis = -1};
+  b->x = (qe_operand){.struct_size = sizeof b->x,
+                      .dtype = QE_DT_F32,
+                      .rank = 1,
+                      .dims = {count},
+                      .strides = {1},
+                      .count = count,
+                      .q_axis = -1};
   b->y = b->x;
   b->in[0] = &b->x;
   b->out[0] = &b->y;
   b->in_data[0] = qe_tensor_const_data(b->tensor);
   b->out_data[0] = calloc((size_t)count, sizeof(float));
   s->params.struct_size = sizeof s->params;
-  s->problem = (qe_problem){.struct_size = sizeof s->problem, .n_in = 1, .n_out = 1, .act_lo = -INFINITY, .act_hi = INFINITY, .op = "Relu",
-                            .in = b->in, .out = b->out, .params = &s->params};
+  s->problem = (qe_problem){.struct_size = sizeof s->problem,
+                            .n_in = 1,
+                            .n_out = 1,
+                            .act_lo = -INFINITY,
+                            .act_hi = INFINITY,
+                            .op = "Relu",
+                            .in = b->in,
+                            .out = b->out,
+                            .params = &s->params};
   check(qe__step_prepare(&b->plan, s, &b->packs, "relu"));
   b->scratch = qe__alloc_aligned((size_t)s->sizes.scratch_size, QE__ALIGNMENT_MAX);
-  b->call = (qe_call){.struct_size = sizeof b->call, .problem = &s->problem, .in = b->in_data, .out = b->out_data,
-                      .packed = s->pack ? qe__pack_data(s->pack) : NULL, .scratch = b->scratch};
+  b->call = (qe_call){.struct_size = sizeof b->call,
+                      .problem = &s->problem,
+                      .in = b->in_data,
+                      .out = b->out_data,
+                      .packed = s->pack ? qe__pack_data(s->pack) : NULL,
+                      .scratch = b->scratch};
   if (!b->out_data[0] || !b->scratch) check(QE_ERROR_OUT_OF_MEMORY);
 }
 
@@ -128,8 +152,10 @@ int main(int argc, char **argv) {
     bench b = {0};
     open_session(&b, engine->name, count);
     open_step(&b, engine, count);
-    const double d = measure(&b, direct), s = measure(&b, step), r = measure(&b, session);
-    printf("%8lld %10.1f %10.1f (%5.2f) %12.1f (%5.2f)\n", (long long)count, d, s, s / d, r, r / d);
+    double ns[WAYS];
+    measure(&b, ns);
+    printf("%8lld %10.1f %10.1f (%5.2f) %12.1f (%5.2f)\n", (long long)count, ns[0], ns[1], ns[1] / ns[0], ns[2],
+           ns[2] / ns[0]);
     bench_close(&b);
     if (b.failed) {
       fprintf(stderr, "dispatch: a run failed\n");

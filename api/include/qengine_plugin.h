@@ -91,7 +91,7 @@ typedef struct qe_host {
   void (*free)(void *ctx, void *ptr); /* of alloc, from any thread; NULL is allowed. All before destroy returns. */
   /* level: 0 error, 1 warning, 2 info, 3 debug. The message is copied, cut at 1000 bytes. */
   void (*log)(void *ctx, int level, const char *message);
-  /* Why the call that this thread is in will fail: then return not 0. Copied, cut at 1000 bytes; the last one counts. */
+  /* Why the call that this thread is in will fail; then return not 0. Copied, cut at 1000 bytes; the last counts. */
   void (*error)(void *ctx, const char *message);
   /*
    * Calls fn on ranges that cover [0, n) once, on several threads, and returns when all are done. A call from within

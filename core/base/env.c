@@ -6,7 +6,9 @@
 
 static bool (*_Atomic injected)(void);
 
-void qe__set_secure_mode(bool (*is_secure)(void)) { atomic_store(&injected, is_secure); }
+void qe__set_secure_mode(bool (*is_secure)(void)) {
+  atomic_store(&injected, is_secure);
+}
 
 const char *qe__secure_getenv(const char *name) {
   bool (*is_secure)(void) = atomic_load(&injected);

@@ -24,8 +24,8 @@ qe_status_t qe__engine_create(qe__loaded *engine) {
   if (saved) fesetenv(&fp);
   if (result == 0 && test == 0) return QE_OK;
   const char *said = qe__host_error();
-  return qe__fail(QE_ERROR_ENGINE, "%s (code %d): %s", result != 0 ? "could not start" : "failed its own test", result != 0 ? result : test,
-                  said[0] != '\0' ? said : "it gave no reason");
+  return qe__fail(QE_ERROR_ENGINE, "%s (code %d): %s", result != 0 ? "could not start" : "failed its own test",
+                  result != 0 ? result : test, said[0] != '\0' ? said : "it gave no reason");
 }
 
 void qe__engine_destroy(qe__loaded *engine) {

@@ -40,7 +40,10 @@ qe_status_t qe__engine_resolve(const char *name, const qe__engine **out);
 bool qe__engine_acquire(const qe__engine *engine);
 /* Gives it back. The last reference of a retired engine destroys it. NULL is allowed. */
 void qe__engine_release(const qe__engine *engine);
-/* No plan is made with it any more; who holds a reference goes on. Its code stays mapped. Errors: STATE (it is retired), OUT_OF_MEMORY. */
+/*
+ * No plan is made with it any more; who holds a reference goes on. Its code stays mapped. Errors: STATE (it is retired),
+ * OUT_OF_MEMORY.
+ */
 qe_status_t qe__engine_retire(const qe__engine *engine);
 /* Where kernels are looked for: `first` (may be NULL), then the other engines by falling priority. Returns the count. */
 uint32_t qe__engine_order(const qe__engine *first, uint32_t capacity, const qe__engine **out);
@@ -49,7 +52,7 @@ uint32_t qe__engine_order(const qe__engine *first, uint32_t capacity, const qe__
  * compared), best first. Returns how many; at most `capacity` are stored.
  */
 uint32_t qe__engine_kernels(const qe__engine *engine, const qe_kernel_key *key, uint32_t capacity, const qe__kernel **out);
-/* An observer by name among all engines, `preferred` (may be NULL) first; *owner holds a reference. NULL when there is none. */
+/* An observer by name among all engines, `preferred` (may be NULL) first. *owner holds a reference. NULL: there is none. */
 const qe_observer *qe__engine_observer(const char *name, const qe__engine *preferred, const qe__engine **owner);
 /* JSON of an engine's default qconfig, or NULL. */
 const char *qe__engine_default_qconfig(const char *engine_name);

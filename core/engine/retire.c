@@ -11,7 +11,9 @@ static pthread_mutex_t retired_lock = PTHREAD_MUTEX_INITIALIZER;
 static qe__loaded *retired; /* all there ever were */
 
 /* Engines are handed out as constant; only what is counted here changes. */
-static qe__loaded *record_of(const qe__engine *engine) { return (qe__loaded *)(uintptr_t)engine; }
+static qe__loaded *record_of(const qe__engine *engine) {
+  return (qe__loaded *)(uintptr_t)engine;
+}
 
 bool qe__engine_acquire(const qe__engine *engine) {
   qe__loaded *l = record_of(engine);
@@ -26,7 +28,9 @@ void qe__engine_release(const qe__engine *engine) {
   if (engine != NULL && atomic_fetch_sub(&record_of(engine)->references, 1) == 1) qe__engine_destroy(record_of(engine));
 }
 
-bool qe__engine_is_retired(const qe__engine *engine) { return atomic_load(&record_of(engine)->retired); }
+bool qe__engine_is_retired(const qe__engine *engine) {
+  return atomic_load(&record_of(engine)->retired);
+}
 
 void qe__engine_mark_retired(const qe__engine *engine) {
   qe__loaded *l = record_of(engine);
@@ -49,8 +53,9 @@ qe_status_t qe__engine_unload(const qe__engine *engine) {
   qe__loaded *l = record_of(engine);
   const unsigned count = atomic_load(&l->references);
   if (!qe__engine_is_retired(engine) || count > 0) {
-    return qe__fail(QE_ERROR_STATE, "engine '%s' can't be unmapped: it %s (%u references); retire it and end its sessions first", engine->name,
-                    qe__engine_is_retired(engine) ? "is still used" : "is not retired", count);
+    return qe__fail(QE_ERROR_STATE,
+                    "engine '%s' can't be unmapped: it %s (%u references); retire it and end its sessions first",
+                    engine->name, qe__engine_is_retired(engine) ? "is still used" : "is not retired", count);
   }
   pthread_mutex_lock(&retired_lock);
   if (l->handle != NULL) dlclose(l->handle);
@@ -62,6 +67,7 @@ qe_status_t qe__engine_unload(const qe__engine *engine) {
 qe_status_t qe_engine_retire(const char *name) {
   QE_CHECK_ARG(name != NULL && name[0] != '\0', "name is NULL or empty");
   const qe__engine *engine = qe__engine_by_name(name);
-  if (engine == NULL) return qe__fail(QE_ERROR_NOT_FOUND, "no engine called '%s' is loaded, so it can't be retired", name);
+  if (engine == NULL)
+    return qe__fail(QE_ERROR_NOT_FOUND, "no engine called '%s' is loaded, so it can't be retired", name);
   return qe__engine_retire(engine);
 }

@@ -69,42 +69,54 @@ void qe__pack_expect(const qe__kernel *kernel, const qe_problem *problem, uint64
 
 static qe_status_t differs(const qe__pack_header *h, const qe__pack_header *e) {
   if (strcmp(h->engine, e->engine) != 0) {
-    return qe__fail(QE_ERROR_ENGINE, "packed weights are those of engine '%s', not of '%s'; pack them again", h->engine, e->engine);
+    return qe__fail(QE_ERROR_ENGINE, "packed weights are those of engine '%s', not of '%s'; pack them again", h->engine,
+                    e->engine);
   }
   if (strcmp(h->kernel, e->kernel) != 0) {
-    return qe__fail(QE_ERROR_ENGINE, "packed weights are those of kernel %s, not of %s of engine '%s'; pack them again", h->kernel, e->kernel, e->engine);
+    return qe__fail(QE_ERROR_ENGINE, "packed weights are those of kernel %s, not of %s of engine '%s'; pack them again",
+                    h->kernel, e->kernel, e->engine);
   }
   if (strcmp(h->version, e->version) != 0) {
-    return qe__fail(QE_ERROR_ENGINE, "packed weights were written by version %s of engine '%s', which now is %s; pack them again", h->version, e->engine,
-                    e->version);
+    return qe__fail(QE_ERROR_ENGINE,
+                    "packed weights were written by version %s of engine '%s', which now is %s; pack them again",
+                    h->version, e->engine, e->version);
   }
   if (h->problem != e->problem) {
-    return qe__fail(QE_ERROR_ENGINE, "packed weights of kernel %s belong to another problem (%016llx, expected %016llx); pack them again", e->kernel,
-                    (unsigned long long)h->problem, (unsigned long long)e->problem);
+    return qe__fail(
+        QE_ERROR_ENGINE,
+        "packed weights of kernel %s belong to another problem (%016llx, expected %016llx); pack them again", e->kernel,
+        (unsigned long long)h->problem, (unsigned long long)e->problem);
   }
-  return qe__fail(QE_ERROR_ENGINE, "packed weights of kernel %s are %llu bytes, expected %llu; pack them again", e->kernel, (unsigned long long)h->size,
-                  (unsigned long long)e->size);
+  return qe__fail(QE_ERROR_ENGINE, "packed weights of kernel %s are %llu bytes, expected %llu; pack them again",
+                  e->kernel, (unsigned long long)h->size, (unsigned long long)e->size);
 }
 
 qe_status_t qe__pack_check(const void *blob, size_t blob_size, const qe__pack_header *expected) {
   if (blob_size < sizeof *expected) {
-    return qe__fail(QE_ERROR_FORMAT, "packed weights are cut: %zu bytes, the header alone has %zu; pack them again", blob_size, sizeof *expected);
+    return qe__fail(QE_ERROR_FORMAT, "packed weights are cut: %zu bytes, the header alone has %zu; pack them again",
+                    blob_size, sizeof *expected);
   }
   if (memcmp(blob, expected, sizeof *expected) != 0) {
     qe__pack_header h;
     memcpy(&h, blob, sizeof h);
-    if (memcmp(h.magic, MAGIC, sizeof MAGIC) != 0) return qe__fail(QE_ERROR_FORMAT, "packed weights do not start with a header; pack them again");
-    if (h.check != check_of(&h)) return qe__fail(QE_ERROR_FORMAT, "packed weights have a damaged header (its check value is wrong); pack them again");
+    if (memcmp(h.magic, MAGIC, sizeof MAGIC) != 0)
+      return qe__fail(QE_ERROR_FORMAT, "packed weights do not start with a header; pack them again");
+    if (h.check != check_of(&h))
+      return qe__fail(QE_ERROR_FORMAT,
+                      "packed weights have a damaged header (its check value is wrong); pack them again");
     return differs(&h, expected);
   }
   if (blob_size - sizeof *expected < expected->size) {
-    return qe__fail(QE_ERROR_FORMAT, "packed weights are cut: %zu bytes after the header, expected %llu; pack them again", blob_size - sizeof *expected,
-                    (unsigned long long)expected->size);
+    return qe__fail(QE_ERROR_FORMAT,
+                    "packed weights are cut: %zu bytes after the header, expected %llu; pack them again",
+                    blob_size - sizeof *expected, (unsigned long long)expected->size);
   }
   return QE_OK;
 }
 
-const void *qe__pack_data(const qe__pack *pack) { return (const char *)pack->blob + sizeof(qe__pack_header); }
+const void *qe__pack_data(const qe__pack *pack) {
+  return (const char *)pack->blob + sizeof(qe__pack_header);
+}
 
 void qe__pack_free(qe__pack *pack) {
   if (pack == NULL) return;
@@ -112,37 +124,43 @@ void qe__pack_free(qe__pack *pack) {
   qe__free(pack);
 }
 
-static qe_status_t make(const qe__kernel *kernel, const qe_problem *problem, const qe__pack_header *expected, qe__pack *pack) {
+static qe_status_t make(const qe__kernel *kernel, const qe_problem *problem, const qe__pack_header *expected,
+                        qe__pack *pack) {
   const size_t alignment = kernel->row.alignment > 64 ? kernel->row.alignment : 64;
   const size_t front = (sizeof *expected + alignment - 1) / alignment * alignment;
   pack->base = qe__alloc_aligned(front + (size_t)expected->size, alignment);
-  if (pack->base == NULL) return qe__fail_in(QE_ERROR_OUT_OF_MEMORY, "packed weights of kernel %s of engine '%s'", kernel->row.name, kernel->engine->name);
+  if (pack->base == NULL)
+    return qe__fail_in(QE_ERROR_OUT_OF_MEMORY, "packed weights of kernel %s of engine '%s'", kernel->row.name,
+                       kernel->engine->name);
   pack->blob = (char *)pack->base + front - sizeof *expected;
   pack->blob_size = sizeof *expected + (size_t)expected->size;
   qe__host_clear_error();
   const int result = kernel->row.prepack(kernel->engine->self, problem, (char *)pack->blob + sizeof *expected);
   if (result != 0) {
     const char *said = qe__host_error();
-    return qe__fail(QE_ERROR_ENGINE, "kernel %s of engine '%s' failed to pack its weights (code %d): %s", kernel->row.name, kernel->engine->name, result,
-                    said[0] != '\0' ? said : "it gave no reason");
+    return qe__fail(QE_ERROR_ENGINE, "kernel %s of engine '%s' failed to pack its weights (code %d): %s",
+                    kernel->row.name, kernel->engine->name, result, said[0] != '\0' ? said : "it gave no reason");
   }
   memcpy(pack->blob, expected, sizeof *expected);
   return QE_OK;
 }
 
-qe_status_t qe__pack_create(const qe__kernel *kernel, const qe_problem *problem, const qe__pack_header *expected, qe__pack **out) {
+qe_status_t qe__pack_create(const qe__kernel *kernel, const qe_problem *problem, const qe__pack_header *expected,
+                            qe__pack **out) {
   *out = NULL;
   qe__pack *pack = qe__calloc(1, sizeof *pack);
   if (pack == NULL) return QE_ERROR_OUT_OF_MEMORY;
   pack->kernel = kernel;
   const qe_status_t status = make(kernel, problem, expected, pack);
-  if (status != QE_OK) qe__pack_free(pack);
-  else *out = pack;
+  if (status != QE_OK)
+    qe__pack_free(pack);
+  else
+    *out = pack;
   return status;
 }
 
-qe_status_t qe__pack_get(qe__pack_cache *cache, uint32_t node, const qe__kernel *kernel, const qe_problem *problem, const qe__pack_header *expected,
-                         const qe__pack **out) {
+qe_status_t qe__pack_get(qe__pack_cache *cache, uint32_t node, const qe__kernel *kernel, const qe_problem *problem,
+                         const qe__pack_header *expected, const qe__pack **out) {
   *out = NULL;
   for (size_t i = 0; i < cache->count; i++) {
     const qe__pack *have = cache->packs[i];

@@ -116,7 +116,8 @@ qe_status_t qe__plan_fold(qe__planner *p, qe__step *step) {
     y->operand.data = y->constant->data;
     step->out_data[i] = y->constant->data;
   }
-  if (step->sizes.scratch_size && !(scratch = qe__alloc_aligned((size_t)step->sizes.scratch_size, QE__ALIGNMENT_MAX))) return QE_ERROR_OUT_OF_MEMORY;
+  const size_t scratch_size = (size_t)step->sizes.scratch_size;
+  if (scratch_size && !(scratch = qe__alloc_aligned(scratch_size, QE__ALIGNMENT_MAX))) return QE_ERROR_OUT_OF_MEMORY;
   step->problem.params = &step->params;
   status = qe__step_execute(step, NULL, step->in_data, step->out_data, scratch, 0, p->g->nodes[step->node]->name);
   qe__free_aligned(scratch);
@@ -327,7 +328,8 @@ static qe_status_t acquire_engines(qe__planner *p) {
   const uint32_t count = qe__engine_order(p->request->engine, QE__MAX_ENGINES, all);
   for (uint32_t i = 0; i < count; i++) {
     if (qe__engine_acquire(all[i])) p->order[p->n_order++] = all[i];
-    else if (all[i] == p->request->engine) return qe__fail(QE_ERROR_ENGINE, "engine '%s' was retired; make a new session with another one", all[i]->name);
+    else if (all[i] == p->request->engine)
+      return qe__fail(QE_ERROR_ENGINE, "engine '%s' was retired; make a new session with another one", all[i]->name);
   }
   return QE_OK;
 }
@@ -336,7 +338,10 @@ static qe_status_t acquire_engines(qe__planner *p) {
 static void keep_engines(qe__planner *p, bool keep) {
   for (uint32_t e = 0; e < p->n_order; e++) {
     bool used = false;
-    for (uint32_t i = 0; keep && !used && i < p->plan->n_steps; i++) used = p->plan->steps[i].kernel && p->plan->steps[i].kernel->engine == p->order[e];
+    for (uint32_t i = 0; keep && !used && i < p->plan->n_steps; i++) {
+      const qe__kernel *kernel = p->plan->steps[i].kernel;
+      used = kernel && kernel->engine == p->order[e];
+    }
     if (used) p->plan->engines[p->plan->n_engines++] = p->order[e];
     else qe__engine_release(p->order[e]);
   }

@@ -121,8 +121,8 @@ void qe__memory_free(qe__memory *m);
 qe_status_t qe__plan_run(qe__plan *plan, const qe__lowered *lowered, qe__pool *pool, qe__memory *memory,
                          qe_tensor_t *const *inputs, qe_tensor_t *const *outputs, qe_tap_fn tap, void *tap_arg, bool profile);
 /*
- * Fills step->sizes and the packed weights by asking the step's kernel. packs NULL: the step gets weights of its own, which
- * may differ from plan to plan. `name` is for messages. Errors: ENGINE (the kernel
+ * Fills step->sizes and the packed weights by asking the step's kernel. packs NULL: the step gets weights of its own,
+ * which may differ from plan to plan. `name` is for messages. Errors: ENGINE (the kernel
  * failed, or asks for what no machine has), OUT_OF_MEMORY.
  */
 qe_status_t qe__step_prepare(qe__plan *plan, qe__step *step, qe__pack_cache *packs, const char *name);

@@ -1,4 +1,5 @@
-/* Asking a kernel what it needs. A plugin's numbers are checked here, before anything is allocated or called with them. */
+/* Asking a kernel what it needs. A plugin's numbers are checked here, before anything is allocated or called with them.
+ */
 #include <unistd.h>
 
 #include "engine/host.h"
@@ -16,8 +17,10 @@ static uint64_t machine_memory(void) {
 static qe_status_t check_bytes(const qe__step *s, const char *name, uint64_t bytes, const char *what) {
   const uint64_t most = machine_memory();
   if (bytes <= most) return QE_OK;
-  return qe__fail(QE_ERROR_ENGINE, "node '%s': kernel %s of engine '%s' asks for %llu bytes of %s, more than this machine's memory (%llu)", name,
-                  s->kernel->row.name, s->kernel->engine->name, (unsigned long long)bytes, what, (unsigned long long)most);
+  return qe__fail(
+      QE_ERROR_ENGINE,
+      "node '%s': kernel %s of engine '%s' asks for %llu bytes of %s, more than this machine's memory (%llu)", name,
+      s->kernel->row.name, s->kernel->engine->name, (unsigned long long)bytes, what, (unsigned long long)most);
 }
 
 static qe_status_t ask(qe__step *s, const char *name) {
@@ -28,18 +31,20 @@ static qe_status_t ask(qe__step *s, const char *name) {
   const int result = row->plan(s->kernel->engine->self, &s->problem, &s->sizes);
   if (result != 0) {
     const char *said = qe__host_error();
-    return qe__fail(QE_ERROR_ENGINE, "node '%s': kernel %s of engine '%s' accepted the problem but could not plan it (code %d): %s", name, row->name,
-                    s->kernel->engine->name, result, said[0] != '\0' ? said : "it gave no reason");
+    return qe__fail(QE_ERROR_ENGINE,
+                    "node '%s': kernel %s of engine '%s' accepted the problem but could not plan it (code %d): %s",
+                    name, row->name, s->kernel->engine->name, result, said[0] != '\0' ? said : "it gave no reason");
   }
   if (s->sizes.tiles < 0 || s->sizes.tiles > TILES_MAX) {
-    return qe__fail(QE_ERROR_ENGINE, "node '%s': kernel %s of engine '%s' plans %lld tiles, expected 0 to %lld", name, row->name, s->kernel->engine->name,
-                    (long long)s->sizes.tiles, (long long)TILES_MAX);
+    return qe__fail(QE_ERROR_ENGINE, "node '%s': kernel %s of engine '%s' plans %lld tiles, expected 0 to %lld", name,
+                    row->name, s->kernel->engine->name, (long long)s->sizes.tiles, (long long)TILES_MAX);
   }
   QE_TRY(check_bytes(s, name, s->sizes.scratch_size, "scratch"));
   QE_TRY(check_bytes(s, name, s->sizes.packed_size, "packed weights"));
   if (s->sizes.packed_size > 0 && !row->prepack) {
-    return qe__fail(QE_ERROR_ENGINE, "node '%s': kernel %s of engine '%s' plans %llu packed bytes, but has no prepack function", name, row->name,
-                    s->kernel->engine->name, (unsigned long long)s->sizes.packed_size);
+    return qe__fail(QE_ERROR_ENGINE,
+                    "node '%s': kernel %s of engine '%s' plans %llu packed bytes, but has no prepack function", name,
+                    row->name, s->kernel->engine->name, (unsigned long long)s->sizes.packed_size);
   }
   return QE_OK;
 }

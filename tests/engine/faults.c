@@ -42,8 +42,10 @@ Test(faults, sessions_fail_with_the_reason) {
       if (builds[i].text[0] == '\0') {
         cr_assert_eq(status, QE_OK, "%s: %s", builds[i].name, qe_last_error());
       } else {
-        cr_assert(status == QE_ERROR_ENGINE || status == QE_ERROR_NUMERIC, "%s: %s", builds[i].name, qe_status_text(status));
-        cr_assert(strstr(qe_last_error(), builds[i].text), "%s: the message is\n  %s\nand lacks\n  %s", builds[i].name, qe_last_error(), builds[i].text);
+        cr_assert(status == QE_ERROR_ENGINE || status == QE_ERROR_NUMERIC, "%s: %s", builds[i].name,
+                  qe_status_text(status));
+        cr_assert(strstr(qe_last_error(), builds[i].text), "%s: the message is\n  %s\nand lacks\n  %s", builds[i].name,
+                  qe_last_error(), builds[i].text);
         cr_assert(strstr(qe_last_error(), "node 'relu'"), "%s: no node is named: %s", builds[i].name, qe_last_error());
         failed++;
       }
@@ -55,7 +57,8 @@ Test(faults, sessions_fail_with_the_reason) {
     expect_reference(m);
   }
   cr_assert_eq(failed, 2 * 10);
-  cr_assert(lines > 0 && longest > 100 && longest < 2100, "%zu lines, the longest of %zu", (size_t)lines, (size_t)longest);
+  cr_assert(lines > 0 && longest > 100 && longest < 2100, "%zu lines, the longest of %zu", (size_t)lines,
+            (size_t)longest);
   qe_model_destroy(&m);
 }
 
@@ -80,7 +83,8 @@ Test(faults, packed_and_scratch_memory_are_aligned_for_every_thread) {
   for (uint32_t threads = 1; threads <= 4; threads++) {
     qe_session_t *s = NULL;
     cr_assert_eq(live_open(m, "live", threads, &s), QE_OK);
-    for (int64_t n = 0; n <= 300; n += 60) cr_assert_eq(relu_run(s, n), QE_OK, "%u threads, %d numbers: %s", threads, (int)n, qe_last_error());
+    for (int64_t n = 0; n <= 300; n += 60)
+      cr_assert_eq(relu_run(s, n), QE_OK, "%u threads, %d numbers: %s", threads, (int)n, qe_last_error());
     cr_assert_str_eq(engine_of_step(s, 0), "live");
     qe_session_destroy(&s);
   }

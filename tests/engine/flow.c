@@ -1,7 +1,9 @@
 /* A plugin's observer calibrates, its kernels compute: the static flow from end to end with an engine from outside. */
 #include "engine/live.h"
 
-static void quiet(void) { qe_set_log_level(QE_LOG_ERROR); }
+static void quiet(void) {
+  qe_set_log_level(QE_LOG_ERROR);
+}
 TestSuite(flow, .init = quiet);
 
 static uint32_t steps_on(const qe_session_t *s, const char *engine, const char *op) {
@@ -30,11 +32,13 @@ Test(flow, observer_and_kernel_of_a_plugin) {
   const qe__engine *engine = live_load("GOOD", "live");
   qe_model_t *q = table_quantized(m, x, "live_range"), *same = table_quantized(m, x, "min_max");
   uint32_t lookups, others, plain;
-  qe_tensor_t *y = run_on(q, "live", x, &lookups), *z = run_on(q, "reference", x, &others), *w = run_on(same, "reference", x, &plain);
+  qe_tensor_t *y = run_on(q, "live", x, &lookups), *z = run_on(q, "reference", x, &others),
+              *w = run_on(same, "reference", x, &plain);
   cr_assert_eq(lookups, 1, "%u steps on the plugin", lookups);
   cr_assert_eq(others, 1);
   cr_assert_eq(qe_tensor_bytes(y), qe_tensor_bytes(z));
-  cr_assert_eq(memcmp(qe_tensor_const_data(y), qe_tensor_const_data(z), qe_tensor_bytes(z)), 0, "the plugin's kernel gives other bytes");
+  cr_assert_eq(memcmp(qe_tensor_const_data(y), qe_tensor_const_data(z), qe_tensor_bytes(z)), 0,
+               "the plugin's kernel gives other bytes");
   /* Both observers keep the smallest and the largest value; one rounding of the scale may differ. */
   for (int64_t i = 0; i < qe_tensor_count(y); i++) {
     const float a = ((const float *)qe_tensor_const_data(y))[i], b = ((const float *)qe_tensor_const_data(w))[i];
@@ -93,7 +97,8 @@ Test(flow, a_refusal_of_the_observer_comes_with_its_words) {
   qe_named_tensor_t in = {NULL, test_random(4, (int64_t[]){1, 3, 8, 8}, 1.0f, 30)};
   cr_assert_eq(qe_calibrate(p, 1, &in), QE_OK, "%s", qe_last_error());
   cr_assert_neq(qe_convert(p, &q, NULL), QE_OK);
-  cr_assert(strstr(qe_last_error(), "engine 'live' says: live_range has one range for the whole tensor"), "%s", qe_last_error());
+  cr_assert(strstr(qe_last_error(), "engine 'live' says: live_range has one range for the whole tensor"), "%s",
+            qe_last_error());
   qe_tensor_release(&in.tensor);
   qe_prepared_destroy(&p);
   qe_qconfig_mapping_destroy(&mapping);

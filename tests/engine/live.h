@@ -46,7 +46,8 @@ static inline qe_status_t relu_run(qe_session_t *s, int64_t count) {
   qe_named_tensor_t in = {NULL, test_random(1, &count, 2.0f, 3)}, out = {NULL, NULL};
   const qe_status_t status = qe_session_run(s, 1, &in, 1, &out);
   for (int64_t i = 0; status == QE_OK && i < count; i++) {
-    const float x = ((const float *)qe_tensor_const_data(in.tensor))[i], y = ((const float *)qe_tensor_const_data(out.tensor))[i];
+    const float x = ((const float *)qe_tensor_const_data(in.tensor))[i],
+                y = ((const float *)qe_tensor_const_data(out.tensor))[i];
     cr_assert(y == (x > 0.0f ? x : 0.0f), "Relu(%g) = %g", (double)x, (double)y);
   }
   qe_tensor_release(&in.tensor);

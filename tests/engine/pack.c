@@ -22,13 +22,21 @@ typedef struct problem {
 
 static void problem_make(problem *p, int64_t n) {
   memset(p, 0, sizeof *p);
-  p->x = (qe_operand){.struct_size = sizeof p->x, .dtype = QE_DT_F32, .rank = 1, .dims = {n}, .strides = {1}, .count = n, .q_axis = -1};
+  p->x = (qe_operand){
+      .struct_size = sizeof p->x, .dtype = QE_DT_F32, .rank = 1, .dims = {n}, .strides = {1}, .count = n, .q_axis = -1};
   p->y = p->x;
   p->in[0] = &p->x;
   p->out[0] = &p->y;
   p->params.struct_size = sizeof p->params;
-  p->problem = (qe_problem){.struct_size = sizeof p->problem, .n_in = 1, .n_out = 1, .act_lo = -INFINITY, .act_hi = INFINITY, .op = "Relu", .in = p->in,
-                            .out = p->out, .params = &p->params};
+  p->problem = (qe_problem){.struct_size = sizeof p->problem,
+                            .n_in = 1,
+                            .n_out = 1,
+                            .act_lo = -INFINITY,
+                            .act_hi = INFINITY,
+                            .op = "Relu",
+                            .in = p->in,
+                            .out = p->out,
+                            .params = &p->params};
 }
 
 static void expect(const void *blob, size_t size, const qe__pack_header *header, qe_status_t status, const char *text) {
@@ -59,7 +67,8 @@ Test(pack, damaged_and_cut_blobs_are_refused) {
       bytes[i] ^= (unsigned char)(1 << bit);
     }
   }
-  for (size_t size = 0; size < pack->blob_size; size++) expect(bytes, size, &header, QE_ERROR_FORMAT, "packed weights are cut");
+  for (size_t size = 0; size < pack->blob_size; size++)
+    expect(bytes, size, &header, QE_ERROR_FORMAT, "packed weights are cut");
   bytes[0] ^= 1;
   expect(bytes, pack->blob_size, &header, QE_ERROR_FORMAT, "do not start with a header");
   /* A damaged one in the cache is not taken, a whole one is not packed twice. */
@@ -71,7 +80,8 @@ Test(pack, damaged_and_cut_blobs_are_refused) {
   qe__pack_cache_free(&cache);
 }
 
-static void expect_other(const qe__kernel *kernel, const problem *mine, uint64_t size, const qe__pack_header *header, const char *text) {
+static void expect_other(const qe__kernel *kernel, const problem *mine, uint64_t size, const qe__pack_header *header,
+                         const char *text) {
   qe__pack_header other;
   qe__pack_expect(kernel, &mine->problem, size, &other);
   unsigned char blob[sizeof other + 64] = {0};
@@ -91,7 +101,8 @@ Test(pack, a_blob_of_something_else_is_refused) {
   expect_other(second, &p, 64, &header, "packed weights are those of engine 'live_second', not of 'live'");
   qe__kernel changed = *kernel;
   changed.row.name = "relu_f32__other";
-  expect_other(&changed, &p, 64, &header, "are those of kernel relu_f32__other, not of relu_f32__live of engine 'live'");
+  expect_other(&changed, &p, 64, &header,
+               "are those of kernel relu_f32__other, not of relu_f32__live of engine 'live'");
   qe__engine newer = *kernel->engine;
   newer.version = (char[]){"2.1"};
   changed = *kernel;

@@ -44,7 +44,8 @@ Test(retire, plans_run_on_and_no_new_ones_are_made) {
   cr_assert_eq(ended, 0, "destroyed under a session");
   cr_assert_eq(relu_run(s, 10), QE_OK, "%s", qe_last_error());
   cr_assert_eq(relu_run(s, 11), QE_ERROR_ENGINE, "a new plan was made");
-  cr_assert(strstr(qe_last_error(), "engine 'live' was retired; make a new session with another one"), "%s", qe_last_error());
+  cr_assert(strstr(qe_last_error(), "engine 'live' was retired; make a new session with another one"), "%s",
+            qe_last_error());
   cr_assert_eq(relu_run(s, 10), QE_OK);
   qe_session_t *other = NULL;
   cr_assert_eq(live_open(m, "live", 1, &other), QE_ERROR_ENGINE);
@@ -79,7 +80,8 @@ Test(retire, the_chosen_engine_is_missed) {
   cr_assert_eq(qe_set_engine("live"), QE_OK);
   cr_assert_eq(qe_engine_retire("live"), QE_OK);
   cr_assert_eq(qe_get_engine(&name), QE_ERROR_ENGINE);
-  cr_assert(strstr(qe_last_error(), "engine 'live', which qe_set_engine chose, was retired; choose another one"), "%s", qe_last_error());
+  cr_assert(strstr(qe_last_error(), "engine 'live', which qe_set_engine chose, was retired; choose another one"), "%s",
+            qe_last_error());
   cr_assert_eq(qe_set_engine(NULL), QE_OK);
   cr_assert_eq(qe_get_engine(&name), QE_OK, "%s", qe_last_error());
   cr_assert_str_neq(name, "live");
@@ -129,9 +131,12 @@ static void *run_until_retired(void *arg) {
     const int64_t n = 1 + i % 40; /* more shapes than plans are kept, so plans come and go */
     qe_named_tensor_t in = {NULL, test_random(1, &n, 2.0f, 3)}, out = {NULL, NULL};
     const qe_status_t status = qe_session_run(s, 1, &in, 1, &out);
-    if (status == QE_OK) r->runs++;
-    else if (status == QE_ERROR_ENGINE && strstr(qe_last_error(), "was retired")) r->refused++;
-    else r->wrong = true;
+    if (status == QE_OK)
+      r->runs++;
+    else if (status == QE_ERROR_ENGINE && strstr(qe_last_error(), "was retired"))
+      r->refused++;
+    else
+      r->wrong = true;
     qe_tensor_release(&in.tensor);
     qe_tensor_release(&out.tensor);
   }
@@ -159,7 +164,8 @@ Test(retire, while_sessions_run) {
   stop = true;
   for (int i = 0; i < THREADS; i++) {
     pthread_join(threads[i], NULL);
-    cr_assert(!runners[i].wrong && runners[i].runs > 0, "thread %d: %lld runs, %lld refused", i, (long long)runners[i].runs, (long long)runners[i].refused);
+    cr_assert(!runners[i].wrong && runners[i].runs > 0, "thread %d: %lld runs, %lld refused", i,
+              (long long)runners[i].runs, (long long)runners[i].refused);
   }
   cr_assert_eq(ended, 1, "ended %d times", ended);
   cr_assert_eq(qe__engine_unload(engine), QE_OK, "%s", qe_last_error());

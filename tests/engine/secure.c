@@ -2,8 +2,12 @@
 #include "base/env.h"
 #include "engine/live.h"
 
-static bool yes(void) { return true; }
-static bool no(void) { return false; }
+static bool yes(void) {
+  return true;
+}
+static bool no(void) {
+  return false;
+}
 
 static char directory[PATH_SIZE];
 

@@ -1,10 +1,11 @@
-/* The registry and the choice of the engine change while other threads plan and run: nobody waits, nobody sees a mixture. */
+/* The registry and the choice of the engine change while other threads plan and run: nobody waits, nobody sees a
+ * mixture. */
 #include <pthread.h>
 #include <stdatomic.h>
 
 #include "engine/live.h"
 
-enum { WORKERS = 4, ROUNDS = 12 };
+enum { WORKERS = 4, OTHERS = 3, ROUNDS = 12 };
 
 typedef struct job {
   const qe_model_t *model;
@@ -28,8 +29,10 @@ static void *plan_and_run(void *arg) {
     qe_session_get_stats(s, &stats);
     for (int run = 0; run < 3 && !j->wrong[0]; run++) {
       qe_named_tensor_t in = {NULL, j->x}, out = {NULL, NULL};
-      if (qe_session_run(s, 1, &in, 1, &out) != QE_OK) snprintf(j->wrong, sizeof j->wrong, "%s", qe_last_error());
-      else if (memcmp(qe_tensor_const_data(out.tensor), qe_tensor_const_data(j->want), qe_tensor_bytes(j->want)) != 0) snprintf(j->wrong, sizeof j->wrong, "other bytes");
+      if (qe_session_run(s, 1, &in, 1, &out) != QE_OK)
+        snprintf(j->wrong, sizeof j->wrong, "%s", qe_last_error());
+      else if (memcmp(qe_tensor_const_data(out.tensor), qe_tensor_const_data(j->want), qe_tensor_bytes(j->want)) != 0)
+        snprintf(j->wrong, sizeof j->wrong, "other bytes");
       qe_tensor_release(&out.tensor);
     }
     uint32_t live = 0;
@@ -38,8 +41,10 @@ static void *plan_and_run(void *arg) {
       if (qe_session_step(s, i, &info) == QE_OK && strncmp(info.engine, "live", 4) == 0) live++;
     }
     /* The reference comes first where it was chosen, and it has every kernel. */
-    if (strcmp(stats.engine, "reference") == 0 && live > 0) snprintf(j->wrong, sizeof j->wrong, "%u steps on another engine than the chosen one", live);
-    if (strcmp(stats.engine, "live") == 0 && live == 0) snprintf(j->wrong, sizeof j->wrong, "no step on the chosen engine");
+    if (strcmp(stats.engine, "reference") == 0 && live > 0)
+      snprintf(j->wrong, sizeof j->wrong, "%u steps on another engine than the chosen one", live);
+    if (strcmp(stats.engine, "live") == 0 && live == 0)
+      snprintf(j->wrong, sizeof j->wrong, "no step on the chosen engine");
     ++*(live > 0 ? j->live_plans : j->reference_plans);
     qe_session_destroy(&s);
   }
@@ -50,7 +55,8 @@ static void *switch_engines(void *arg) {
   job *j = arg;
   for (int i = 0; !*j->stop; i++) {
     const char *name;
-    if (qe_set_engine(i % 2 == 0 ? "live" : "reference") != QE_OK || qe_get_engine(&name) != QE_OK) snprintf(j->wrong, sizeof j->wrong, "%s", qe_last_error());
+    if (qe_set_engine(i % 2 == 0 ? "live" : "reference") != QE_OK || qe_get_engine(&name) != QE_OK)
+      snprintf(j->wrong, sizeof j->wrong, "%s", qe_last_error());
     usleep(300);
   }
   return NULL;
@@ -71,6 +77,24 @@ static void *load_engines(void *arg) {
   return NULL;
 }
 
+/* A snapshot, however long it is held: sorted, no name twice, and never another one. */
+static void *read_snapshots(void *arg) {
+  job *j = arg;
+  while (!*j->stop) {
+    const qe__engine_table *t = qe__engines_published();
+    const uint32_t count = t->count;
+    usleep(200);
+    if (t->count != count) snprintf(j->wrong, sizeof j->wrong, "a snapshot of %u engines has %u", count, t->count);
+    for (uint32_t i = 1; i < count && !j->wrong[0]; i++) {
+      const qe__engine *a = t->engines[i - 1], *b = t->engines[i];
+      const bool sorted = a->table.priority > b->table.priority ||
+                          (a->table.priority == b->table.priority && strcmp(a->name, b->name) < 0);
+      if (!sorted) snprintf(j->wrong, sizeof j->wrong, "'%s' comes before '%s'", a->name, b->name);
+    }
+  }
+  return NULL;
+}
+
 static void race(const qe_model_t *m, qe_tensor_t *x) {
   atomic_bool stop = false;
   atomic_int live_plans = 0, reference_plans = 0;
@@ -80,24 +104,32 @@ static void race(const qe_model_t *m, qe_tensor_t *x) {
   cr_assert_eq(qe_session_run(s, 1, &in, 1, &want), QE_OK, "%s", qe_last_error());
   qe_session_destroy(&s);
   live_load("GOOD", "live");
-  job jobs[WORKERS + 2];
-  pthread_t threads[WORKERS + 2];
-  for (int i = 0; i < WORKERS + 2; i++) {
-    jobs[i] = (job){.model = m, .x = x, .want = want.tensor, .stop = &stop, .live_plans = &live_plans, .reference_plans = &reference_plans};
-    void *(*fn)(void *) = i < WORKERS ? plan_and_run : i == WORKERS ? switch_engines : load_engines;
+  job jobs[WORKERS + OTHERS];
+  pthread_t threads[WORKERS + OTHERS];
+  for (int i = 0; i < WORKERS + OTHERS; i++) {
+    jobs[i] = (job){.model = m,
+                    .x = x,
+                    .want = want.tensor,
+                    .stop = &stop,
+                    .live_plans = &live_plans,
+                    .reference_plans = &reference_plans};
+    void *(*const others[OTHERS])(void *) = {switch_engines, load_engines, read_snapshots};
+    void *(*fn)(void *) = i < WORKERS ? plan_and_run : others[i - WORKERS];
     cr_assert_eq(pthread_create(&threads[i], NULL, fn, &jobs[i]), 0);
   }
-  for (int i = 0; i < WORKERS + 2; i++) {
+  for (int i = 0; i < WORKERS + OTHERS; i++) {
     if (i == WORKERS) stop = true;
     pthread_join(threads[i], NULL);
   }
-  for (int i = 0; i < WORKERS + 2; i++) cr_assert_str_eq(jobs[i].wrong, "", "thread %d: %s", i, jobs[i].wrong);
+  for (int i = 0; i < WORKERS + OTHERS; i++) cr_assert_str_eq(jobs[i].wrong, "", "thread %d: %s", i, jobs[i].wrong);
   cr_assert_eq(live_plans + reference_plans, WORKERS * ROUNDS);
   fprintf(stderr, "%d sessions with steps on live engines, %d without\n", (int)live_plans, (int)reference_plans);
   qe_tensor_release(&want.tensor);
 }
 
-static void quiet(void) { qe_set_log_level(QE_LOG_ERROR); }
+static void quiet(void) {
+  qe_set_log_level(QE_LOG_ERROR);
+}
 TestSuite(swap, .init = quiet);
 
 Test(swap, float_sessions) {

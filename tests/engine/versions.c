@@ -37,11 +37,13 @@ Test(versions, the_first_minor) {
 Test(versions, another_major_is_refused) {
   char text[128];
   cr_assert_eq(live_try("newer_major"), QE_ERROR_ENGINE);
-  snprintf(text, sizeof text, "query: does not serve plugin ABI %d.%d; use an engine built for this version of qengine", QE_ABI_MAJOR, QE_ABI_MINOR);
+  snprintf(text, sizeof text, "query: does not serve plugin ABI %d.%d; use an engine built for this version of qengine",
+           QE_ABI_MAJOR, QE_ABI_MINOR);
   cr_assert(strstr(qe_last_error(), text), "%s", qe_last_error());
   cr_assert_eq(live_try("newer_major_any"), QE_ERROR_ENGINE);
-  snprintf(text, sizeof text, "validate: is built for plugin ABI %d.%d, this host has %d.%d; the first number must be equal", QE_ABI_MAJOR + 1,
-           QE_ABI_MINOR, QE_ABI_MAJOR, QE_ABI_MINOR);
+  snprintf(text, sizeof text,
+           "validate: is built for plugin ABI %d.%d, this host has %d.%d; the first number must be equal",
+           QE_ABI_MAJOR + 1, QE_ABI_MINOR, QE_ABI_MAJOR, QE_ABI_MINOR);
   cr_assert(strstr(qe_last_error(), text), "'%s' lacks '%s'", qe_last_error(), text);
 }
 

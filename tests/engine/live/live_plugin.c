@@ -1,6 +1,6 @@
 /*
- * A small engine that computes: Relu of float32, Lookup of bytes, and an observer. Sessions run on it. -DLIVE_IS_X builds
- * one that misbehaves between plan and run (live.def); -DLIVE_NAME names it. Also built against other versions of the
+ * A small engine that computes: Relu of float32, Lookup of bytes, and an observer. Sessions run on it. -DLIVE_IS_X
+ * builds one that misbehaves between plan and run (live.def); -DLIVE_NAME names it. Also built against other versions of the
  * header, so it uses only what every version has.
  */
 #include <math.h>
@@ -191,7 +191,8 @@ static int range_merge(void *self, void *to, const void *from) {
   return 0;
 }
 
-static int range_qparams(void *self, const void *from, uint32_t capacity, float *scales, int32_t *zero_points, uint32_t *count) {
+static int range_qparams(void *self, const void *from, uint32_t capacity, float *scales, int32_t *zero_points,
+                         uint32_t *count) {
   const range *r = from;
   (void)self;
   *count = r->seen ? 1 : 0;
