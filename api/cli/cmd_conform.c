@@ -8,7 +8,7 @@
 enum {
   KEY_SUITE = 0x100, KEY_OP, KEY_CASE, KEY_CASES, KEY_AGAINST, KEY_SEED, KEY_JOBS, KEY_TIMEOUT, KEY_PERF,
   KEY_WAIVERS, KEY_JUNIT, KEY_JSON_LINES, KEY_HTML, KEY_CERTIFICATE, KEY_LIST, KEY_MINIMIZE, KEY_ISA_MASKS,
-  KEY_VERIFY, KEY_MODEL, KEY_DATA, KEY_FORCE
+  KEY_VERIFY, KEY_MODEL, KEY_DATA, KEY_REPLAY, KEY_FORCE
 };
 
 static const struct argp_option options[] = {
@@ -16,6 +16,8 @@ static const struct argp_option options[] = {
   { "op", KEY_OP, "GLOB", 0, "only kernels of these ops", 0 },
   { "case", KEY_CASE, "CASE", 0, "this case instead of a suite; may be given several times", 0 },
   { "cases", KEY_CASES, "FILE", 0, "the cases in a file, one a line, instead of a suite; - reads standard input", 0 },
+  { "replay", KEY_REPLAY, "N=FILE", 0,
+    "with --case: the elements of input N (from 0) from this .npy or .npz instead of the pattern; may be repeated", 0 },
   { "against", KEY_AGAINST, "ENGINE", 0, "compare with this engine (default: reference)", 0 },
   { "seed", KEY_SEED, "N", 0, "seed of the data (default: 1)", 0 },
   { "jobs", KEY_JOBS, "N", 0, "worker processes (default: one for each CPU)", 0 },
@@ -78,6 +80,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case KEY_ISA_MASKS: a->options.isa_masks = arg; return 0;
     case KEY_MODEL: a->model = arg; return 0;
     case KEY_DATA: cli_list_add(&a->data, arg); return 0;
+    case KEY_REPLAY: cli_list_add(&a->replay, arg); return 0;
     case KEY_FORCE: a->force = true; return 0;
     default: return ARGP_ERR_UNKNOWN;
   }
@@ -286,6 +289,31 @@ static int check_outputs(const conform_args *a) {
   return CONFORM_OK;
 }
 
+/* N=FILE of each --replay, with a look at the files so that a wrong name is told before anything runs. */
+static int read_replays(conform_args *a, qe_conform_replay_t **out) {
+  if (!a->replay.count) return CONFORM_OK;
+  if (a->case_file || !a->cases.count || a->verify || a->model || a->list)
+    return cli_usage("--replay goes with --case, and not with --cases, --list, --verify and --model");
+  if (a->options.minimize || a->options.perf) return cli_usage("--replay does not go with --minimize and --perf");
+  qe_conform_replay_t *replays = *out = cli_calloc(a->replay.count, sizeof *replays);
+  for (size_t i = 0; i < a->replay.count; i++) {
+    const char *text = a->replay.items[i];
+    const size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > 4 || text[digits] != '=' || !text[digits + 1])
+      return cli_usage("--replay: '%s' is not N=FILE, the index of an input and a .npy or .npz file", text);
+    replays[i] = (qe_conform_replay_t){(uint32_t)strtoul(text, NULL, 10), text + digits + 1};
+    qe_tensor_t *t = NULL;
+    const qe_status_t status = qe_tensor_load(replays[i].path, NULL, &t);
+    qe_tensor_release(&t);
+    if (status == QE_OK) continue;
+    cli_fail(status, "--replay %s", text);
+    return CONFORM_USAGE;
+  }
+  a->options.n_replays = (uint32_t)a->replay.count;
+  a->options.replays = replays;
+  return CONFORM_OK;
+}
+
 static int dispatch(conform_args *a) {
   if (a->verify) return run_verify(a);
   if (a->model) return conform_run_model(a);
@@ -309,13 +337,17 @@ static int run(const cli_command *self, int argc, char **argv) {
   int code = a.case_file ? conform_read_cases(a.case_file, &a.cases, &case_text) : CONFORM_OK;
   a.options.n_cases = (uint32_t)a.cases.count;
   a.options.cases = a.cases.items;
+  qe_conform_replay_t *replays = NULL;
+  if (!code) code = read_replays(&a, &replays);
   if (!code) code = dispatch(&a);
+  free(replays);
   free(args);
   free(words);
   free(memory);
   free(case_text);
   free(a.cases.items);
   free(a.data.items);
+  free(a.replay.items);
   return code;
 }
 

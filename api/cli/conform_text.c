@@ -35,6 +35,7 @@ static void put_repro(const conform_args *a, const qe_conform_info_t *info, cons
   fputs("  repro: ", stdout);
   if (isa_mask[0]) printf("QENGINE_CPU_MASK=%s ", isa_mask);
   printf("qengine conform %s --case '%s' --seed %llu", a->engine, text, (unsigned long long)info->seed);
+  cli_put_clean(stdout, info->replay);
   if (strcmp(info->against, "reference") != 0) printf(" --against %s", info->against);
   fputc('\n', stdout);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "conform/case.h"
+#include "conform/replay.h"
 #include "engine/host.h"
 
 static void fail(qe__case_result *out, const char *check) {
@@ -158,7 +159,8 @@ qe_status_t qe__conform_case(const qe__kernel *kernel, const qe__case *c, const 
       fail(out, "refusal");
     qe__clear_error();
   } else {
-    status = qe__case_fill(&b);
+    status = qe__replay_load(&b, options->n_replays, options->replays);
+    if (status == QE_OK) status = qe__case_fill(&b);
     if (status == QE_OK) {
       const int64_t blocks = qe__host_live_blocks();
       qe__guard_begin();

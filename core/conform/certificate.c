@@ -160,7 +160,7 @@ static qe_status_t verify(json_t *root, const char *plugin, const qe_conform_opt
   s.o.struct_size = sizeof s.o;
   s.o.suite = QE_CONFORM_MUSTPASS;
   s.o.op = s.o.isa_masks = NULL;
-  s.o.n_cases = 0;
+  s.o.n_cases = s.o.n_replays = 0;
   s.o.perf = s.o.minimize = 0;
   s.o.seed = strtoull(text_of(root, "seed"), NULL, 10);
   s.o.against = text_of(root, "against")[0] != '\0' ? text_of(root, "against") : NULL;

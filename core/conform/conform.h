@@ -66,6 +66,8 @@ typedef struct qe__conform_options {
   bool determinism;         /* threads x tile order x repeats x FTZ/DAZ */
   bool properties;          /* metamorphic properties */
   bool registers;           /* callee-saved registers, MXCSR/x87/FPCR, direction flag */
+  uint32_t n_replays;       /* inputs from files (conform/replay.h) */
+  const struct qe_conform_replay *replays;
 } qe__conform_options;
 
 /* What happened, for the report. Texts are empty when they do not apply. */

@@ -101,14 +101,19 @@ qe_status_t qe__report_kernel(qe_conform_report_t *r, const qe__kernel_facts *fa
 }
 
 qe_status_t qe__report_set_detail(qe_conform_report_t *r, const char **field, const char *detail) {
-  char whole[1600];
   const char *repro = strstr(detail, "repro: ");
   if (repro == NULL) return qe__report_set(r, field, detail);
   const size_t length = (size_t)(repro - detail) + strcspn(repro, "\n");
   const bool other = strcmp(r->info.against, "reference") != 0;
-  snprintf(whole, sizeof whole, "%.*s --seed %llu%s%s%s", (int)length, detail, (unsigned long long)r->info.seed,
+  const char *replay = r->info.replay != NULL ? r->info.replay : "";
+  const size_t size = strlen(detail) + strlen(replay) + strlen(r->info.against) + 64;
+  char *whole = qe__calloc(size, 1);
+  if (whole == NULL) return QE_ERROR_OUT_OF_MEMORY;
+  snprintf(whole, size, "%.*s --seed %llu%s%s%s%s", (int)length, detail, (unsigned long long)r->info.seed, replay,
            other ? " --against " : "", other ? r->info.against : "", detail + length);
-  return qe__report_set(r, field, whole);
+  const qe_status_t status = qe__report_set(r, field, whole);
+  qe__free(whole);
+  return status;
 }
 
 qe_status_t qe__report_case(qe_conform_report_t *r, uint32_t pass, size_t first_kernel, const qe__outcome *o) {

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/sha256.h"
+#include "conform/replay.h"
 #include "conform/run_internal.h"
 #include "conform/waivers.h"
 #include "conform/worker_process.h"
@@ -25,6 +26,7 @@ qe_status_t qe__run_settings_init(const char *engine, const qe_conform_options_t
   QE_CHECK_ARG(out->o.suite >= QE_CONFORM_SMOKE && out->o.suite <= QE_CONFORM_FULL, "options->suite is none of them");
   QE_CHECK_ARG(out->o.n_cases == 0 || out->o.cases != NULL, "options->cases is NULL");
   QE_CHECK_ARG(out->o.timeout >= 0.0 && out->o.timeout < 1e6, "options->timeout is negative or not a time");
+  QE_TRY(qe__replay_check(&out->o));
   const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
   if (out->o.jobs == 0) out->o.jobs = cpus > 0 ? (uint32_t)cpus : 1;
   if (out->o.jobs > MOST_JOBS) out->o.jobs = MOST_JOBS;
@@ -102,7 +104,9 @@ static void fill_source(const qe__run_settings *s, qe__engine_source *out) {
                              .op = s->o.op,
                              .n_cases = s->o.n_cases,
                              .cases = s->o.cases,
-                             .seed = s->o.seed};
+                             .seed = s->o.seed,
+                             .n_replays = s->o.n_replays,
+                             .replays = s->o.replays};
 }
 
 static qe_status_t run_pass(pass *p) {
@@ -164,10 +168,16 @@ static qe_status_t describe(const qe__run_settings *s, qe_conform_report_t *r) {
   i->seed = s->o.seed;
   i->engine = i->vendor = i->version = i->path = i->isa = i->why = "";
   qe__mustpass_hash(i->must_pass_hash);
-  if (s->o.n_cases > 0)
+  if (s->o.n_cases > 0 && s->o.n_replays > 0)
+    snprintf(filter, sizeof filter, "%u given cases, %u inputs from files", s->o.n_cases, s->o.n_replays);
+  else if (s->o.n_cases > 0)
     snprintf(filter, sizeof filter, "%u given cases", s->o.n_cases);
   else if (s->o.op != NULL)
     snprintf(filter, sizeof filter, "op %.200s", s->o.op);
+  char *replay = qe__replay_text(s->o.n_replays, s->o.replays);
+  const qe_status_t status = replay != NULL ? qe__report_set(r, &i->replay, replay) : QE_ERROR_OUT_OF_MEMORY;
+  qe__free(replay);
+  QE_TRY(status);
   QE_TRY(qe__report_set(r, &i->filter, filter));
   QE_TRY(qe__report_set(r, &i->against, s->o.against != NULL ? s->o.against : "reference"));
   return qe__report_set(r, &i->suite, s->o.n_cases > 0 ? "cases" : suites[s->o.suite]);

@@ -123,7 +123,9 @@ static qe_status_t run_case(void *arg, uint32_t kernel, const char *text, qe__ca
                                        .memory = true,
                                        .determinism = true,
                                        .properties = true,
-                                       .registers = true};
+                                       .registers = true,
+                                       .n_replays = s->n_replays,
+                                       .replays = s->replays};
   qe__case c;
   QE_TRY(qe__case_parse(text, &c));
   return qe__conform_case(&s->loaded->kernels[kernel], &c, &options, out);

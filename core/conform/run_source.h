@@ -14,6 +14,8 @@ typedef struct qe__engine_source {
   const char *const *cases;
   bool lenient; /* cases that make no sense are left out (candidates of the minimizer) */
   uint64_t seed;
+  uint32_t n_replays; /* inputs of the given cases that come from files */
+  const struct qe_conform_replay *replays;
   /* set by open, in the worker */
   const qe__engine *loaded, *oracle;
 } qe__engine_source;

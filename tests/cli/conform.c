@@ -13,6 +13,7 @@ TestSuite(conform, .init = scratch_enter, .fini = scratch_leave, .timeout = 280)
 
 #define BAD(name)      QE_BINARY_DIR "/tests/cli/" name "/" name ".so"
 #define SABOTEUR(name) QE_BINARY_DIR "/tests/saboteurs/saboteurs/" name ".so"
+#define GEMM           "--case Gemm:u8s8u8/m4/n5/k6"
 #define REFERENCE      QE_BINARY_DIR "/engines/qe_reference.so"
 
 static json_t *get(const json_t *object, const char *key) {
@@ -105,6 +106,12 @@ Test(conform, wrong_command_lines) {
       {"reference --data x.npy",                     "--model"             },
       {"reference --model float.onnx",               "--data"              },
       {"reference --model nosuch.onnx --data x.npy", "nosuch.onnx"         },
+      {"reference --replay 0=x.npy",                 "--case"              },
+      {"reference " GEMM " --replay x.npy",          "N=FILE"              },
+      {"reference " GEMM " --replay 0=nosuch.npy",   "nosuch.npy"          },
+      {"reference " GEMM " --replay 0=images.npy --minimize", "--minimize" },
+      {"reference " GEMM " --replay 0=x.npy",        "holds float32, the case's input is uint8"},
+      {"reference " GEMM " --replay 0=images.npy",   "the case's input has 24"},
       {"reference --isa-masks avx2,",                "isa masks"           },
       {"--verify x.npy " REFERENCE,                  "x.npy"               },
   };
@@ -170,6 +177,21 @@ Test(conform, a_wrong_engine) {
   json_t *o = run_json(0, SABOTEUR("off_by_one_column") " --waivers w.json --json");
   cr_assert_gt(total(o, "waived"), 0);
   json_decref(o);
+}
+
+Test(conform, inputs_from_files) {
+  uint8_t data[24];
+  qe_tensor_t *t = NULL;
+  for (size_t i = 0; i < sizeof data; i++) data[i] = (uint8_t)(37 * i + 11);
+  cr_assert_eq(qe_tensor_from_data(QE_UINT8, 2, (int64_t[]){4, 6}, data, &t), QE_OK, "%s", qe_last_error());
+  cr_assert_eq(qe_tensor_save_npy(t, "a.npy", 0), QE_OK, "%s", qe_last_error());
+  qe_tensor_release(&t);
+  result r = expect_run(0, "reference " GEMM " --replay 0=a.npy");
+  expect_text(r.out, "1 passed");
+  result_free(&r);
+  r = expect_run(1, SABOTEUR("off_by_one_column") " " GEMM " --replay 0=a.npy");
+  expect_text(r.out, "--case 'Gemm:u8s8u8/m4/n5/k6' --seed 1 --replay '0=a.npy'\n");
+  result_free(&r);
 }
 
 Test(conform, no_failure_block_is_longer_than_twelve_lines) {

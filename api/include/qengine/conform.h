@@ -34,6 +34,12 @@ typedef enum qe_conform_suite {
   QE_CONFORM_FULL = 2      /* all generators */
 } qe_conform_suite_t;
 
+/* An input of the given cases whose elements come from a file instead of the case's pattern. */
+typedef struct qe_conform_replay {
+  uint32_t input;              /* index of the input, as in the op's definition, from 0 */
+  const char *path;            /* what qe_tensor_load reads: .npy, .npz, "file.npz:member" */
+} qe_conform_replay_t;
+
 typedef struct qe_conform_options {
   uint32_t struct_size;
   qe_conform_suite_t suite;
@@ -51,6 +57,13 @@ typedef struct qe_conform_options {
   /* Called now and then, may be NULL. Not 0: the run stops with INTERRUPTED. total is 0 while it is not known. */
   int (*progress)(void *arg, int64_t done, int64_t total, int64_t bad);
   void *progress_arg;
+  /*
+   * Inputs from files, read anew for each of `cases`, each input at most once. The file's dtype and element count have
+   * to be the input's, and so has its shape when it has more than one dimension; else the run ends with DTYPE or SHAPE.
+   * Errors: INVALID_ARGUMENT also without `cases`, and with minimize or perf.
+   */
+  uint32_t n_replays;
+  const qe_conform_replay_t *replays;
 } qe_conform_options_t;
 
 /* cases is the sum of the others, refused being part of passed. */
@@ -104,6 +117,7 @@ typedef struct qe_conform_info {
   int conforms;
   const char *why;             /* why not, one line; "" */
   qe_conform_counts_t totals;
+  const char *replay;          /* arguments that repeat the replays, with a space before each; "" */
 } qe_conform_info_t;
 
 typedef struct qe_conform_report qe_conform_report_t;
