@@ -69,6 +69,7 @@ static int plan(void *self, const qe_problem *p, qe_kernel_plan *out) {
   return 0;
 }
 
+__attribute__((unused)) /* one build offers no prepack */
 static int prepack(void *self, const qe_problem *p, void *packed) {
   const state *s = self;
   (void)p;
