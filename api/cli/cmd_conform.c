@@ -8,7 +8,8 @@
 enum {
   KEY_SUITE = 0x100, KEY_OP, KEY_CASE, KEY_CASES, KEY_AGAINST, KEY_SEED, KEY_JOBS, KEY_TIMEOUT, KEY_PERF,
   KEY_WAIVERS, KEY_JUNIT, KEY_JSON_LINES, KEY_HTML, KEY_CERTIFICATE, KEY_LIST, KEY_MINIMIZE, KEY_ISA_MASKS,
-  KEY_VERIFY, KEY_MODEL, KEY_DATA, KEY_REPLAY, KEY_FORCE
+  KEY_VERIFY, KEY_MODEL, KEY_DATA, KEY_REPLAY, KEY_FORCE,
+  KEY_BATCH, KEY_SAMPLES
 };
 
 static const struct argp_option options[] = {
@@ -38,6 +39,8 @@ static const struct argp_option options[] = {
     "run everything once for each of these values of QENGINE_CPU_MASK (a + stands for a comma inside one)", 0 },
   { "model", KEY_MODEL, "FILE", 0, "compare every value of this model between the two engines instead", 0 },
   { "data", KEY_DATA, "[NAME=]FILE", 0, "inputs for --model", 0 },
+  { "batch", KEY_BATCH, "N", 0, "samples of --data in a run (default: 32, or what the model asks for)", 0 },
+  { "samples", KEY_SAMPLES, "N", 0, "only the first N samples of --data (default: all)", 0 },
   { "force", KEY_FORCE, NULL, 0, "overwrite reports", 0 },
   { 0 },
 };
@@ -80,6 +83,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case KEY_ISA_MASKS: a->options.isa_masks = arg; return 0;
     case KEY_MODEL: a->model = arg; return 0;
     case KEY_DATA: cli_list_add(&a->data, arg); return 0;
+    case KEY_BATCH: a->batch = cli_int_value("--batch", arg, 1, INT32_MAX); return 0;
+    case KEY_SAMPLES: a->samples = cli_int_value("--samples", arg, 1, INT32_MAX); return 0;
     case KEY_REPLAY: cli_list_add(&a->replay, arg); return 0;
     case KEY_FORCE: a->force = true; return 0;
     default: return ARGP_ERR_UNKNOWN;
@@ -318,6 +323,7 @@ static int dispatch(conform_args *a) {
   if (a->verify) return run_verify(a);
   if (a->model) return conform_run_model(a);
   if (a->data.count) return cli_usage("--data is for --model");
+  if (a->batch || a->samples) return cli_usage("--batch and --samples are for --model");
   if (a->list) return run_list(a);
   const int code = check_outputs(a);
   return code ? code : run_suite(a);

@@ -14,6 +14,7 @@ typedef struct conform_args {
   const char *case_file; /* --cases, "-": standard input */
   const char *junit, *json_lines, *html, *certificate, *verify, *model;
   cli_list data;
+  int64_t batch, samples; /* of --data; 0: not given */
   cli_list replay; /* --replay N=FILE, as given */
   bool list, force;
 } conform_args;

@@ -10,6 +10,20 @@
 
 enum { LINES_SHOWN = 20 };
 
+/* Where the comparison ended: at the first batch that differs, or at the last one. */
+typedef struct place {
+  int64_t batch, batches, first_sample, samples; /* samples: in this batch */
+} place;
+
+/* Why the model does not conform, with the batch; "" when it does. Free the result. */
+static char *why_text(const qe_conform_model_report_t *r, const place *at) {
+  const char *why = qe_conform_model_why(r);
+  if (!why[0] || at->batches < 2) return cli_format("%s", why);
+  return cli_format("in batch %lld of %lld (samples %lld to %lld, from 0), %s", (long long)at->batch + 1,
+                    (long long)at->batches, (long long)at->first_sample,
+                    (long long)(at->first_sample + at->samples - 1), why);
+}
+
 static json_t *json_value(const qe_conform_value_t *v) {
   json_t *row = json_object();
   cli_json_set(row, "name", cli_json_text(v->name));
@@ -25,7 +39,7 @@ static json_t *json_value(const qe_conform_value_t *v) {
   return row;
 }
 
-static void print_json(const conform_args *a, const qe_conform_model_report_t *r) {
+static void print_json(const conform_args *a, const qe_conform_model_report_t *r, const place *at, const char *why) {
   uint32_t steps, on_engine;
   const int32_t first = qe_conform_first_difference(r);
   json_t *object = cli_json_begin(), *values = json_array();
@@ -41,13 +55,16 @@ static void print_json(const conform_args *a, const qe_conform_model_report_t *r
                first >= 0 ? cli_json_text(qe_conform_value_at(r, (uint32_t)first)->name) : json_null());
   cli_json_set(object, "conforms", json_boolean(qe_conform_model_conforms(r)));
   cli_json_set(object, "verdict", cli_json_text(qe_conform_model_conforms(r) ? "conforms" : "does not conform"));
-  cli_json_set(object, "why", cli_json_text(qe_conform_model_why(r)));
+  cli_json_set(object, "why", cli_json_text(why));
+  cli_json_set(object, "batches", cli_json_int(at->batches));
+  cli_json_set(object, "batches_compared", cli_json_int(at->batch + 1));
+  cli_json_set(object, "samples_compared", cli_json_int(at->first_sample + at->samples));
   cli_json_set(object, "values", values);
   cli_json_set(object, "warnings", cli_json_warnings());
   cli_json_print(object);
 }
 
-static void print_text(const qe_conform_model_report_t *r) {
+static void print_text(const qe_conform_model_report_t *r, const place *at, const char *why) {
   uint32_t steps, on_engine, different = 0;
   cli_table *table = cli_table_new("value|node|op|type|>elements|>different|>first|expected|got");
   for (uint32_t i = 0; i < qe_conform_value_count(r); i++) {
@@ -71,34 +88,60 @@ static void print_text(const qe_conform_model_report_t *r) {
   qe_conform_model_steps(r, &steps, &on_engine);
   printf("%u values compared, %u differ; %u of %u steps ran on the engine\n", qe_conform_value_count(r), different,
          on_engine, steps);
+  if (at->batches > 1)
+    printf("%lld of %lld batches compared, %lld samples\n", (long long)at->batch + 1, (long long)at->batches,
+           (long long)(at->first_sample + at->samples));
   const bool good = qe_conform_model_conforms(r);
   printf("%s%s", good ? "conforms" : "does not conform", good ? "\n" : ": ");
   if (good) return;
-  cli_put_clean(stdout, qe_conform_model_why(r));
+  cli_put_clean(stdout, why);
   putchar('\n');
+}
+
+/* Runs one batch on both engines; *report is NULL after an error. */
+static int compare_batch(const conform_args *a, const qe_model_t *model, const cli_feed *feed, int64_t index,
+                         qe_conform_model_report_t **report) {
+  qe_named_tensor_t *inputs = NULL;
+  qe_conform_model_report_destroy(report);
+  int code = cli_feed_batch(feed, index, &inputs) ? CONFORM_USAGE : CONFORM_OK;
+  if (!code) {
+    const qe_status_t status = qe_conform_model(a->engine, model, feed->n_inputs, inputs, &a->options, report);
+    if (status != QE_OK) code = conform_fail(status, a->engine);
+  }
+  cli_feed_release(feed, &inputs);
+  return code;
 }
 
 static int with_model(const conform_args *a, const qe_model_t *model) {
   cli_feed feed = {0};
-  const cli_feed_options options = {.option = "--data"};
-  qe_named_tensor_t *inputs = NULL;
+  const cli_feed_options options = {.option = "--data", .batch = a->batch, .samples = a->samples};
+  cli_progress progress;
+  place at = {0};
   qe_conform_model_report_t *report = NULL;
   if (cli_feed_open(model, a->model, &a->data, &options, &feed)) return CONFORM_USAGE;
-  int code = cli_feed_batch(&feed, 0, &inputs) ? CONFORM_USAGE : CONFORM_OK;
+  at.batches = feed.batches;
+  cli_progress_start(&progress, "conform", "batches", feed.batches);
+  int code;
+  for (;;) {
+    at.samples = cli_feed_batch_samples(&feed, at.batch);
+    code = compare_batch(a, model, &feed, at.batch, &report);
+    if (!code) cli_progress_update(&progress, at.batch + 1);
+    if (!code && cli_interrupted()) code = cli_stop_interrupted();
+    if (code || !qe_conform_model_conforms(report) || at.batch + 1 >= at.batches) break;
+    at.batch++;
+    at.first_sample += at.samples;
+  }
+  cli_progress_finish(&progress);
   if (!code) {
-    const qe_status_t status = qe_conform_model(a->engine, model, feed.n_inputs, inputs, &a->options, &report);
-    if (status != QE_OK) {
-      code = conform_fail(status, a->engine);
-    } else {
-      if (cli.json)
-        print_json(a, report);
-      else
-        print_text(report);
-      code = qe_conform_model_conforms(report) ? CONFORM_OK : CONFORM_FAILS;
-    }
+    char *why = why_text(report, &at);
+    if (cli.json)
+      print_json(a, report, &at, why);
+    else
+      print_text(report, &at, why);
+    code = qe_conform_model_conforms(report) ? CONFORM_OK : CONFORM_FAILS;
+    free(why);
   }
   qe_conform_model_report_destroy(&report);
-  cli_feed_release(&feed, &inputs);
   cli_feed_close(&feed);
   return code;
 }
