@@ -117,7 +117,7 @@ static void put_kernels(const qe_conform_report_t *report) {
 
 static void put_times(const qe_conform_report_t *report) {
   if (qe_conform_time_count(report) == 0) return;
-  cli_table *table = cli_table_new("kernel|case|>min us|>median us|>rate||>x reference|>x best other|");
+  cli_table *table = cli_table_new("kernel|case|>min us|>median us|>rate||>% of peak|>x reference|>x best other|");
   for (uint32_t i = 0; i < qe_conform_time_count(report); i++) {
     const qe_conform_time_t *t = qe_conform_time_at(report, i);
     const double work = t->macs > 0 ? (double)t->macs : (double)t->bytes;
@@ -127,6 +127,10 @@ static void put_times(const qe_conform_report_t *report) {
     cli_table_cell(table, "%.2f", t->median_ns * 1e-3);
     cli_table_cell(table, "%.3f", t->min_ns > 0.0 ? work / t->min_ns : 0.0);
     cli_table_cell(table, "%s", t->macs > 0 ? "GMAC/s" : "GB/s");
+    if (t->peak_share > 0.0)
+      cli_table_cell(table, "%.1f", t->peak_share * 100.0);
+    else
+      cli_table_cell(table, "-");
     if (t->reference_ratio > 0.0)
       cli_table_cell(table, "%.2f", t->reference_ratio);
     else

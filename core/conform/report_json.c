@@ -91,12 +91,13 @@ static json_t *times(const qe_conform_report_t *r) {
     const qe_conform_time_t *t = &r->times[i];
     const double seconds = t->min_ns * 1e-9;
     json_t *row =
-        json_pack("{s:s,s:s,s:o,s:o,s:I,s:I,s:o,s:o,s:o,s:o,s:s}", "kernel", r->kernels[t->kernel].name, "case",
+        json_pack("{s:s,s:s,s:o,s:o,s:I,s:I,s:o,s:o,s:o,s:o,s:s,s:o}", "kernel", r->kernels[t->kernel].name, "case",
                   t->text, "min_ns", real(t->min_ns), "median_ns", real(t->median_ns), "macs", (json_int_t)t->macs,
                   "bytes", (json_int_t)t->bytes, "gmac_per_s", real((double)t->macs * 1e-9 / seconds), "gb_per_s",
                   real((double)t->bytes * 1e-9 / seconds), "speed_to_reference",
                   t->reference_ratio > 0.0 ? real(t->reference_ratio) : json_null(), "speed_to_best_other",
-                  t->best_ratio > 0.0 ? real(t->best_ratio) : json_null(), "best_other", t->best_engine);
+                  t->best_ratio > 0.0 ? real(t->best_ratio) : json_null(), "best_other", t->best_engine,
+                  "peak_share", t->peak_share > 0.0 ? real(t->peak_share) : json_null());
     if (json_array_append_new(list, row) == 0) continue;
     json_decref(list);
     return NULL;

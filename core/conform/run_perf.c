@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "conform/case.h"
+#include "conform/peak.h"
 #include "conform/run_internal.h"
 #include "conform/worker_process.h"
 #include "engine/load.h"
@@ -157,6 +158,14 @@ qe_status_t qe__run_perf(const qe__run_settings *s, qe_conform_report_t *r) {
     }
     if (largest != NULL && n->failed + n->crashed + n->timeout + n->waived == 0)
       QE_TRY(time_kernel(s, r, k, largest->text));
+  }
+  if (r->n_times == 0) return QE_OK;
+  const double peaks[2] = {qe__peak_gmacs(false), qe__peak_gmacs(true)};
+  for (size_t i = 0; i < r->n_times; i++) {
+    qe_conform_time_t *t = &r->times[i];
+    const char *types = strchr(t->text, ':'); /* "Gemm:u8s8u8/...": the first input's type says what is multiplied */
+    const double peak = peaks[types == NULL || types[1] != 'f'];
+    if (t->macs > 0 && t->min_ns > 0.0 && peak > 0.0) t->peak_share = (double)t->macs / t->min_ns / peak;
   }
   return QE_OK;
 }

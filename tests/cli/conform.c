@@ -251,6 +251,15 @@ Test(conform, whole_models) {
   result_free(&r);
 }
 
+Test(conform, share_of_the_peak) {
+  json_t *o = run_json(0, "reference --perf --case Gemm:u8s8u8/m64/n64/k64/trans=2/gran=c --json");
+  const json_t *row = json_array_get(get(o, "times"), 0);
+  cr_assert_not_null(row);
+  const double share = json_real_value(get(row, "peak_share"));
+  cr_assert(share > 0.0 && share < 1e6, "%g", share);
+  json_decref(o);
+}
+
 Test(conform, certificates) {
   result r = expect_run(0, "reference --suite mustpass -q --certificate c.json");
   result_free(&r);

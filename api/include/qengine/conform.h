@@ -103,6 +103,7 @@ typedef struct qe_conform_time {
   double reference_ratio;      /* reference's time / this one's; 0: unknown */
   double best_ratio;           /* best other engine's time / this one's; 0: there is none */
   const char *best_engine;     /* or "" */
+  double peak_share;           /* of what this core multiplies and adds at most, measured; 0: no macs */
 } qe_conform_time_t;
 
 typedef struct qe_conform_info {
