@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "conform/case.h"
-#include "runtime/plan.h"
+#include "registry/quant_rule.h"
 
 uint64_t qe__random(uint64_t *state) {
   uint64_t z = (*state += UINT64_C(0x9E3779B97F4A7C15));

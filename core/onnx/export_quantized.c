@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "onnx/export.h"
-#include "runtime/plan.h"
+#include "registry/quant_rule.h"
 
 bool qe__export_act_implied(const qe__graph *g, const qe__node *n, int32_t *lo, int32_t *hi) {
   const qe__value *y = &g->values[n->out[0]];

@@ -1,6 +1,7 @@
 /* Where a node's attributes refine its op's quantization rule. */
 #include "registry/quant_rule.h"
 
+#include <math.h>
 #include <string.h>
 
 static bool is_nearest_resize(const qe__node *n) {
@@ -24,3 +25,13 @@ bool qe__op_is_weighted(uint16_t id) {
 }
 
 bool qe__dtype_is_code8(qe_dtype_t dtype) { return dtype == QE_UINT8 || dtype == QE_INT8; }
+
+void qe__act_codes(const qe__act *act, qe_dtype_t dtype, const qe_qparams_t *q, int32_t *lo, int32_t *hi) {
+  int32_t qmin = 0, qmax = 0;
+  (void)qe__dtype_integer_range(dtype, &qmin, &qmax);
+  *lo = qmin;
+  *hi = qmax;
+  if (!q || q->count != 1) return;
+  if (act->lo > -INFINITY) *lo = qe__quantize_value(act->lo, q->scales[0], q->zero_points[0], qmin, qmax);
+  if (act->hi < INFINITY) *hi = qe__quantize_value(act->hi, q->scales[0], q->zero_points[0], qmin, qmax);
+}

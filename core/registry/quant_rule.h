@@ -13,5 +13,7 @@ bool qe__node_gives_indices(const qe__node *n);
 bool qe__op_is_weighted(uint16_t id);
 /* int8 or uint8. */
 bool qe__dtype_is_code8(qe_dtype_t dtype);
+/* The codes that a fused activation clamps to: the type's range where it does not cut (docs/numerics.md). */
+void qe__act_codes(const qe__act *act, qe_dtype_t dtype, const qe_qparams_t *q, int32_t *lo, int32_t *hi);
 
 #endif

@@ -29,16 +29,6 @@ static bool code8_per_tensor(const qe__graph *g, qe__value_id v) {
   return v != QE__NO_VALUE && qe__dtype_is_code8(g->values[v].dtype) && g->values[v].q.view.count == 1;
 }
 
-void qe__act_codes(const qe__act *act, qe_dtype_t dtype, const qe_qparams_t *q, int32_t *lo, int32_t *hi) {
-  int32_t qmin = 0, qmax = 0;
-  (void)qe__dtype_integer_range(dtype, &qmin, &qmax);
-  *lo = qmin;
-  *hi = qmax;
-  if (!q || q->count != 1) return;
-  if (act->lo > -INFINITY) *lo = qe__quantize_value(act->lo, q->scales[0], q->zero_points[0], qmin, qmax);
-  if (act->hi < INFINITY) *hi = qe__quantize_value(act->hi, q->scales[0], q->zero_points[0], qmin, qmax);
-}
-
 /* ---- emitting nodes ---- */
 
 static qe_status_t record(lowering *l, const char *note) {

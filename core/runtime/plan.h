@@ -26,9 +26,6 @@ typedef struct qe__lowered {
 qe_status_t qe__lower(const qe__graph *model, bool no_fuse, qe__lowered *out);
 void qe__lowered_free(qe__lowered *l);
 
-/* The codes that a fused activation clamps to (docs/numerics.md). */
-void qe__act_codes(const qe__act *act, qe_dtype_t dtype, const qe_qparams_t *q, int32_t *lo, int32_t *hi);
-
 enum { QE__MAX_ENGINES = 32 }; /* that one plan looks for kernels in */
 
 /* ---- physical values ---- */

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "graph/model.h"
-#include "runtime/plan.h"
+#include "registry/quant_rule.h"
 #include "support/scratch.h"
 
 #define OK(expr) cr_assert_eq((expr), QE_OK, "%s: %s", #expr, qe_last_error())

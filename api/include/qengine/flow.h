@@ -2,7 +2,8 @@
  * qengine/flow.h - the quantization flows.
  *
  * Static, as torch users know it:
- *     qe_fuse(model); qe_prepare(model, mapping, &prepared); qe_calibrate(prepared, ...) per batch; qe_convert(prepared, &int8);
+ *     qe_fuse(model); qe_prepare(model, mapping, NULL, &prepared); qe_calibrate(prepared, n, inputs) per batch;
+ *     qe_convert(prepared, &int8, NULL);
  *
  * SPDX-License-Identifier: Apache-2.0
  */
