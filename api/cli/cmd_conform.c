@@ -6,7 +6,7 @@
 #include "json.h"
 
 enum {
-  KEY_SUITE = 0x100, KEY_OP, KEY_CASE, KEY_CASES, KEY_AGAINST, KEY_SEED, KEY_JOBS, KEY_TIMEOUT, KEY_PERF,
+  KEY_SUITE = 0x100, KEY_OP, KEY_KERNEL, KEY_CASE, KEY_CASES, KEY_AGAINST, KEY_SEED, KEY_JOBS, KEY_TIMEOUT, KEY_PERF,
   KEY_WAIVERS, KEY_JUNIT, KEY_JSON_LINES, KEY_HTML, KEY_CERTIFICATE, KEY_LIST, KEY_MINIMIZE, KEY_ISA_MASKS,
   KEY_VERIFY, KEY_MODEL, KEY_DATA, KEY_REPLAY, KEY_FORCE,
   KEY_BATCH, KEY_SAMPLES
@@ -15,6 +15,7 @@ enum {
 static const struct argp_option options[] = {
   { "suite", KEY_SUITE, "NAME", 0, "smoke, mustpass or full (default: mustpass)", 0 },
   { "op", KEY_OP, "GLOB", 0, "only kernels of these ops", 0 },
+  { "kernel", KEY_KERNEL, "GLOB", 0, "only kernels of these names, '*__avx2' for example", 0 },
   { "case", KEY_CASE, "CASE", 0, "this case instead of a suite; may be given several times", 0 },
   { "cases", KEY_CASES, "FILE", 0, "the cases in a file, one a line, instead of a suite; - reads standard input", 0 },
   { "replay", KEY_REPLAY, "N=FILE", 0,
@@ -58,6 +59,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   switch (key) {
     case KEY_SUITE: a->options.suite = (qe_conform_suite_t)cli_choice_value("--suite", arg, suites); return 0;
     case KEY_OP: a->options.op = arg; return 0;
+    case KEY_KERNEL: a->options.kernel = arg; return 0;
     case KEY_CASE:
       a->cases.items = cli_realloc(a->cases.items, a->cases.count + 1, sizeof *a->cases.items);
       a->cases.items[a->cases.count++] = arg;
@@ -289,8 +291,8 @@ static int check_outputs(const conform_args *a) {
   const char *const paths[] = {a->junit, a->json_lines, a->html, a->certificate};
   for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
     if (paths[i] && strcmp(paths[i], "-") != 0 && cli_output_check(paths[i], a->force)) return CONFORM_USAGE;
-  if (a->certificate && (a->options.op || a->options.n_cases))
-    return cli_usage("--certificate needs a whole suite, without --op, --case and --cases");
+  if (a->certificate && (a->options.op || a->options.kernel || a->options.n_cases))
+    return cli_usage("--certificate needs a whole suite, without --op, --kernel, --case and --cases");
   return CONFORM_OK;
 }
 

@@ -102,6 +102,7 @@ static void fill_source(const qe__run_settings *s, qe__engine_source *out) {
                              .against = s->o.against,
                              .suite = (qe__suite)s->o.suite,
                              .op = s->o.op,
+                             .names = s->o.kernel,
                              .n_cases = s->o.n_cases,
                              .cases = s->o.cases,
                              .seed = s->o.seed,
@@ -172,8 +173,10 @@ static qe_status_t describe(const qe__run_settings *s, qe_conform_report_t *r) {
     snprintf(filter, sizeof filter, "%u given cases, %u inputs from files", s->o.n_cases, s->o.n_replays);
   else if (s->o.n_cases > 0)
     snprintf(filter, sizeof filter, "%u given cases", s->o.n_cases);
-  else if (s->o.op != NULL)
-    snprintf(filter, sizeof filter, "op %.200s", s->o.op);
+  else if (s->o.op != NULL || s->o.kernel != NULL)
+    snprintf(filter, sizeof filter, "%s%.120s%s%s%.120s", s->o.op != NULL ? "op " : "", s->o.op != NULL ? s->o.op : "",
+             s->o.op != NULL && s->o.kernel != NULL ? ", " : "", s->o.kernel != NULL ? "kernel " : "",
+             s->o.kernel != NULL ? s->o.kernel : "");
   char *replay = qe__replay_text(s->o.n_replays, s->o.replays);
   const qe_status_t status = replay != NULL ? qe__report_set(r, &i->replay, replay) : QE_ERROR_OUT_OF_MEMORY;
   qe__free(replay);

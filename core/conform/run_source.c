@@ -110,6 +110,7 @@ static qe_status_t kernel_cases(void *arg, uint32_t kernel, qe__case_text_fn emi
   char op[sizeof row->key.op + 1];
   snprintf(op, sizeof op, "%.*s", (int)sizeof row->key.op, row->key.op);
   if (s->op != NULL && fnmatch(s->op, op, 0) != 0) return QE_OK;
+  if (s->names != NULL && fnmatch(s->names, row->name, 0) != 0) return QE_OK;
   if (s->kernel != NULL && strcmp(s->kernel, row->name) != 0) return QE_OK;
   relay r = {emit, emit_arg};
   if (s->n_cases > 0) return given_cases(s, row, &r);

@@ -9,6 +9,7 @@ typedef struct qe__engine_source {
   const char *against; /* NULL: the reference */
   qe__suite suite;
   const char *op;     /* glob, or NULL */
+  const char *names;  /* glob of kernel names, or NULL */
   const char *kernel; /* this kernel only, or NULL */
   uint32_t n_cases;   /* instead of the suite */
   const char *const *cases;

@@ -103,6 +103,7 @@ Test(conform, wrong_command_lines) {
       {"reference --waivers x.npy",                  "x.npy"               },
       {"reference --html x.npy",                     "x.npy exists already"},
       {"reference --op Gemm --certificate c.json",   "whole suite"         },
+      {"reference --kernel x* --certificate c.json", "whole suite"         },
       {"reference --data x.npy",                     "--model"             },
       {"reference --model float.onnx",               "--data"              },
       {"reference --model nosuch.onnx --data x.npy", "nosuch.onnx"         },
@@ -121,6 +122,18 @@ Test(conform, wrong_command_lines) {
     cr_assert_str_empty(r.out, "%s", r.out);
     result_free(&r);
   }
+}
+
+Test(conform, kernels_are_chosen_by_name) {
+  json_t *o = run_json(0, "reference --suite smoke --kernel relu_f* --json");
+  size_t i, tested = 0;
+  json_t *kernel;
+  json_array_foreach(json_object_get(o, "kernels"), i, kernel) {
+    cr_assert_str_eq(json_string_value(json_object_get(kernel, "name")), "relu_f32__c");
+    tested++;
+  }
+  cr_assert_eq(tested, 1);
+  json_decref(o);
 }
 
 Test(conform, an_empty_run_fails) {

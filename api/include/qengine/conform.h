@@ -64,6 +64,7 @@ typedef struct qe_conform_options {
    */
   uint32_t n_replays;
   const qe_conform_replay_t *replays;
+  const char *kernel;          /* only kernels whose name fits this glob; NULL: all */
 } qe_conform_options_t;
 
 /* cases is the sum of the others, refused being part of passed. */
