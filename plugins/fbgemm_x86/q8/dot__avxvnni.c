@@ -1,0 +1,23 @@
+/* dot.inc with AVX-VNNI: 6 rows times 16 columns, 12 of 16 registers for sums. */
+#include "core.h"
+
+#define FB_LANES         8
+#define FB_DEPTH_STEP    4
+#define DOT_ROWS         6
+#define DOT(sums, x, w) _mm256_dpbusd_avx_epi32(sums, x, w)
+#include "lanes.inc"
+#include "finish.inc"
+#include "pack.inc"
+#include "rows.inc"
+#include "dot.inc"
+
+const fb_q8_core fb_q8_dot__avxvnni = {
+    .name = "dot__avxvnni",
+    .rows = 240,
+    .cols = PANEL_COLUMNS,
+    .dynamic = true,
+    .packed_size = packed_size,
+    .pack = pack,
+    .scratch_size = scratch_size,
+    .block = block,
+};
