@@ -1,0 +1,53 @@
+/* `qengine bench`: what is timed, and what came out. */
+#ifndef QE_CLI_BENCH_H
+#define QE_CLI_BENCH_H
+
+#include "command.h"
+#include "measure.h"
+
+/* Smallest time of one step over the runs that timed steps. */
+typedef struct bench_step {
+  char *node, *op, *engine, *kernel, *types;
+  double ms;
+  int64_t macs;
+  bool quantized, fallback;
+} bench_step;
+
+/* One model on one engine. */
+typedef struct bench_case {
+  char *name;            /* "resnet50/static": what the row is called */
+  const char *model;     /* file or architecture */
+  const char *flow;      /* "float", "static"; NULL: a file, whose flow nobody told */
+  char *engine;          /* NULL: the default */
+  const qe_model_t *graph; /* the caller's */
+  qe_named_tensor_t *inputs;
+  qe_session_t *session;
+  qe_session_stats_t stats;
+  double load_ms, plan_ms, first_ms; /* reading or making the model; session and plan; the first run */
+  double *ms, *cpu_ms;   /* of each run */
+  size_t runs, capacity;
+  double spent;          /* seconds, all runs */
+  cli_spread wall, cpu;
+  int64_t macs;          /* of one run */
+  bench_step *steps;     /* with bench_settings.profile */
+  uint32_t n_steps;
+} bench_case;
+
+typedef struct bench_settings {
+  int64_t batch, repeat; /* repeat -1: by time */
+  double min_time;       /* seconds for each case */
+  bool profile;
+} bench_settings;
+
+/* Makes the session, plans, runs once. CLI_OK or an exit code, message printed; so do the functions below. */
+int bench_open(bench_case *c);
+/* Times all cases, taking turns, so that a busy machine disturbs all alike. */
+int bench_time(bench_case *cases, size_t count, const bench_settings *s);
+/* Runs again with the steps timed. */
+int bench_profile(bench_case *c, const bench_settings *s);
+void bench_close(bench_case *c);
+
+/* Tables, or one JSON object in google-benchmark's shape. */
+void bench_report(const bench_case *cases, size_t count, const bench_settings *s);
+
+#endif

@@ -1,0 +1,198 @@
+/* What `qengine bench` prints: see bench.h. */
+#include <math.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "json.h"
+#include "table.h"
+
+static double per_second(double amount, double ms) {
+  return ms > 0.0 ? amount / (ms * 1e-3) : NAN;
+}
+
+static double gmacs(int64_t macs, double ms) {
+  return macs > 0 ? per_second((double)macs * 1e-9, ms) : NAN;
+}
+
+static void cell_real(cli_table *t, const char *format, double value) {
+  char text[32];
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+#endif
+  snprintf(text, sizeof text, format, value);
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
+  cli_table_cell(t, "%s", isfinite(value) ? text : "-");
+}
+
+/* ---- steps ---- */
+
+static double total_ms(const bench_case *c) {
+  double all = 0.0;
+  for (uint32_t i = 0; i < c->n_steps; i++)
+    if (isfinite(c->steps[i].ms)) all += c->steps[i].ms;
+  return all;
+}
+
+static void print_steps(const bench_case *c) {
+  const double all = total_ms(c);
+  cli_table *t = cli_table_new("node|op|kernel|types|>ms|>share %|>GMAC/s|note");
+  for (uint32_t i = 0; i < c->n_steps; i++) {
+    const bench_step *s = &c->steps[i];
+    if (s->ms <= 0.0 || !isfinite(s->ms)) continue; /* a view: nothing runs */
+    cli_table_cell(t, "%s", s->node);
+    cli_table_cell(t, "%s", s->op);
+    cli_table_cell(t, "%s", s->kernel);
+    cli_table_cell(t, "%s", s->types);
+    cell_real(t, "%.4f", s->ms);
+    cell_real(t, "%.1f", 100.0 * s->ms / all);
+    cell_real(t, "%.1f", gmacs(s->macs, s->ms));
+    cli_table_cell(t, "%s%s", s->fallback ? "fallback: " : "", s->fallback ? s->engine : "");
+  }
+  printf("\n%s\n", c->name);
+  cli_table_print(t);
+  cli_table_free(t);
+}
+
+/* The same, added up by kernel, in order of appearance. */
+static void print_kernels(const bench_case *c) {
+  const double all = total_ms(c);
+  cli_table *t = cli_table_new("op|kernel|engine|>steps|>ms|>share %|>GMAC/s");
+  for (uint32_t i = 0; i < c->n_steps; i++) {
+    const bench_step *s = &c->steps[i];
+    bool seen = false;
+    for (uint32_t k = 0; k < i && !seen; k++)
+      seen = strcmp(c->steps[k].kernel, s->kernel) == 0 && strcmp(c->steps[k].op, s->op) == 0;
+    if (seen || strcmp(s->kernel, "-") == 0) continue;
+    double ms = 0.0;
+    int64_t macs = 0, steps = 0;
+    for (uint32_t k = i; k < c->n_steps; k++) {
+      const bench_step *o = &c->steps[k];
+      if (strcmp(o->kernel, s->kernel) != 0 || strcmp(o->op, s->op) != 0 || !isfinite(o->ms)) continue;
+      ms += o->ms;
+      macs += o->macs;
+      steps++;
+    }
+    cli_table_cell(t, "%s", s->op);
+    cli_table_cell(t, "%s", s->kernel);
+    cli_table_cell(t, "%s", s->engine);
+    cli_table_cell(t, "%lld", (long long)steps);
+    cell_real(t, "%.4f", ms);
+    cell_real(t, "%.1f", 100.0 * ms / all);
+    cell_real(t, "%.1f", gmacs(macs, ms));
+  }
+  putchar('\n');
+  cli_table_print(t);
+  cli_table_free(t);
+}
+
+static void print_text(const bench_case *cases, size_t count, const bench_settings *s) {
+  cli_table *t = cli_table_new("model|engine|>min ms|>median|>p90|>samples/s|>GMAC/s|>speed|>runs");
+  for (size_t i = 0; i < count; i++) {
+    const bench_case *c = &cases[i];
+    cli_table_cell(t, "%s", c->name);
+    cli_table_cell(t, "%s", c->stats.engine ? c->stats.engine : "none");
+    cell_real(t, "%.3f", c->wall.min);
+    cell_real(t, "%.3f", c->wall.median);
+    cell_real(t, "%.3f", c->wall.p90);
+    cell_real(t, "%.1f", per_second((double)s->batch, c->wall.min));
+    cell_real(t, "%.1f", gmacs(c->macs, c->wall.min));
+    cell_real(t, "%.2fx", cases[0].wall.min / c->wall.min);
+    cli_table_cell(t, "%zu", c->runs);
+  }
+  cli_table_print(t);
+  cli_table_free(t);
+  printf("\nbatch %lld, %u threads; speed: against the first row, by the smallest times\n", (long long)s->batch,
+         cases[0].stats.threads);
+  for (size_t i = 0; i < count && s->profile; i++) {
+    print_steps(&cases[i]);
+    print_kernels(&cases[i]);
+  }
+}
+
+/* ---- JSON ---- */
+
+static json_t *context(void) {
+  json_t *object = json_object();
+  char host[256] = "", date[64] = "";
+  const time_t now = time(NULL);
+  struct tm parts;
+  if (gethostname(host, sizeof host - 1) != 0) host[0] = '\0';
+  if (localtime_r(&now, &parts)) strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S%z", &parts);
+  cli_json_set(object, "date", cli_json_text(date));
+  cli_json_set(object, "host_name", cli_json_text(host));
+  cli_json_set(object, "executable", cli_json_text("qengine"));
+  cli_json_set(object, "num_cpus", cli_json_int(sysconf(_SC_NPROCESSORS_ONLN)));
+  cli_json_set(object, "library_version", cli_json_text(qe_version()));
+  return object;
+}
+
+static json_t *steps_json(const bench_case *c) {
+  json_t *array = json_array();
+  for (uint32_t i = 0; i < c->n_steps; i++) {
+    const bench_step *s = &c->steps[i];
+    json_t *step = json_object();
+    cli_json_set(step, "node", cli_json_text(s->node));
+    cli_json_set(step, "op", cli_json_text(s->op));
+    cli_json_set(step, "engine", cli_json_text(s->engine));
+    cli_json_set(step, "kernel", cli_json_text(s->kernel));
+    cli_json_set(step, "dtypes", cli_json_text(s->types));
+    cli_json_set(step, "quantized", json_boolean(s->quantized));
+    cli_json_set(step, "fallback", json_boolean(s->fallback));
+    cli_json_set(step, "ms", cli_json_real(s->ms));
+    cli_json_set(step, "macs", cli_json_int(s->macs));
+    cli_json_append(array, step);
+  }
+  return array;
+}
+
+static json_t *case_json(const bench_case *c, const bench_settings *s) {
+  json_t *o = json_object();
+  cli_json_set(o, "name", cli_json_text(c->name));
+  cli_json_set(o, "run_name", cli_json_text(c->name));
+  cli_json_set(o, "run_type", cli_json_text("iteration"));
+  cli_json_set(o, "iterations", cli_json_int((int64_t)c->runs));
+  cli_json_set(o, "real_time", cli_json_real(c->wall.min));
+  cli_json_set(o, "cpu_time", cli_json_real(c->cpu.min));
+  cli_json_set(o, "time_unit", cli_json_text("ms"));
+  cli_json_set(o, "items_per_second", cli_json_real(per_second((double)s->batch, c->wall.min)));
+  cli_json_set(o, "median", cli_json_real(c->wall.median));
+  cli_json_set(o, "p90", cli_json_real(c->wall.p90));
+  cli_json_set(o, "model", cli_json_text(c->model));
+  cli_json_set(o, "flow", cli_json_text(c->flow));
+  cli_json_set(o, "engine", cli_json_text(c->stats.engine));
+  cli_json_set(o, "threads", cli_json_int(c->stats.threads));
+  cli_json_set(o, "batch", cli_json_int(s->batch));
+  cli_json_set(o, "macs", cli_json_int(c->macs));
+  cli_json_set(o, "gmacs_per_second", cli_json_real(gmacs(c->macs, c->wall.min)));
+  cli_json_set(o, "load_ms", cli_json_real(c->load_ms));
+  cli_json_set(o, "plan_ms", cli_json_real(c->plan_ms));
+  cli_json_set(o, "first_run_ms", cli_json_real(c->first_ms));
+  cli_json_set(o, "quantized_steps", cli_json_int(c->stats.quantized_steps));
+  cli_json_set(o, "fallback_steps", cli_json_int(c->stats.fallback_steps));
+  cli_json_set(o, "arena_bytes", cli_json_int((int64_t)c->stats.arena_bytes));
+  cli_json_set(o, "packed_bytes", cli_json_int((int64_t)c->stats.packed_bytes));
+  if (s->profile) cli_json_set(o, "steps", steps_json(c));
+  return o;
+}
+
+void bench_report(const bench_case *cases, size_t count, const bench_settings *s) {
+  if (!cli.json) {
+    print_text(cases, count, s);
+    return;
+  }
+  struct rusage usage;
+  json_t *object = cli_json_begin(), *array = json_array();
+  for (size_t i = 0; i < count; i++) cli_json_append(array, case_json(&cases[i], s));
+  cli_json_set(object, "context", context());
+  cli_json_set(object, "benchmarks", array);
+  if (getrusage(RUSAGE_SELF, &usage) == 0)
+    cli_json_set(object, "max_rss_bytes", cli_json_int((int64_t)usage.ru_maxrss * 1024));
+  cli_json_set(object, "warnings", cli_json_warnings());
+  cli_json_print(object);
+}

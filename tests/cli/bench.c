@@ -1,0 +1,108 @@
+/* `qengine bench` on small models: the JSON it prints, what it saves, wrong command lines. */
+#include "spawn.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+TestSuite(bench, .init = scratch_enter, .fini = scratch_leave, .timeout = 120);
+
+static const json_t *get(const json_t *object, const char *key) {
+  const json_t *value = json_object_get(object, key);
+  cr_assert_not_null(value, "no key %s", key);
+  return value;
+}
+
+static json_t *run_json(const char *line) {
+  result r = run_cli("%s --json", line);
+  expect_code(&r, 0);
+  json_t *object = result_json(&r);
+  result_free(&r);
+  return object;
+}
+
+/* A row: google-benchmark's keys, and times that fit together. */
+static void expect_row(const json_t *row, int runs) {
+  cr_assert_eq(json_integer_value(get(row, "iterations")), runs);
+  const double smallest = json_number_value(get(row, "real_time")), median = json_number_value(get(row, "median"));
+  cr_assert_gt(smallest, 0.0);
+  cr_assert_leq(smallest, median);
+  cr_assert_leq(median, json_number_value(get(row, "p90")));
+  cr_assert_str_eq(json_string_value(get(row, "time_unit")), "ms");
+  const double rate = json_number_value(get(row, "items_per_second"));
+  const double expected = (double)json_integer_value(get(row, "batch")) / (smallest * 1e-3);
+  cr_assert(rate > 0.99 * expected && rate < 1.01 * expected, "%g samples a second, %g expected", rate, expected);
+  cr_assert_gt(json_integer_value(get(row, "macs")), 0);
+  const char *const keys[] = { "name", "run_name", "run_type", "cpu_time", "engine", "threads", "load_ms", "plan_ms", "first_run_ms" };
+  for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) get(row, keys[i]);
+}
+
+Test(bench, times_files_side_by_side_and_their_steps) {
+  scratch_quantize();
+  json_t *o = run_json("bench float.onnx int8.onnx --engines reference,reference --batch 3 --repeat 4 --profile");
+  const json_t *rows = get(o, "benchmarks");
+  get(get(o, "context"), "date");
+  cr_assert_eq(json_array_size(rows), 4);
+  for (size_t i = 0; i < 4; i++) {
+    const json_t *row = json_array_get(rows, i), *steps = get(row, "steps");
+    expect_row(row, 4);
+    cr_assert_str_eq(json_string_value(get(row, "engine")), "reference");
+    cr_assert_gt(json_array_size(steps), 5);
+    cr_assert_gt(json_number_value(get(json_array_get(steps, 0), "ms")), 0.0);
+  }
+  json_decref(o);
+}
+
+Test(bench, builds_an_architecture_and_saves_it) {
+  json_t *o = run_json("bench --arch lstm --hidden 8 --length 2 --batch 2 --repeat 1 --save lstm.onnx");
+  const json_t *rows = get(o, "benchmarks");
+  cr_assert_eq(json_array_size(rows), 2);
+  expect_row(json_array_get(rows, 0), 1);
+  cr_assert_str_eq(json_string_value(get(json_array_get(rows, 1), "name")), "lstm/static");
+  cr_assert_gt(json_integer_value(get(json_array_get(rows, 1), "quantized_steps")), 0);
+  json_decref(o);
+  o = run_json("bench lstm.onnx --min-time 0.001 --batch 2");
+  json_decref(o);
+  result again = run_cli("bench --arch lstm --hidden 8 --length 2 --repeat 0 --save lstm.onnx");
+  expect_code(&again, 1);
+  expect_text(again.err, "--force");
+  result_free(&again);
+}
+
+Test(bench, the_same_seed_gives_the_same_file) {
+  result r = run_cli("bench --arch lstm --hidden 8 --length 2 --flow float --repeat 0 --seed 7 --save a.onnx");
+  expect_code(&r, 0);
+  cr_assert_str_eq(r.out, "");
+  result_free(&r);
+  r = run_cli("bench --arch lstm --hidden 8 --length 2 --flow float --repeat 0 --seed 7 --save b.onnx");
+  result_free(&r);
+  json_t *a = run_json("info a.onnx"), *b = run_json("info b.onnx");
+  cr_assert_str_eq(json_string_value(get(a, "hash")), json_string_value(get(b, "hash")));
+  json_decref(a);
+  json_decref(b);
+}
+
+Test(bench, wrong_command_lines_say_what_is_wrong) {
+  static const struct {
+    const char *line;
+    int code;
+    const char *text;
+  } wrong[] = {
+    { "bench", 2, "MODEL or --arch NAME is missing" },
+    { "bench float.onnx --arch lstm", 2, "not both" },
+    { "bench --arch resnet5", 2, "did you mean 'resnet50'" },
+    { "bench --arch lstm --flow dynamic", 4, "static" },
+    { "bench float.onnx --flow float", 2, "--flow goes with --arch" },
+    { "bench float.onnx --save x.onnx", 2, "--save goes with --arch" },
+    { "bench --arch lstm --repeat 0", 2, "--save" },
+    { "bench float.onnx --min-time 0", 2, "above 0" },
+    { "bench nowhere.onnx", 1, "nowhere.onnx" },
+    { "bench float.onnx --engines nosuch", 5, "nosuch" },
+  };
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+    result r = run_cli("%s", wrong[i].line);
+    cr_expect_eq(r.code, wrong[i].code, "%s: code %d", wrong[i].line, r.code);
+    expect_text(r.err, wrong[i].text);
+    cr_expect_str_eq(r.out, "", "%s", wrong[i].line);
+    result_free(&r);
+  }
+}
