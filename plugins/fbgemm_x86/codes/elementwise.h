@@ -1,0 +1,27 @@
+/* Add, Sub and Mul of 8-bit codes: the numbers that the loops (elementwise.inc) work with. */
+#ifndef QE_FBGEMM_CODES_ELEMENTWISE_H
+#define QE_FBGEMM_CODES_ELEMENTWISE_H
+
+#include "codes/nest.h"
+
+#define FB_ELEMENTWISE_TILE 65536 /* elements: some 10 us */
+
+/* Codes as real numbers: scale * ((code ^ flip) - zero), where flip 0x80 turns int8 into uint8, 128 higher. */
+typedef struct fb_code_real {
+  float scale, zero;
+  uint8_t flip;
+} fb_code_real;
+
+/* q = clamp(rne(v / scale)) + zero: clamped to lo..hi first, bounds less the zero point; flipped last. */
+typedef struct fb_elementwise {
+  const uint8_t *a, *b;
+  uint8_t *y;
+  fb_code_real real_a, real_b;
+  float scale, lo, hi;
+  int32_t zero;
+  uint8_t flip;
+} fb_elementwise;
+
+fb_elementwise fb_elementwise_of(const qe_call *call);
+
+#endif
