@@ -1,0 +1,142 @@
+/* Blocked matrix products (product.h). */
+#include "f32/product.h"
+
+#define TILE_WORK 4000000 /* multiplications of a tile, some 40 us */
+#define FEW_ROWS  16      /* as many rows take about as long as one: the weights come from memory */
+
+/* A tile's rows of A stay in the second-level cache, its panel of B there too or in the first. */
+fb_f32_tiling fb_f32_tile(const fb_f32_core *core, const qe_cpu *cpu, int64_t m, int64_t n, int64_t k) {
+  const int64_t l2 = (int64_t)(cpu->l2 ? cpu->l2 : 1 << 19) / (int64_t)sizeof(float);
+  fb_f32_tiling t = {.kc = FB_F32_CHUNK};
+  while (t.kc > 256 && t.kc * core->cols > l2 / 8) t.kc /= 2;
+  const int64_t k_most = fb_max64(1, fb_min64(k, t.kc));
+  const int64_t rows = fb_max64(4 * core->rows, l2 / 2 / k_most);
+  t.row_tiles = fb_ceil_div(m, rows);
+  t.mc = t.row_tiles > 0 ? fb_round_up(fb_ceil_div(m, t.row_tiles), core->rows) : 0;
+  if (t.mc > 0) t.row_tiles = fb_ceil_div(m, t.mc);
+  const int64_t panel_work = fb_max64(1, k) * core->cols * fb_max64(FEW_ROWS, fb_min64(m, t.mc));
+  t.nc = fb_max64(1, TILE_WORK / panel_work) * core->cols;
+  t.nc = fb_min64(t.nc, fb_round_up(n, core->cols));
+  t.tiles = n > 0 ? t.row_tiles * fb_ceil_div(n, t.nc) : 0;
+  return t;
+}
+
+static bool copies_rows(const fb_f32_product *p) { return p->a_k != 1 && p->k > 1; }
+static bool chunked(const fb_f32_product *p) { return p->k > FB_F32_CHUNK; }
+static int64_t packed_b(const fb_f32_tiling *t, const fb_f32_product *p) { return p->packed ? 0 : t->nc * p->k; }
+static int64_t copied_a(const fb_f32_tiling *t, const fb_f32_product *p) { return copies_rows(p) ? t->mc * p->k : 0; }
+
+uint64_t fb_f32_product_scratch(const fb_f32_core *core, const fb_f32_tiling *t, const fb_f32_product *p) {
+  (void)core;
+  return sizeof(float) * (uint64_t)(packed_b(t, p) + copied_a(t, p) + (chunked(p) ? t->mc * t->nc : 0));
+}
+
+/* A tile at work. */
+typedef struct tile_job {
+  const fb_f32_core *core;
+  const fb_f32_product *p;
+  int64_t row, rows, col, cols;
+  const float *a, *b; /* of row `row`; panel of column `col` */
+  int64_t a_step;
+  float *part;        /* sums of a chunk that are still to be added: rows x cols; NULL: one chunk */
+} tile_job;
+
+static bool plain(const fb_f32_finish *f) { return f->alpha == 1.0f && (!f->c || (f->beta == 1.0f && !f->c_m && f->c_n)); }
+
+/* Rows [r0, r0 + rows) of the tile, columns [col, col + n) of it, terms [k, k + kn). */
+static void run_block(const tile_job *t, int64_t r0, int rows, int64_t col, int64_t n, int64_t k, int64_t kn) {
+  const fb_f32_product *p = t->p;
+  const float *x[FB_F32_ROWS];
+  float *y[FB_F32_ROWS], *part[FB_F32_ROWS];
+  for (int r = 0; r < rows; ++r) {
+    x[r] = t->a + (r0 + r) * t->a_step;
+    y[r] = p->y + (t->row + r0 + r) * p->y_m + t->col;
+    part[r] = t->part ? t->part + (r0 + r) * t->cols : NULL;
+  }
+  const bool later = k >= FB_F32_CHUNK, ends = k + kn == p->k;
+  const bool chunk_ends = ends || (k + kn) % FB_F32_CHUNK == 0;
+  const fb_f32_piece piece = {k, k, kn};
+  fb_f32_block b = {.rows = rows,
+                    .how = k % FB_F32_CHUNK ? FB_F32_RESUME : 0,
+                    .col = col,
+                    .n = n,
+                    .x = x,
+                    .acc = later ? part : y,
+                    .y = y,
+                    .pieces = &piece,
+                    .count = kn > 0,
+                    .w = t->b,
+                    .depth = p->k,
+                    .lo = p->finish.lo,
+                    .hi = p->finish.hi};
+  if (!chunk_ends)
+    b.how |= FB_F32_KEEP;
+  else if (later)
+    b.how |= FB_F32_ADD;
+  if (ends && plain(&p->finish)) {
+    b.how |= FB_F32_FINISH;
+    b.bias = p->finish.c ? p->finish.c + t->col : NULL;
+  }
+  t->core->block(&b);
+}
+
+/* The finish that a core does not know, in place. */
+static void finish_rows(const tile_job *t) {
+  const fb_f32_finish *f = &t->p->finish;
+  for (int64_t r = t->row; r < t->row + t->rows; ++r) {
+    float *y = t->p->y + r * t->p->y_m + t->col;
+    const float *c = f->c ? f->c + r * f->c_m + t->col * f->c_n : NULL;
+    for (int64_t i = 0; i < t->cols; ++i) {
+      float v = f->alpha == 1.0f ? y[i] : f->alpha * y[i];
+      if (c) v += f->beta == 1.0f ? c[i * f->c_n] : f->beta * c[i * f->c_n];
+      y[i] = v < f->lo ? f->lo : v > f->hi ? f->hi : v;
+    }
+  }
+}
+
+static void run_tile(const tile_job *t, int64_t kc) {
+  const int64_t blocks = fb_ceil_div(t->rows, t->core->rows), step = t->rows <= 4 ? t->cols : t->core->cols;
+  int64_t k = 0;
+  do { /* once, too, when there is nothing to add up */
+    const int64_t kn = fb_min64(kc, t->p->k - k);
+    for (int64_t col = 0; col < t->cols; col += step)
+      for (int64_t i = 0; i < blocks; ++i) {
+        const int64_t r0 = i * t->rows / blocks, r1 = (i + 1) * t->rows / blocks; /* evenly: few rows are slower */
+        run_block(t, r0, (int)(r1 - r0), col, fb_min64(step, t->cols - col), k, kn);
+      }
+    k += kn;
+  } while (k < t->p->k);
+  if (!plain(&t->p->finish)) finish_rows(t);
+}
+
+void fb_f32_product_tile(const fb_f32_core *core, const fb_f32_tiling *t, const fb_f32_product *p, int64_t tile,
+                         float *scratch, int64_t *column) {
+  const int64_t row = tile % t->row_tiles * t->mc, col = tile / t->row_tiles * t->nc;
+  tile_job job = {.core = core,
+                  .p = p,
+                  .row = row,
+                  .rows = fb_min64(t->mc, p->m - row),
+                  .col = col,
+                  .cols = fb_min64(t->nc, p->n - col),
+                  .a_step = p->a_m};
+  float *copy = scratch + packed_b(t, p);
+  if (chunked(p)) job.part = copy + copied_a(t, p);
+  if (p->k == 0) {
+    job.a = job.b = scratch; /* never read */
+  } else {
+    job.a = p->a + row * p->a_m;
+    job.b = p->packed ? p->packed + col * p->k : scratch;
+    if (!p->packed && *column != col) {
+      const fb_f32_weight w = {.data = p->b, .n = p->n, .kc = p->k, .taps = {1, 1, 1}, .step_n = p->b_n, .step_c = p->b_k};
+      fb_f32_pack(core, &w, col, col + job.cols, scratch);
+    }
+    if (copies_rows(p)) {
+      for (int64_t k = 0; k < p->k; ++k)
+        for (int64_t r = 0; r < job.rows; ++r) copy[r * p->k + k] = job.a[r * p->a_m + k * p->a_k];
+      job.a = copy;
+      job.a_step = p->k;
+    }
+  }
+  *column = col;
+  run_tile(&job, t->kc);
+}
