@@ -18,6 +18,6 @@ const fb_q8_core fb_q8_dot__avxvnni = {
     .dynamic = true,
     .packed_size = packed_size,
     .pack = pack,
-    .scratch_size = scratch_size,
-    .block = block,
+    .scratch_size = dot_scratch_size,
+    .block = dot_block,
 };
