@@ -18,7 +18,10 @@
 
 #include "fb.h"
 
-/* A weight as it lies in memory: column n of the product is w'(n, k), k = tap * kc + c. */
+/*
+ * A weight as it lies in memory: column n of the product is w'(n, k), k = tap * kc + c. Constants come as rows of a
+ * column each (step_n: taps * kc, step_tap: kc, step_c: 1), other weights with any steps. taps * kc may be 0.
+ */
 typedef struct fb_q8_weight {
   const uint8_t *data;
   uint8_t flip;      /* 0x80: uint8 codes */
@@ -65,8 +68,9 @@ typedef struct fb_q8_core {
   const char *name;
   int64_t rows;             /* most rows of a block */
   int64_t cols;             /* columns come in multiples of this; several of it are better than one */
+  int64_t fewest;           /* rows of a product below which it is another core's; 0: none */
   bool dynamic;             /* pack() is cheap enough to be called in run() for weights that are no constants */
-  /* Bytes of a packed weight; looks at the codes when it must (w->data is there for constants; else an upper bound). */
+  /* Bytes of a packed weight; a core that is not dynamic may look at the codes, others get no data here. */
   uint64_t (*packed_size)(const fb_q8_weight *w);
   /* Packs it and writes the sum of w' over k of every column. */
   void (*pack)(const fb_q8_weight *w, void *packed, int32_t *sums);
