@@ -1,0 +1,70 @@
+/*
+ * The core for constant weights and many rows without a dot-product instruction (cores fb_q8_list__*; q8/core.h).
+ *
+ * vpmaddubsw multiplies u8 by s8 and adds pairs in int16, where 255 * 127 * 2 does not fit. Here lanes are rows and a
+ * weight is the same in all lanes, so whether a sum can overflow is known when weights are packed: codes are 0..255, so
+ * an int16 lane is safe if and only if its positive weights add up to at most 128 and its negative ones to at least
+ * -128 (255 * 128 = 32640 <= 32767). Packing writes a column as a list of items, four weights on four neighbours of k
+ * (a quad) each, and gathers those that are safe together in groups of up to four, whose products are added in int16:
+ *
+ *   one item: 1 vpmaddubsw,                               then per group: 1 vpmaddwd (with 1), 1 vpaddd
+ *   every further item of a group: 1 vpmaddubsw, 1 vpaddw
+ *
+ * A quad that is not safe alone becomes two items that add up to it; a quad of zeros becomes none. The result is exact
+ * for all codes and weights and costs 2.25 to 2.6 instructions a quad where saturating kernels pay 3.
+ *
+ * Lists are cut in chunks of k, so that the panel of rows that they work on stays in the first-level cache.
+ */
+#ifndef QE_FBGEMM_Q8_LIST_H
+#define QE_FBGEMM_Q8_LIST_H
+
+#include "q8/core.h"
+
+enum {
+  FB_LIST_ROWS = 48,               /* rows of a full panel: 6 vectors of AVX2, 3 of AVX-512 */
+  FB_LIST_QUAD = 4 * FB_LIST_ROWS, /* bytes of a panel's quad: [48 rows][4 of k] */
+  FB_LIST_QUADS = 128,             /* most quads of a chunk: 24 KiB */
+  FB_LIST_GROUP = 4,               /* items of the largest group */
+  FB_LIST_ITEM = 6,                /* bytes of an item: the quad's offset in the panel, four weights */
+  FB_LIST_SAFE = 128,              /* what the weights of one sign may add up to in an int16 lane */
+  FB_LIST_COLS = 64,               /* columns worked on at a time */
+};
+
+/*
+ * Packed: the offsets of the lists, uint32_t [chunk][column], then the lists. A list: the number of groups of 4, 3, 2
+ * and 1 items, then these groups; a group of g: g offsets (uint16_t), g times four weights.
+ */
+typedef struct fb_list_head {
+  uint16_t groups[FB_LIST_GROUP]; /* [i]: of FB_LIST_GROUP - i items */
+} fb_list_head;
+
+static inline int64_t fb_list_quads(int64_t depth) {
+  return fb_ceil_div(depth, 4);
+}
+static inline int64_t fb_list_chunks(int64_t depth) {
+  return fb_ceil_div(fb_list_quads(depth), FB_LIST_QUADS);
+}
+/* Quads of every chunk but the last, which may be shorter. */
+static inline int64_t fb_list_chunk(int64_t depth) {
+  return depth == 0 ? 0 : fb_ceil_div(fb_list_quads(depth), fb_list_chunks(depth));
+}
+
+/* fb_q8_core.packed_size and pack. */
+uint64_t fb_list_packed_size(const fb_q8_weight *w);
+void fb_list_pack(const fb_q8_weight *w, void *packed, int32_t *sums);
+
+/*
+ * Rows [0, rows), 1 to 48, into a panel of [quad][48 rows][4 bytes]; rows up to the next multiple of `step` (8 or 16)
+ * repeat the last one. Row r is made of `taps` runs of kc bytes at x[r * taps]. `room` has 8 * fb_list_row_room(depth)
+ * bytes.
+ */
+void fb_list_rows(uint8_t *panel, const uint8_t *const *x, int64_t rows, int64_t step, int64_t taps, int64_t kc,
+                  uint8_t flip, uint8_t *room);
+static inline int64_t fb_list_row_room(int64_t depth) {
+  return fb_round_up(depth, 16) + 32;
+}
+
+/* Finishes columns [n0, n1) of rows [row, row + rows) of the block; acc: [column - n0][48 rows]. */
+void fb_list_finish(const fb_q8_block *b, const int32_t *acc, int64_t row, int64_t rows, int64_t n0, int64_t n1);
+
+#endif

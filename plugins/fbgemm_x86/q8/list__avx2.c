@@ -1,0 +1,18 @@
+/* The core of q8/list.h on AVX2: 8 rows a vector. */
+#include <immintrin.h>
+
+#define LIST_CORE  fb_q8_list__avx2
+#define LIST_WIDTH 8
+
+typedef __m256i list_vector;
+#define list_zero()         _mm256_setzero_si256()
+#define list_load(p)        _mm256_load_si256((const __m256i *)(const void *)(p))
+#define list_store(p, v)    _mm256_store_si256((__m256i *)(void *)(p), v)
+#define list_spread(w)      _mm256_set1_epi32(w)
+#define list_products(x, w) _mm256_maddubs_epi16(x, w)
+#define list_add16(a, b)    _mm256_add_epi16(a, b)
+#define list_pairs(v)       _mm256_madd_epi16(v, _mm256_set1_epi16(1))
+#define list_add32(a, b)    _mm256_add_epi32(a, b)
+#define list_hold(v)        __asm__("" : "+x"(v))
+
+#include "q8/list.inc"

@@ -1,0 +1,18 @@
+/* The core of q8/list.h on AVX-512: 16 rows a vector. */
+#include <immintrin.h>
+
+#define LIST_CORE  fb_q8_list__avx512bw
+#define LIST_WIDTH 16
+
+typedef __m512i list_vector;
+#define list_zero()         _mm512_setzero_si512()
+#define list_load(p)        _mm512_load_si512((const __m512i *)(const void *)(p))
+#define list_store(p, v)    _mm512_store_si512((__m512i *)(void *)(p), v)
+#define list_spread(w)      _mm512_set1_epi32(w)
+#define list_products(x, w) _mm512_maddubs_epi16(x, w)
+#define list_add16(a, b)    _mm512_add_epi16(a, b)
+#define list_pairs(v)       _mm512_madd_epi16(v, _mm512_set1_epi16(1))
+#define list_add32(a, b)    _mm512_add_epi32(a, b)
+#define list_hold(v)        __asm__("" : "+v"(v))
+
+#include "q8/list.inc"

@@ -1,0 +1,159 @@
+/* Sums to outputs for the core of q8/list.h. Sums come by columns, outputs go by rows: a transpose is part of it. */
+#include <float.h>
+#include <immintrin.h>
+#include <string.h>
+
+#include "q8/list.h"
+
+enum { ROWS = 8, CODES = 16 }; /* rows and codes (columns) worked on at a time */
+
+/* What is left to do at 8 sums of column n: constants of the column. */
+static inline __m256i sums8(const fb_q8_block *b, const int32_t *acc, __m256i row_sums, int64_t n) {
+  const fb_q8_finish *f = b->finish;
+  const __m256i sum = _mm256_add_epi32(_mm256_load_si256((const __m256i *)acc), _mm256_set1_epi32(f->bias[n]));
+  if (!f->col_zero) return sum;
+  return _mm256_sub_epi32(sum, _mm256_mullo_epi32(row_sums, _mm256_set1_epi32(f->col_zero[n])));
+}
+
+/* The sums of 8 rows (of which `rows` are there). */
+static inline __m256i load_row_sums(const fb_q8_block *b, int64_t row, int64_t rows) {
+  int32_t sums[ROWS] = {0};
+  if (b->finish->col_zero) memcpy(sums, b->row_sum + row, (size_t)rows * sizeof *sums);
+  return _mm256_loadu_si256((const __m256i *)sums);
+}
+
+/*
+ * Multipliers for codes: not a number becomes 0, an infinity the largest number. Then no product is NaN, and clamped
+ * codes are those that NaN and infinity would have given.
+ */
+static void tame_multipliers(float *to, const float *m, int64_t n) {
+  for (int64_t i = 0; i < n; i++) {
+    const float v = m[i] == m[i] ? m[i] : 0.0f;
+    to[i] = v > FLT_MAX ? FLT_MAX : v < -FLT_MAX ? -FLT_MAX : v;
+  }
+}
+
+typedef struct scale {
+  __m256 lo, hi; /* the clamp, less the zero point */
+  __m256i zero;
+  bool is_signed;
+} scale;
+
+/* Codes of 4 columns and 8 rows: a dword for each row. */
+static inline __m256i codes4(const __m256i q[4], const scale *s) {
+  const __m256i order = _mm256_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15, 0, 4, 8, 12, 1, 5, 9, 13,
+                                         2, 6, 10, 14, 3, 7, 11, 15);
+  const __m256i a = _mm256_add_epi16(_mm256_packs_epi32(q[0], q[1]), s->zero);
+  const __m256i b = _mm256_add_epi16(_mm256_packs_epi32(q[2], q[3]), s->zero);
+  return _mm256_shuffle_epi8(s->is_signed ? _mm256_packs_epi16(a, b) : _mm256_packus_epi16(a, b), order);
+}
+
+/* 16 codes of each of 8 rows; row i + 4 is the upper half of rows[i]. */
+static inline void turn(const __m256i c[4], __m256i rows[4]) {
+  const __m256i a0 = _mm256_unpacklo_epi32(c[0], c[1]), a1 = _mm256_unpackhi_epi32(c[0], c[1]);
+  const __m256i b0 = _mm256_unpacklo_epi32(c[2], c[3]), b1 = _mm256_unpackhi_epi32(c[2], c[3]);
+  rows[0] = _mm256_unpacklo_epi64(a0, b0);
+  rows[1] = _mm256_unpackhi_epi64(a0, b0);
+  rows[2] = _mm256_unpacklo_epi64(a1, b1);
+  rows[3] = _mm256_unpackhi_epi64(a1, b1);
+}
+
+static void store_codes(uint8_t *y, int64_t step, const __m256i v[4], int64_t rows, int64_t columns) {
+  if (rows == ROWS && columns == CODES) {
+    for (int i = 0; i < 4; i++) {
+      _mm_storeu_si128((__m128i *)(y + i * step), _mm256_castsi256_si128(v[i]));
+      _mm_storeu_si128((__m128i *)(y + (i + 4) * step), _mm256_extracti128_si256(v[i], 1));
+    }
+    return;
+  }
+  uint8_t room[ROWS][CODES];
+  for (int i = 0; i < 4; i++) {
+    _mm_storeu_si128((__m128i *)room[i], _mm256_castsi256_si128(v[i]));
+    _mm_storeu_si128((__m128i *)room[i + 4], _mm256_extracti128_si256(v[i], 1));
+  }
+  for (int64_t i = 0; i < rows; i++) memcpy(y + i * step, room[i], (size_t)columns);
+}
+
+static void finish_codes(const fb_q8_block *b, const int32_t *acc, int64_t row, int64_t rows, int64_t n0, int64_t n1) {
+  const fb_q8_finish *f = b->finish;
+  const scale s = {_mm256_set1_ps((float)(f->lo - f->zero)), _mm256_set1_ps((float)(f->hi - f->zero)),
+                   _mm256_set1_epi16((int16_t)f->zero), f->lo < 0};
+  float m[FB_LIST_COLS];
+  tame_multipliers(m, f->m + n0, n1 - n0);
+  for (int64_t n = n0; n < n1; n += CODES)
+    for (int64_t r = 0; r < rows; r += ROWS) {
+      const __m256i row_sums = load_row_sums(b, row + r, fb_min64(ROWS, rows - r));
+      __m256i codes[4], out[4];
+      for (int j = 0; j < 4; j++) {
+        __m256i q[4];
+        for (int i = 0; i < 4; i++) {
+          const int64_t at = fb_min64(n + 4 * j + i, n1 - 1); /* columns that are not there repeat the last one */
+          const __m256i sum = sums8(b, acc + (at - n0) * FB_LIST_ROWS + r, row_sums, at);
+          const __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_set1_ps(m[at - n0]));
+          q[i] = _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(v, s.lo), s.hi));
+        }
+        codes[j] = codes4(q, &s);
+      }
+      turn(codes, out);
+      store_codes((uint8_t *)b->y + (row + r) * b->y_step + n, b->y_step, out, fb_min64(ROWS, rows - r),
+                  fb_min64(CODES, n1 - n));
+    }
+}
+
+/* 8 columns of 8 rows to rows. */
+static inline void turn8(__m256i v[8]) {
+  __m256i t[8];
+  for (int i = 0; i < 8; i += 2) {
+    t[i] = _mm256_unpacklo_epi32(v[i], v[i + 1]);
+    t[i + 1] = _mm256_unpackhi_epi32(v[i], v[i + 1]);
+  }
+  __m256i u[8];
+  for (int i = 0; i < 8; i += 4)
+    for (int j = 0; j < 2; j++) {
+      u[i + 2 * j] = _mm256_unpacklo_epi64(t[i + j], t[i + j + 2]);
+      u[i + 2 * j + 1] = _mm256_unpackhi_epi64(t[i + j], t[i + j + 2]);
+    }
+  for (int i = 0; i < 4; i++) {
+    v[i] = _mm256_permute2x128_si256(u[i], u[i + 4], 0x20);
+    v[i + 4] = _mm256_permute2x128_si256(u[i], u[i + 4], 0x31);
+  }
+}
+
+static inline __m256i real8(const fb_q8_finish *f, __m256i sum, int64_t n) {
+  __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_set1_ps(f->m[n]));
+  if (f->real_bias) v = _mm256_add_ps(v, _mm256_set1_ps(f->real_bias[n]));
+  /* of two numbers of which one is NaN, or of two zeros, max and min give the second */
+  v = _mm256_min_ps(_mm256_set1_ps(f->act_hi), _mm256_max_ps(_mm256_set1_ps(f->act_lo), v));
+  return _mm256_castps_si256(v);
+}
+
+/* Outputs of four bytes: real numbers or sums. */
+static void finish_wide(const fb_q8_block *b, const int32_t *acc, int64_t row, int64_t rows, int64_t n0, int64_t n1) {
+  const bool real = b->finish->to == FB_Q8_REAL;
+  for (int64_t n = n0; n < n1; n += 8)
+    for (int64_t r = 0; r < rows; r += ROWS) {
+      const int64_t here = fb_min64(ROWS, rows - r), columns = fb_min64(8, n1 - n);
+      const __m256i row_sums = load_row_sums(b, row + r, here);
+      __m256i v[8];
+      for (int i = 0; i < 8; i++) {
+        const int64_t at = fb_min64(n + i, n1 - 1);
+        v[i] = sums8(b, acc + (at - n0) * FB_LIST_ROWS + r, row_sums, at);
+        if (real) v[i] = real8(b->finish, v[i], at);
+      }
+      turn8(v);
+      int32_t *y = (int32_t *)b->y + (row + r) * b->y_step + n;
+      for (int i = 0; i < here; i++) {
+        if (columns == 8)
+          _mm256_storeu_si256((__m256i *)(y + i * b->y_step), v[i]);
+        else
+          memcpy(y + i * b->y_step, &v[i], (size_t)columns * sizeof *y);
+      }
+    }
+}
+
+void fb_list_finish(const fb_q8_block *b, const int32_t *acc, int64_t row, int64_t rows, int64_t n0, int64_t n1) {
+  if (b->finish->to == FB_Q8_CODES)
+    finish_codes(b, acc, row, rows, n0, n1);
+  else
+    finish_wide(b, acc, row, rows, n0, n1);
+}
