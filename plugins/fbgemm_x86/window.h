@@ -1,0 +1,30 @@
+/* The geometry of convolutions and pools, brought to three spatial dimensions (missing leading ones have size 1). */
+#ifndef QE_FBGEMM_WINDOW_H
+#define QE_FBGEMM_WINDOW_H
+
+#include "fb.h"
+
+typedef struct fb_window {
+  int64_t batch, channels, out_channels;
+  int64_t in[3], out[3]; /* sizes of x and y */
+  int64_t kernel[3], stride[3], dilation[3], pad[3], pad_end[3];
+  int64_t x_batch, x_channel, x_step[3]; /* strides in elements */
+  int64_t y_batch, y_channel, y_step[3];
+  int64_t taps; /* of one window */
+} fb_window;
+
+/* 1, or 0 with the reason: ranks and attributes fit each other. */
+int fb_window_check(const qe_problem *p, char *reason, size_t reason_size);
+/* From x = in[0], y = out[0] and the params. params->spatial 0: one window that covers all of x (global pools). */
+void fb_window_init(fb_window *g, const qe_problem *p);
+
+/* Taps [*begin, *end) along dimension d of the window at output position `at` that lie within x; none: equal. */
+static inline void fb_window_range(const fb_window *g, int d, int64_t at, int64_t *begin, int64_t *end) {
+  const int64_t first = at * g->stride[d] - g->pad[d];
+  const int64_t before = fb_ceil_div(fb_max64(-first, 0), g->dilation[d]);
+  const int64_t room = fb_ceil_div(fb_max64(g->in[d] - first, 0), g->dilation[d]);
+  *begin = fb_min64(before, g->kernel[d]);
+  *end = fb_max64(fb_min64(room, g->kernel[d]), *begin);
+}
+
+#endif
