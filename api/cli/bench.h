@@ -28,15 +28,25 @@ typedef struct bench_case {
   size_t runs, capacity;
   double spent;          /* seconds, all runs */
   cli_spread wall, cpu;
-  int64_t macs;          /* of one run */
+  int64_t macs, int8_macs; /* of one run; of its quantized steps */
   bench_step *steps;     /* with bench_settings.profile */
   uint32_t n_steps;
 } bench_case;
+
+/* What one core can do at most, by loops in registers. */
+typedef struct bench_peaks {
+  qe_peak_t *loops;
+  size_t count;
+  double int8, float32;  /* the fastest of each */
+} bench_peaks;
+/* Takes 20 ms for each loop. */
+void bench_measure_peaks(bench_peaks *out);
 
 typedef struct bench_settings {
   int64_t batch, repeat; /* repeat -1: by time */
   double min_time;       /* seconds for each case */
   bool profile;
+  bench_peaks peaks;
 } bench_settings;
 
 /* Makes the session, plans, runs once. CLI_OK or an exit code, message printed; so do the functions below. */
@@ -47,7 +57,7 @@ int bench_time(bench_case *cases, size_t count, const bench_settings *s);
 int bench_profile(bench_case *c, const bench_settings *s);
 void bench_close(bench_case *c);
 
-/* Tables, or one JSON object in google-benchmark's shape. */
+/* Tables, or one JSON object in google-benchmark's shape. Without cases: the peaks. */
 void bench_report(const bench_case *cases, size_t count, const bench_settings *s);
 
 #endif

@@ -17,6 +17,12 @@ static double gmacs(int64_t macs, double ms) {
   return macs > 0 ? per_second((double)macs * 1e-9, ms) : NAN;
 }
 
+/* Of what the core could do in `ms`; NaN without multiply-adds. */
+static double peak_share(const bench_settings *s, int64_t macs, int64_t int8_macs, double ms) {
+  const double least = (double)int8_macs / s->peaks.int8 + (double)(macs - int8_macs) / s->peaks.float32;
+  return macs > 0 && ms > 0.0 ? least * 1e-6 / ms : NAN;
+}
+
 static void cell_real(cli_table *t, const char *format, double value) {
   char text[32];
 #if defined(__GNUC__)
@@ -30,6 +36,46 @@ static void cell_real(cli_table *t, const char *format, double value) {
   cli_table_cell(t, "%s", isfinite(value) ? text : "-");
 }
 
+/* ---- peaks ---- */
+
+void bench_measure_peaks(bench_peaks *out) {
+  out->count = qe_peak_count();
+  out->loops = cli_calloc(out->count, sizeof *out->loops);
+  for (size_t i = 0; i < out->count; i++) {
+    qe_peak_t *p = &out->loops[i];
+    if (qe_peak_measure((uint32_t)i, p) != QE_OK) continue;
+    double *best = p->dtype == QE_FLOAT32 ? &out->float32 : &out->int8;
+    if (p->gmacs > *best) *best = p->gmacs;
+  }
+}
+
+static void print_peaks(const bench_peaks *peaks) {
+  cli_table *t = cli_table_new("loop|types|level|>GMAC/s");
+  for (size_t i = 0; i < peaks->count; i++) {
+    const qe_peak_t *p = &peaks->loops[i];
+    cli_table_cell(t, "%s", p->loop);
+    cli_table_cell(t, "%s", qe_dtype_name(p->dtype));
+    cli_table_cell(t, "%s", p->isa[0] ? p->isa : "any");
+    cell_real(t, "%.1f", p->gmacs);
+  }
+  cli_table_print(t);
+  cli_table_free(t);
+}
+
+static json_t *peaks_json(const bench_peaks *peaks) {
+  json_t *array = json_array();
+  for (size_t i = 0; i < peaks->count; i++) {
+    const qe_peak_t *p = &peaks->loops[i];
+    json_t *peak = json_object();
+    cli_json_set(peak, "loop", cli_json_text(p->loop));
+    cli_json_set(peak, "dtype", cli_json_text(qe_dtype_name(p->dtype)));
+    cli_json_set(peak, "isa", cli_json_text(p->isa));
+    cli_json_set(peak, "gmacs_per_second", cli_json_real(p->gmacs));
+    cli_json_append(array, peak);
+  }
+  return array;
+}
+
 /* ---- steps ---- */
 
 static double total_ms(const bench_case *c) {
@@ -39,9 +85,9 @@ static double total_ms(const bench_case *c) {
   return all;
 }
 
-static void print_steps(const bench_case *c) {
+static void print_steps(const bench_case *c, const bench_settings *settings) {
   const double all = total_ms(c);
-  cli_table *t = cli_table_new("node|op|kernel|types|>ms|>share %|>GMAC/s|note");
+  cli_table *t = cli_table_new("node|op|kernel|types|>ms|>share %|>GMAC/s|>% of peak|note");
   for (uint32_t i = 0; i < c->n_steps; i++) {
     const bench_step *s = &c->steps[i];
     if (s->ms <= 0.0 || !isfinite(s->ms)) continue; /* a view: nothing runs */
@@ -52,6 +98,7 @@ static void print_steps(const bench_case *c) {
     cell_real(t, "%.4f", s->ms);
     cell_real(t, "%.1f", 100.0 * s->ms / all);
     cell_real(t, "%.1f", gmacs(s->macs, s->ms));
+    cell_real(t, "%.1f", 100.0 * peak_share(settings, s->macs, s->quantized ? s->macs : 0, s->ms));
     cli_table_cell(t, "%s%s", s->fallback ? "fallback: " : "", s->fallback ? s->engine : "");
   }
   printf("\n%s\n", c->name);
@@ -60,9 +107,9 @@ static void print_steps(const bench_case *c) {
 }
 
 /* The same, added up by kernel, in order of appearance. */
-static void print_kernels(const bench_case *c) {
+static void print_kernels(const bench_case *c, const bench_settings *settings) {
   const double all = total_ms(c);
-  cli_table *t = cli_table_new("op|kernel|engine|>steps|>ms|>share %|>GMAC/s");
+  cli_table *t = cli_table_new("op|kernel|engine|>steps|>ms|>share %|>GMAC/s|>% of peak");
   for (uint32_t i = 0; i < c->n_steps; i++) {
     const bench_step *s = &c->steps[i];
     bool seen = false;
@@ -85,14 +132,21 @@ static void print_kernels(const bench_case *c) {
     cell_real(t, "%.4f", ms);
     cell_real(t, "%.1f", 100.0 * ms / all);
     cell_real(t, "%.1f", gmacs(macs, ms));
+    cell_real(t, "%.1f", 100.0 * peak_share(settings, macs, s->quantized ? macs : 0, ms));
   }
   putchar('\n');
   cli_table_print(t);
   cli_table_free(t);
 }
 
+/* In percent; several threads have that many cores. */
+static double case_share(const bench_case *c, const bench_settings *s) {
+  const double threads = c->stats.threads > 1 ? (double)c->stats.threads : 1.0;
+  return 100.0 * peak_share(s, c->macs, c->int8_macs, c->wall.min) / threads;
+}
+
 static void print_text(const bench_case *cases, size_t count, const bench_settings *s) {
-  cli_table *t = cli_table_new("model|engine|>min ms|>median|>p90|>samples/s|>GMAC/s|>speed|>runs");
+  cli_table *t = cli_table_new("model|engine|>min ms|>median|>p90|>samples/s|>GMAC/s|>% of peak|>speed|>runs");
   for (size_t i = 0; i < count; i++) {
     const bench_case *c = &cases[i];
     cli_table_cell(t, "%s", c->name);
@@ -102,22 +156,24 @@ static void print_text(const bench_case *cases, size_t count, const bench_settin
     cell_real(t, "%.3f", c->wall.p90);
     cell_real(t, "%.1f", per_second((double)s->batch, c->wall.min));
     cell_real(t, "%.1f", gmacs(c->macs, c->wall.min));
+    cell_real(t, "%.1f", case_share(c, s));
     cell_real(t, "%.2fx", cases[0].wall.min / c->wall.min);
     cli_table_cell(t, "%zu", c->runs);
   }
   cli_table_print(t);
   cli_table_free(t);
-  printf("\nbatch %lld, %u threads; speed: against the first row, by the smallest times\n", (long long)s->batch,
-         cases[0].stats.threads);
+  printf("\nbatch %lld, %u threads; speed: against the first row, by the smallest times; peak of a core: %.1f GMAC/s "
+         "int8, %.1f float32\n",
+         (long long)s->batch, cases[0].stats.threads, s->peaks.int8, s->peaks.float32);
   for (size_t i = 0; i < count && s->profile; i++) {
-    print_steps(&cases[i]);
-    print_kernels(&cases[i]);
+    print_steps(&cases[i], s);
+    print_kernels(&cases[i], s);
   }
 }
 
 /* ---- JSON ---- */
 
-static json_t *context(void) {
+static json_t *context(const bench_settings *s) {
   json_t *object = json_object();
   char host[256] = "", date[64] = "";
   const time_t now = time(NULL);
@@ -129,6 +185,7 @@ static json_t *context(void) {
   cli_json_set(object, "executable", cli_json_text("qengine"));
   cli_json_set(object, "num_cpus", cli_json_int(sysconf(_SC_NPROCESSORS_ONLN)));
   cli_json_set(object, "library_version", cli_json_text(qe_version()));
+  cli_json_set(object, "peaks", peaks_json(&s->peaks));
   return object;
 }
 
@@ -170,6 +227,7 @@ static json_t *case_json(const bench_case *c, const bench_settings *s) {
   cli_json_set(o, "batch", cli_json_int(s->batch));
   cli_json_set(o, "macs", cli_json_int(c->macs));
   cli_json_set(o, "gmacs_per_second", cli_json_real(gmacs(c->macs, c->wall.min)));
+  cli_json_set(o, "peak_share", cli_json_real(0.01 * case_share(c, s)));
   cli_json_set(o, "load_ms", cli_json_real(c->load_ms));
   cli_json_set(o, "plan_ms", cli_json_real(c->plan_ms));
   cli_json_set(o, "first_run_ms", cli_json_real(c->first_ms));
@@ -183,13 +241,14 @@ static json_t *case_json(const bench_case *c, const bench_settings *s) {
 
 void bench_report(const bench_case *cases, size_t count, const bench_settings *s) {
   if (!cli.json) {
-    print_text(cases, count, s);
+    if (count) print_text(cases, count, s);
+    else print_peaks(&s->peaks);
     return;
   }
   struct rusage usage;
   json_t *object = cli_json_begin(), *array = json_array();
   for (size_t i = 0; i < count; i++) cli_json_append(array, case_json(&cases[i], s));
-  cli_json_set(object, "context", context());
+  cli_json_set(object, "context", context(s));
   cli_json_set(object, "benchmarks", array);
   if (getrusage(RUSAGE_SELF, &usage) == 0)
     cli_json_set(object, "max_rss_bytes", cli_json_int((int64_t)usage.ru_maxrss * 1024));

@@ -45,7 +45,9 @@ int bench_open(bench_case *c) {
   if (status == QE_OK) status = qe_session_get_stats(c->session, &c->stats);
   for (uint32_t i = 0; status == QE_OK && i < c->stats.steps; i++) {
     qe_step_info_t step;
-    if (qe_session_step(c->session, i, &step) == QE_OK) c->macs += step.macs;
+    if (qe_session_step(c->session, i, &step) != QE_OK) continue;
+    c->macs += step.macs;
+    if (step.quantized) c->int8_macs += step.macs;
   }
   return status == QE_OK ? CLI_OK : cli_fail(status, "%s", c->name);
 }

@@ -8,7 +8,7 @@
 
 enum {
   KEY_ARCH = 0x100, KEY_FLOW, KEY_ENGINES, KEY_BATCH, KEY_LENGTH, KEY_HIDDEN, KEY_SEED, KEY_REPEAT, KEY_MIN_TIME,
-  KEY_PROFILE, KEY_QCONFIG, KEY_SAVE, KEY_FORCE
+  KEY_PROFILE, KEY_PEAK, KEY_QCONFIG, KEY_SAVE, KEY_FORCE
 };
 
 static const struct argp_option options[] = {
@@ -25,6 +25,7 @@ static const struct argp_option options[] = {
   { "repeat", KEY_REPEAT, "N", 0, "runs of each row; 0: none, for --save (default: by --min-time)", 0 },
   { "min-time", KEY_MIN_TIME, "SECONDS", 0, "time spent on each row, at least five runs (default: 1)", 0 },
   { "profile", KEY_PROFILE, NULL, 0, "the time of every step and every kernel too (as -v does)", 0 },
+  { "peak", KEY_PEAK, NULL, 0, "only what one core can multiply and add at most, loop by loop", 0 },
   { "qconfig", KEY_QCONFIG, "PRESET|FILE.json", 0, "what --flow static quantizes how (default: the preset 'default')",
     0 },
   { "save", KEY_SAVE, "FILE", 0, "writes the architecture as ONNX: quantized (QDQ) with --flow static, else float", 0 },
@@ -43,7 +44,7 @@ typedef struct bench_args {
   arch_options options;
   bench_settings settings;
   int flow;
-  bool flow_given, force;
+  bool flow_given, force, peak;
   qe_model_t **models; /* that the cases run */
   size_t n_models;
   bench_case cases[MOST_CASES];
@@ -83,6 +84,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
       if (a->settings.min_time <= 0.0) exit(cli_usage("--min-time: %s is not above 0", arg));
       return 0;
     case KEY_PROFILE: a->settings.profile = true; return 0;
+    case KEY_PEAK: a->peak = true; return 0;
     case KEY_QCONFIG: a->qconfig = arg; return 0;
     case KEY_SAVE: a->save = arg; return 0;
     case KEY_FORCE: a->force = true; return 0;
@@ -187,10 +189,12 @@ static int bench(bench_args *a, const char **files, size_t count) {
   if (!code) code = bench_time(a->cases, a->n_cases, &a->settings);
   for (size_t i = 0; i < a->n_cases && !code && a->settings.profile; i++)
     code = bench_profile(&a->cases[i], &a->settings);
-  if (!code && a->n_cases) bench_report(a->cases, a->n_cases, &a->settings);
+  if (!code && (a->n_cases || a->peak)) bench_measure_peaks(&a->settings.peaks);
+  if (!code && (a->n_cases || a->peak)) bench_report(a->cases, a->n_cases, &a->settings);
   for (size_t i = 0; i < a->n_cases; i++) bench_close(&a->cases[i]);
   for (size_t i = 0; i < a->n_models; i++) qe_model_destroy(&a->models[i]);
   free(a->models);
+  free(a->settings.peaks.loops);
   return code;
 }
 
@@ -200,7 +204,8 @@ static int run(const cli_command *self, int argc, char **argv) {
   const char **files = cli_parse(self, parse, &a, argc, argv, 0, MOST_CASES, &count);
   int code = CLI_OK;
   if (cli.verbose > 0) a.settings.profile = true;
-  if (!a.arch && count == 0) code = cli_usage("MODEL or --arch NAME is missing");
+  if (a.peak && (a.arch || count)) code = cli_usage("--peak goes without models");
+  else if (!a.peak && !a.arch && count == 0) code = cli_usage("MODEL or --arch NAME is missing");
   else if (a.arch && count > 0) code = cli_usage("give models or --arch, not both");
   else if (!a.arch && a.flow_given) code = cli_usage("--flow goes with --arch; a file is timed as it is");
   else if (!a.arch && a.save) code = cli_usage("--save goes with --arch");
@@ -222,13 +227,15 @@ const cli_command cli_command_bench = {
       "Times MODELs, or a well-known architecture built with seeded random weights, on random data. All rows take turns "
       "in one process, so that a busy machine disturbs them alike; the smallest time is the one to compare. Planning, "
       "packing of weights and the first run are not in it, but in the JSON output (load_ms, plan_ms, "
-      "first_run_ms).\n\n"
+      "first_run_ms). The peak of a core is measured with loops that stay in registers; what a row reaches of it counts "
+      "quantized steps against the fastest loop on 8-bit integers and the others against that on float32.\n\n"
       "The JSON output has the shape of google-benchmark's: `context` and `benchmarks` with name, iterations, real_time "
-      "and cpu_time (the smallest of the runs), time_unit, items_per_second; and median, p90, macs, gmacs_per_second "
-      "and, with --profile, steps.",
+      "and cpu_time (the smallest of the runs), time_unit, items_per_second; and median, p90, macs, gmacs_per_second, "
+      "peak_share and, with --profile, steps.",
   .examples = "qengine bench --arch resnet50 --threads 1 --profile\n"
               "qengine bench float.onnx int8.onnx --engines fbgemm_x86,reference --batch 8\n"
-              "qengine bench --arch mobilenet_v2 --repeat 0 --save mobilenet_int8.onnx",
+              "qengine bench --arch mobilenet_v2 --repeat 0 --save mobilenet_int8.onnx\n"
+              "qengine bench --peak",
   .options = options,
   .run = run,
 };

@@ -1,78 +1,68 @@
-/* See peak.h. Chains of multiply-adds that stay in registers, enough of them to hide the latency. */
+/* See peak.h. */
 #include "conform/peak.h"
 
-#include "conform/conform.h"
 #include "conform/worker_process.h"
+#include "engine/engine.h"
+#include "qengine/engine.h"
 
-enum { ROUNDS = 20000 };
 #define SECONDS 0.02
 
-typedef float (*chain)(float factor);
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-enum { CHAINS = 12 };
-
-__attribute__((target("avx2,fma"))) static float float_avx2(float factor) {
-  __m256 sum[CHAINS];
-  const __m256 f = _mm256_set1_ps(factor), one = _mm256_set1_ps(0.5f);
-  for (int i = 0; i < CHAINS; i++) sum[i] = _mm256_set1_ps((float)i);
-  for (int r = 0; r < ROUNDS; r++)
-#pragma GCC unroll 12
-    for (int i = 0; i < CHAINS; i++) sum[i] = _mm256_fmadd_ps(sum[i], f, one);
-  for (int i = 1; i < CHAINS; i++) sum[0] = _mm256_add_ps(sum[0], sum[i]);
-  return _mm256_cvtss_f32(sum[0]);
-}
-
-__attribute__((target("avx2,fma"))) static float integer_avx2(float factor) {
-  __m256i sum[CHAINS];
-  const __m256i f = _mm256_set1_epi16((short)(factor * 8.0f));
-  for (int i = 0; i < CHAINS; i++) sum[i] = _mm256_set1_epi32(i);
-  for (int r = 0; r < ROUNDS; r++)
-#pragma GCC unroll 12
-    for (int i = 0; i < CHAINS; i++) sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(sum[i], f));
-  for (int i = 1; i < CHAINS; i++) sum[0] = _mm256_xor_si256(sum[0], sum[i]);
-  return (float)_mm256_extract_epi32(sum[0], 0);
-}
-#endif
-
-enum { LANES = 32 };
-
-static float float_portable(float factor) {
-  float sum[LANES] = {0.0f}, all = 0.0f;
-  for (int r = 0; r < ROUNDS; r++)
-    for (int i = 0; i < LANES; i++) sum[i] = sum[i] * factor + 0.5f;
-  for (int i = 0; i < LANES; i++) all += sum[i];
-  return all;
-}
-
-static float integer_portable(float factor) {
-  uint32_t sum[LANES] = {1}, all = 0;
-  const uint32_t f = (uint32_t)(factor * 8.0f);
-  for (int r = 0; r < ROUNDS; r++)
-    for (int i = 0; i < LANES; i++) sum[i] += (sum[i] & 0xffffu) * f;
-  for (int i = 0; i < LANES; i++) all ^= sum[i];
-  return (float)all;
-}
-
-double qe__peak_gmacs(bool integer) {
-  chain run = integer ? integer_portable : float_portable;
-  double macs = (double)ROUNDS * LANES, best = 0.0;
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    run = integer ? integer_avx2 : float_avx2;
-    macs = (double)ROUNDS * CHAINS * (integer ? 16 : 8);
-  }
-#endif
+double qe__peak_measure(const qe__peak_loop *loop) {
+  const double macs = (double)loop->macs * QE__PEAK_ROUNDS;
   volatile float factor = 0.5f, sink;
+  double best = 0.0, now;
   const double end = qe__seconds() + SECONDS;
-  double start, now;
   do {
-    start = qe__seconds();
-    sink = run(factor);
+    const double start = qe__seconds();
+    sink = loop->run(factor);
     now = qe__seconds();
     if (now > start && macs / (now - start) > best) best = macs / (now - start);
   } while (now < end);
   (void)sink;
   return best * 1e-9;
+}
+
+static bool usable(const qe__peak_loop *loop, uint64_t isa) { return (loop->isa & ~isa) == 0; }
+
+static double best_of(bool integer, uint64_t isa, bool own_only) {
+  double best = 0.0;
+  for (const qe__peak_loop *loop = qe__peak_loops; loop->name; loop++) {
+    if (loop->integer != integer || !usable(loop, isa) || (own_only && loop->isa == 0)) continue;
+    const double gmacs = qe__peak_measure(loop);
+    if (gmacs > best) best = gmacs;
+  }
+  return best;
+}
+
+double qe__peak_gmacs(bool integer, uint64_t isa) {
+  const double own = best_of(integer, isa & qe__cpu()->isa, true);
+  return own > 0.0 ? own : best_of(integer, qe__cpu()->isa, false);
+}
+
+uint32_t qe_peak_count(void) {
+  uint32_t count = 0;
+  for (const qe__peak_loop *loop = qe__peak_loops; loop->name; loop++) count += usable(loop, qe__cpu()->isa);
+  return count;
+}
+
+qe_status_t qe_peak_measure(uint32_t index, qe_peak_t *out) {
+  static const struct {
+    uint64_t bit;
+    const char *name;
+  } levels[] = {{QE_ISA_X86_AMX_INT8, "amx_int8"},
+                {QE_ISA_X86_AVX512VNNI, "avx512vnni"},
+                {QE_ISA_X86_AVX512BW, "avx512bw"},
+                {QE_ISA_X86_AVXVNNI, "avxvnni"},
+                {QE_ISA_X86_AVX2, "avx2"}};
+  QE_CHECK_ARG(out, "out is NULL");
+  *out = (qe_peak_t){0};
+  for (const qe__peak_loop *loop = qe__peak_loops; loop->name; loop++) {
+    if (!usable(loop, qe__cpu()->isa) || index-- > 0) continue;
+    *out = (qe_peak_t){.loop = loop->name, .isa = "", .dtype = loop->integer ? QE_INT8 : QE_FLOAT32};
+    for (uint32_t i = sizeof levels / sizeof levels[0]; i-- > 0;)
+      if (loop->isa & levels[i].bit) out->isa = levels[i].name;
+    out->gmacs = qe__peak_measure(loop);
+    return QE_OK;
+  }
+  return qe__fail(QE_ERROR_INVALID_ARGUMENT, "there is no such loop; qe_peak_count() says how many there are");
 }

@@ -83,6 +83,7 @@ static qe_status_t measure(job *j, qe__message *m) {
   qe__message_put_real(m, own.min_ns > 0.0 ? reference / own.min_ns : 0.0);
   qe__message_put_real(m, own.min_ns > 0.0 ? best / own.min_ns : 0.0);
   qe__message_put_text(m, best_engine);
+  qe__message_put(m, kernel->row.isa_required);
   return QE_OK;
 }
 
@@ -95,7 +96,29 @@ static void child_main(void *arg, int fd) {
     send_error(fd, status);
 }
 
-static qe_status_t take_time(qe_conform_report_t *r, uint32_t kernel, const char *text, qe__message *m) {
+/* Each peak is measured once. */
+typedef struct peak_cache {
+  uint32_t count;
+  struct {
+    bool integer;
+    uint64_t isa;
+    double gmacs;
+  } at[16];
+} peak_cache;
+
+static double peak_of(peak_cache *p, bool integer, uint64_t isa) {
+  uint32_t i = 0;
+  while (i < p->count && (p->at[i].integer != integer || p->at[i].isa != isa)) i++;
+  if (i < p->count) return p->at[i].gmacs;
+  if (i == sizeof p->at / sizeof p->at[0]) return qe__peak_gmacs(integer, isa);
+  p->at[i].integer = integer;
+  p->at[i].isa = isa;
+  p->at[i].gmacs = qe__peak_gmacs(integer, isa);
+  p->count++;
+  return p->at[i].gmacs;
+}
+
+static qe_status_t take_time(qe_conform_report_t *r, uint32_t kernel, const char *text, qe__message *m, peak_cache *peaks) {
   char engine[64];
   if (m->type != QE__MSG_TIME) return QE_OK; /* a kernel that can't be timed has no row */
   QE_TRY(qe__grow((void **)&r->times, &r->time_capacity, r->n_times, sizeof *r->times));
@@ -111,11 +134,17 @@ static qe_status_t take_time(qe_conform_report_t *r, uint32_t kernel, const char
   t->best_ratio = qe__message_take_real(m);
   qe__message_take_text(m, engine, sizeof engine);
   QE_TRY(qe__report_set(r, &t->best_engine, engine));
-  if (!m->bad) r->n_times++;
+  const uint64_t isa = qe__message_take(m);
+  const char *types = strchr(t->text, ':'); /* "Gemm:u8s8u8/...": the first input's type says what is multiplied */
+  if (m->bad) return QE_OK;
+  if (t->macs > 0 && t->min_ns > 0.0)
+    t->peak_share = (double)t->macs / t->min_ns / peak_of(peaks, types == NULL || types[1] != 'f', isa);
+  r->n_times++;
   return QE_OK;
 }
 
-static qe_status_t time_kernel(const qe__run_settings *s, qe_conform_report_t *r, uint32_t kernel, const char *text) {
+static qe_status_t time_kernel(const qe__run_settings *s, qe_conform_report_t *r, uint32_t kernel, const char *text,
+                               peak_cache *peaks) {
   const qe_conform_kernel_t *k = &r->kernels[kernel];
   job j = {
       .source = {.engine = s->engine, .against = s->o.against, .seed = s->o.seed},
@@ -139,7 +168,7 @@ static qe_status_t time_kernel(const qe__run_settings *s, qe_conform_report_t *r
   }
   qe__ending ignored;
   if (p != NULL && p->pid != 0) qe__process_end(p, got <= 0, &ignored);
-  if (status == QE_OK && got > 0) status = take_time(r, kernel, text, m);
+  if (status == QE_OK && got > 0) status = take_time(r, kernel, text, m, peaks);
   qe__free(p);
   qe__free(m);
   return status;
@@ -147,6 +176,7 @@ static qe_status_t time_kernel(const qe__run_settings *s, qe_conform_report_t *r
 
 qe_status_t qe__run_perf(const qe__run_settings *s, qe_conform_report_t *r) {
   size_t at = 0;
+  peak_cache peaks = {0};
   for (uint32_t k = 0; k < r->n_kernels; k++) {
     const qe_conform_case_t *largest = NULL;
     const qe_conform_counts_t *n = &r->kernels[k].counts;
@@ -157,15 +187,7 @@ qe_status_t qe__run_perf(const qe__run_settings *s, qe_conform_report_t *r) {
         largest = c;
     }
     if (largest != NULL && n->failed + n->crashed + n->timeout + n->waived == 0)
-      QE_TRY(time_kernel(s, r, k, largest->text));
-  }
-  if (r->n_times == 0) return QE_OK;
-  const double peaks[2] = {qe__peak_gmacs(false), qe__peak_gmacs(true)};
-  for (size_t i = 0; i < r->n_times; i++) {
-    qe_conform_time_t *t = &r->times[i];
-    const char *types = strchr(t->text, ':'); /* "Gemm:u8s8u8/...": the first input's type says what is multiplied */
-    const double peak = peaks[types == NULL || types[1] != 'f'];
-    if (t->macs > 0 && t->min_ns > 0.0 && peak > 0.0) t->peak_share = (double)t->macs / t->min_ns / peak;
+      QE_TRY(time_kernel(s, r, k, largest->text, &peaks));
   }
   return QE_OK;
 }

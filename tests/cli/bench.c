@@ -32,7 +32,7 @@ static void expect_row(const json_t *row, int runs) {
   const double expected = (double)json_integer_value(get(row, "batch")) / (smallest * 1e-3);
   cr_assert(rate > 0.99 * expected && rate < 1.01 * expected, "%g samples a second, %g expected", rate, expected);
   cr_assert_gt(json_integer_value(get(row, "macs")), 0);
-  const char *const keys[] = { "name", "run_name", "run_type", "cpu_time", "engine", "threads", "load_ms", "plan_ms", "first_run_ms" };
+  const char *const keys[] = { "name", "run_name", "run_type", "cpu_time", "engine", "threads", "peak_share", "load_ms", "plan_ms", "first_run_ms" };
   for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) get(row, keys[i]);
 }
 
@@ -81,6 +81,16 @@ Test(bench, the_same_seed_gives_the_same_file) {
   json_decref(b);
 }
 
+Test(bench, peak_says_what_a_core_can_do) {
+  json_t *o = run_json("bench --peak");
+  const json_t *peaks = get(get(o, "context"), "peaks");
+  cr_assert_eq(json_array_size(get(o, "benchmarks")), 0);
+  cr_assert_geq(json_array_size(peaks), 2);
+  for (size_t i = 0; i < json_array_size(peaks); i++)
+    cr_assert_gt(json_number_value(get(json_array_get(peaks, i), "gmacs_per_second")), 0.0);
+  json_decref(o);
+}
+
 Test(bench, wrong_command_lines_say_what_is_wrong) {
   static const struct {
     const char *line;
@@ -88,6 +98,7 @@ Test(bench, wrong_command_lines_say_what_is_wrong) {
     const char *text;
   } wrong[] = {
     { "bench", 2, "MODEL or --arch NAME is missing" },
+    { "bench float.onnx --peak", 2, "--peak" },
     { "bench float.onnx --arch lstm", 2, "not both" },
     { "bench --arch resnet5", 2, "did you mean 'resnet50'" },
     { "bench --arch lstm --flow dynamic", 4, "static" },

@@ -53,6 +53,17 @@ QE_API qe_status_t qe_engine_load(const char *path);
  * the engine is told to end. Its code stays in memory; the same file can't be loaded again in this process, another file
  * with an engine of that name can. Errors: NOT_FOUND (no loaded engine has the name), OUT_OF_MEMORY. */
 QE_API qe_status_t qe_engine_retire(const char *name);
+/* What one core multiplies and adds at most: a loop that stays in registers, to compare kernels' times with. */
+typedef struct qe_peak {
+  const char *loop;      /* "vpdpbusd ymm": the instructions in it */
+  const char *isa;       /* the level it needs, as QENGINE_CPU_MASK names it; "" for portable code */
+  qe_dtype_t dtype;      /* QE_FLOAT32, or QE_INT8 for 8-bit products */
+  double gmacs;          /* 1e9 multiply-adds a second */
+} qe_peak_t;
+/* Loops that this machine (QENGINE_CPU_MASK included) can run. */
+QE_API uint32_t qe_peak_count(void);
+/* Measures one of them, which takes about 20 ms. Texts are static. Errors: INVALID_ARGUMENT past the end. */
+QE_API qe_status_t qe_peak_measure(uint32_t index, qe_peak_t *out);
 /* Number of threads for sessions that do not say; 0: QENGINE_THREADS, else all cores. */
 QE_API void qe_set_threads(uint32_t threads);
 
