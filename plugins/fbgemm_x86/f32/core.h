@@ -16,7 +16,7 @@
 #define FB_F32_CHUNK 4096 /* reduction indices per chunk */
 #define FB_F32_ROWS  12   /* most rows of a block in any core */
 
-/* A run of the reduction: terms x[a + i] * w(first + i), i < k, x being a row's pointer. */
+/* A run of the reduction: terms x[x_at + a + i] * w(first + i), i < k, x being a row's pointer. */
 typedef struct fb_f32_piece {
   int64_t a, first, k;
 } fb_f32_piece;
@@ -29,19 +29,20 @@ enum {
   FB_F32_FINISH = 8, /* the end of the reduction: bias and clamp */
 };
 
-/* A block of rows times columns [col, col + n), col a multiple of the core's cols. */
+/* A block of rows times n columns: elements [col, col + n) of the rows of acc and y and of the bias. */
 typedef struct fb_f32_block {
   int rows;              /* 1 .. the core's rows */
   int how;               /* FB_F32_* */
   int64_t col, n;
-  const float *const *x; /* rows */
+  const float *const *x; /* rows; used from x_at on */
   float *const *acc;     /* rows of sums, read with RESUME, written with KEEP; may be those of y */
   float *const *y;       /* rows of outputs, not touched with KEEP */
+  int64_t x_at;
   const fb_f32_piece *pieces;
   int64_t count;
-  const float *w;        /* column 0: where pack() put it */
+  const float *w;        /* the panels of these columns, as packed */
   int64_t depth;         /* of the packed weight: k's per column */
-  const float *bias;     /* of column 0, or NULL */
+  const float *bias;     /* or NULL */
   float lo, hi;
 } fb_f32_block;
 

@@ -15,3 +15,5 @@
 
 ENTRIES(gemm)
 ENTRIES(matmul)
+ENTRIES(conv)
+ENTRIES(conv_transpose)

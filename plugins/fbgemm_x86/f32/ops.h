@@ -10,6 +10,8 @@
   int fb_f32_##name##_run_on(const fb_f32_core *core, void *self, const qe_call *call, int64_t tile_begin, int64_t tile_end);
 FB_F32_OP(gemm)
 FB_F32_OP(matmul)
+FB_F32_OP(conv)
+FB_F32_OP(conv_transpose)
 #undef FB_F32_OP
 
 #endif

@@ -65,7 +65,7 @@ static void run_block(const tile_job *t, int64_t r0, int rows, int64_t col, int6
                     .y = y,
                     .pieces = &piece,
                     .count = kn > 0,
-                    .w = t->b,
+                    .w = t->b + col * p->k,
                     .depth = p->k,
                     .lo = p->finish.lo,
                     .hi = p->finish.hi};
