@@ -1,9 +1,6 @@
 /* Conv on codes and ConvInteger, channels last: every output position is a row, its window the run of codes. */
 #include "window.h"
 
-/* Runs of this many bytes or more are good enough alone: kernel rows of shorter ones are joined. */
-#define JOIN_BELOW 64
-
 static int fits(const qe_problem *p, char *reason, size_t reason_size) {
   if (!fb_q8_window_check(p, reason, reason_size)) return 0;
   const qe_operand *x = p->in[0], *w = p->in[1], *y = p->out[0];
@@ -37,7 +34,7 @@ static int supports_integer(const qe_problem *p, char *reason, size_t reason_siz
   return fits(p, reason, reason_size);
 }
 
-static void describe_groups(const qe_problem *p, bool integer, fb_q8_product *out) {
+static void describe_any(const qe_problem *p, const fb_q8_core *core, bool integer, fb_q8_product *out) {
   const qe_op_params *a = p->params;
   const qe_operand *x = p->in[0], *w = p->in[1], *y = p->out[0];
   const uint32_t lead = 3 - a->spatial;
@@ -67,33 +64,18 @@ static void describe_groups(const qe_problem *p, bool integer, fb_q8_product *ou
   out->y_part = out->n;
   out->w_part = out->n * w->strides[0];
   out->rows = x->dims[0] * g->out[0] * g->out[1] * g->out[2];
-  out->taps = g->kernel[0] * g->kernel[1] * g->kernel[2];
   g->part_step = channels;
-}
-
-static void describe_any(const qe_problem *p, bool integer, fb_q8_product *out) {
-  describe_groups(p, integer, out);
-  fb_q8_window *g = &out->at.window;
-  if (out->constant && out->parts == 1 && g->kernel[2] > 1 && g->dilation[2] == 1 && out->kc < JOIN_BELOW &&
-      g->x_step[2] == out->kc) {
-    g->joined = true;
-    out->kc *= g->kernel[2];
-    out->taps /= g->kernel[2];
-    out->space_row = out->taps * out->kc;
-  }
-  out->space = out->kc;
+  fb_q8_window_runs(out, core->run, out->constant);
 }
 
 static void describe(const qe_problem *p, const fb_q8_core *core, int64_t phase, fb_q8_product *out) {
-  (void)core;
   (void)phase;
-  describe_any(p, false, out);
+  describe_any(p, core, false, out);
 }
 
 static void describe_integer(const qe_problem *p, const fb_q8_core *core, int64_t phase, fb_q8_product *out) {
-  (void)core;
   (void)phase;
-  describe_any(p, true, out);
+  describe_any(p, core, true, out);
 }
 
 const fb_q8_op fb_q8_qconv = {supports, describe};

@@ -59,7 +59,6 @@ static void describe_axis(const qe_op_params *a, uint32_t i, int64_t rest, int64
 }
 
 static void describe(const qe_problem *p, const fb_q8_core *core, int64_t phase, fb_q8_product *out) {
-  (void)core;
   const qe_op_params *a = p->params;
   const qe_operand *x = p->in[0], *w = p->in[1], *y = p->out[0];
   const int64_t groups = a->groups, channels = x->dims[1] / groups;
@@ -75,7 +74,6 @@ static void describe(const qe_problem *p, const fb_q8_core *core, int64_t phase,
                          .merged = 1,
                          .y_step = y->dims[1],
                          .c_col = 1,
-                         .space = channels,
                          .find_rows = fb_q8_window_find};
   out->y_part = out->n;
   fb_q8_window *g = &out->at.window;
@@ -88,7 +86,7 @@ static void describe(const qe_problem *p, const fb_q8_core *core, int64_t phase,
   }
   out->scattered = out->phases > 1;
   out->rows = x->dims[0] * g->out[0] * g->out[1] * g->out[2];
-  out->taps = g->kernel[0] * g->kernel[1] * g->kernel[2];
+  fb_q8_window_runs(out, core->run, true);
 }
 
 const fb_q8_op fb_q8_qconv_transpose = {supports, describe};

@@ -18,6 +18,7 @@ const fb_q8_core fb_q8_dot__avx512vnni = {
     .name = "dot__avx512vnni",
     .rows = 240,
     .cols = PANEL_COLUMNS,
+    .run = 4,
     .dynamic = true,
     .packed_size = packed_size,
     .pack = pack,

@@ -15,6 +15,7 @@ const fb_q8_core fb_q8_dot__avxvnni = {
     .name = "dot__avxvnni",
     .rows = 240,
     .cols = PANEL_COLUMNS,
+    .run = 4,
     .dynamic = true,
     .packed_size = packed_size,
     .pack = pack,

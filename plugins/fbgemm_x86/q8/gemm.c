@@ -32,6 +32,7 @@ static void describe(const qe_problem *p, const fb_q8_core *core, int64_t phase,
                          .rows = a->dims[ta],
                          .n = b->dims[!tb],
                          .taps = 1,
+                         .flip = fb_q8_flip_x(p),
                          .kc = a->dims[!ta],
                          .constant = b->data != NULL,
                          .y_step = b->dims[!tb]};

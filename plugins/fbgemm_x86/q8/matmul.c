@@ -57,6 +57,7 @@ static void describe(const qe_problem *p, const fb_q8_core *core, int64_t phase,
                          .rows = ar > 1 ? a->dims[ar - 2] : 1,
                          .n = br > 1 ? b->dims[br - 1] : 1,
                          .taps = 1,
+                         .flip = fb_q8_flip_x(p),
                          .kc = a->dims[ar - 1],
                          .constant = b->data != NULL && br <= 2,
                          .c_col = 1};

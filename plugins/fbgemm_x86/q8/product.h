@@ -25,6 +25,9 @@ typedef struct fb_q8_window {
   int64_t y_step[3], y_batch, y_stride[3], y_first[3];
   int64_t part_step; /* input channels of a part */
   bool joined;       /* a run is a whole kernel row */
+  bool gathered;     /* the whole window is copied into one run, flipped, and filled up with zeros (real ones) */
+  int64_t taps, run; /* runs in x of a window, and their bytes */
+  int64_t zeros;     /* bytes at the start of space: a run in the padding */
 } fb_q8_window;
 
 typedef struct fb_q8_matrices {
@@ -39,6 +42,7 @@ struct fb_q8_product {
   const qe_problem *problem;
   int64_t phases; /* products of the problem; this is one of them */
   int64_t parts, rows, n, taps, kc;
+  uint8_t flip;       /* of fb_q8_block */
   bool constant;      /* the weight is packed once */
   bool integer;       /* zero points are inputs 2 and 3; the sums are the output */
   bool own_columns;   /* every part has parameters of its own for its columns */
@@ -48,7 +52,7 @@ struct fb_q8_product {
   int64_t y_part, y_step;
   bool scattered;     /* rows of y do not lie y_step apart: see window */
   int64_t c_row, c_col; /* steps of the bias; c_row: Gemm's c differs from row to row */
-  int64_t space, space_row; /* bytes that find_rows wants, and how many more for each row */
+  int64_t space, space_row, space_behind; /* bytes that find_rows wants: before rows, for each, and behind them */
   void (*find_rows)(const fb_q8_product *p, fb_q8_found *f);
   void (*find_batch)(const fb_q8_product *p, int64_t part, int64_t *a, int64_t *b);
   union {
@@ -60,6 +64,7 @@ struct fb_q8_product {
 /* Rows [first, first + count) of a part: x[r * taps + tap] and x_step as fb_q8_block wants them. */
 struct fb_q8_found {
   const uint8_t *data; /* input 0 */
+  const uint8_t *end;  /* and its end */
   uint8_t zero;        /* its zero point, as a code */
   int64_t part, first, count;
   uint8_t *space;

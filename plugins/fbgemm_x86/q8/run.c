@@ -60,6 +60,7 @@ static run begin(const fb_q8_product *p, const fb_q8_core *core, const qe_call *
                .packed = scratch + s.weight,
                .scratch = scratch + s.core,
                .found = {.data = call->in[0],
+                         .end = (const uint8_t *)call->in[0] + p->problem->in[0]->count,
                          .zero = fb_q8_x_zero_code(p, call),
                          .part = -1,
                          .space = (void *)(scratch + s.space),
@@ -109,7 +110,7 @@ static bool ready_rows(run *r, int64_t part, int64_t first, int64_t count) {
   f->count = count;
   p->find_rows(p, f);
   if (!r->w_zeros) return false;
-  fb_q8_row_sums(f->x, count, p->taps, p->kc, fb_q8_flip_x(p->problem), r->row_sum);
+  fb_q8_row_sums(f->x, count, p->taps, p->kc, p->flip, r->row_sum);
   const int64_t k = p->taps * p->kc;
   for (int64_t i = 0; i < count; ++i)
     r->row_sum[i] -= (int32_t)(k * (r->by_rows ? fb_q8_x_zero(p, r->call, first + i) : r->x_zero));
@@ -142,7 +143,7 @@ static void block(run *r, int64_t part, int64_t first, int64_t count, int64_t n0
                          .rows = count,
                          .taps = p->taps,
                          .kc = p->kc,
-                         .flip = fb_q8_flip_x(p->problem),
+                         .flip = p->flip,
                          .x_step = r->found.x_step,
                          .row_sum = r->w_zeros ? r->row_sum : NULL,
                          .packed = p->constant ? r->weights + (uint64_t)part * (p->own_columns ? r->part_size : 0)

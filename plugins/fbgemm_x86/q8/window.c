@@ -3,6 +3,10 @@
 
 #include <string.h>
 
+#define GATHER_SLACK 16
+/* Runs of this many bytes or more are good enough as they lie. */
+#define GATHER_BELOW 32
+
 static bool is_size(int64_t v, int64_t least) { return v >= least && v <= INT32_MAX; }
 
 int fb_q8_window_check(const qe_problem *p, char *reason, size_t reason_size) {
@@ -46,7 +50,7 @@ static position position_of(const fb_q8_window *w, int64_t pixel) {
   return o;
 }
 
-static void next(const fb_q8_window *w, position *o) {
+static inline void next(const fb_q8_window *w, position *o) {
   for (int d = 2; d >= 0; --d) {
     if (++o->at[d] < w->out[d]) return;
     o->at[d] = 0;
@@ -65,37 +69,142 @@ static void join_row(const fb_q8_window *w, const uint8_t *x, int64_t first, uin
   memset(to + end * size, zero, (size_t)((w->kernel[2] - end) * size));
 }
 
-/* Space: a run of zeros (real ones), then kernel rows that the padding cuts. */
-void fb_q8_window_find(const fb_q8_product *p, fb_q8_found *f) {
-  const fb_q8_window *w = &p->at.window;
-  const uint8_t **to = f->x;
-  uint8_t *cut_row = f->space + p->kc;
-  position o = position_of(w, f->first);
-  memset(f->space, f->zero, (size_t)p->kc);
-  f->x_step = 0;
-  for (int64_t r = 0; r < f->count; ++r, next(w, &o)) {
-    const uint8_t *x = f->data + o.n * w->x_batch + f->part * w->part_step;
-    const int64_t first = o.at[2] * w->stride[2] + w->first[2];
-    for (int64_t i = 0; i < w->kernel[0]; ++i) {
-      const int64_t a = o.at[0] * w->stride[0] + w->first[0] + i * w->dilation[0];
-      for (int64_t j = 0; j < w->kernel[1]; ++j) {
-        const int64_t b = o.at[1] * w->stride[1] + w->first[1] + j * w->dilation[1];
-        const bool in = inside(w, 0, a) && inside(w, 1, b);
-        const uint8_t *row = x + (in ? a * w->x_step[0] + b * w->x_step[1] : 0);
-        if (!w->joined) {
-          int64_t c = first;
-          for (int64_t k = 0; k < w->kernel[2]; ++k, c += w->dilation[2])
-            *to++ = in && inside(w, 2, c) ? row + c * w->x_step[2] : f->space;
-        } else if (!in) {
-          *to++ = f->space;
-        } else if (first >= 0 && first + w->kernel[2] <= w->in[2]) {
-          *to++ = row + first * w->x_step[2];
-        } else {
-          join_row(w, row, first, f->zero, cut_row);
-          *to++ = cut_row;
-          cut_row += p->kc;
-        }
+/* The runs of any window. Returns where the next kernel row that is cut may go. */
+static uint8_t *find_one(const fb_q8_window *w, const fb_q8_found *f, const position *o, uint8_t *cut,
+                         const uint8_t **to) {
+  const uint8_t *x = f->data + o->n * w->x_batch + f->part * w->part_step;
+  const int64_t first = o->at[2] * w->stride[2] + w->first[2];
+  for (int64_t i = 0; i < w->kernel[0]; ++i) {
+    const int64_t a = o->at[0] * w->stride[0] + w->first[0] + i * w->dilation[0];
+    for (int64_t j = 0; j < w->kernel[1]; ++j) {
+      const int64_t b = o->at[1] * w->stride[1] + w->first[1] + j * w->dilation[1];
+      const bool in = inside(w, 0, a) && inside(w, 1, b);
+      const uint8_t *row = x + (in ? a * w->x_step[0] + b * w->x_step[1] : 0);
+      if (!w->joined) {
+        int64_t c = first;
+        for (int64_t k = 0; k < w->kernel[2]; ++k, c += w->dilation[2])
+          *to++ = in && inside(w, 2, c) ? row + c * w->x_step[2] : f->space;
+      } else if (!in) {
+        *to++ = f->space;
+      } else if (first >= 0 && first + w->kernel[2] <= w->in[2]) {
+        *to++ = row + first * w->x_step[2];
+      } else {
+        join_row(w, row, first, f->zero, cut);
+        *to++ = cut;
+        cut += w->run;
       }
     }
+  }
+  return cut;
+}
+
+/* Runs of the window beside one whose taps all lie within the last dimension of x, as do those of this one. */
+static inline void find_beside(const uint8_t **to, const uint8_t *const *before, int64_t runs, const uint8_t *zeros,
+                               int64_t step) {
+  for (int64_t i = 0; i < runs; ++i) to[i] = before[i] == zeros ? zeros : before[i] + step;
+}
+
+/* Output positions [lo, hi) along the last dimension see no padding there. */
+static void whole_range(const fb_q8_window *w, int64_t *lo, int64_t *hi) {
+  const int64_t reach = (w->kernel[2] - 1) * w->dilation[2], stride = w->stride[2];
+  const int64_t least = w->first[2] + fb_min64(reach, 0), most = w->first[2] + fb_max64(reach, 0);
+  *lo = least < 0 ? fb_ceil_div(-least, stride) : 0;
+  *hi = most < w->in[2] ? (w->in[2] - 1 - most) / stride + 1 : 0;
+}
+
+/* Copies in pieces of 16 bytes, reading and writing beyond n, but not beyond `end` when x is read. */
+static inline void copy_run(uint8_t *to, const uint8_t *from, const uint8_t *end, int64_t n) {
+  if ((uintptr_t)end - (uintptr_t)from < (uintptr_t)fb_round_up(n, GATHER_SLACK)) {
+    memcpy(to, from, (size_t)n);
+    return;
+  }
+  for (int64_t i = 0; i < n; i += GATHER_SLACK) memcpy(to + i, from + i, GATHER_SLACK);
+}
+
+static void gather(const fb_q8_product *p, const fb_q8_found *f, const uint8_t *const *runs, uint8_t *to) {
+  const fb_q8_window *w = &p->at.window;
+  for (int64_t i = 0; i < w->taps; ++i) copy_run(to + i * w->run, runs[i], f->end, w->run);
+  memset(to + w->taps * w->run, f->zero, (size_t)(p->kc - w->taps * w->run));
+  const uint8_t flip = fb_q8_flip_x(p->problem);
+  for (int64_t i = 0; flip && i < p->kc; ++i) to[i] ^= flip;
+}
+
+static void find_gathered(const fb_q8_product *p, fb_q8_found *f) {
+  const fb_q8_window *w = &p->at.window;
+  const uint8_t **runs = (const uint8_t **)(void *)(f->space + w->zeros);
+  uint8_t *cut = f->space + w->zeros + (int64_t)sizeof *runs * w->taps, *to = f->space + p->space;
+  position o = position_of(w, f->first);
+  int64_t lo, hi;
+  whole_range(w, &lo, &hi);
+  f->x_step = p->kc;
+  for (int64_t r = 0; r < f->count; ++r, next(w, &o), to += p->kc) {
+    if (r > 0 && o.at[2] > lo && o.at[2] < hi)
+      find_beside(runs, runs, w->taps, f->space, w->stride[2] * w->x_step[2]);
+    else
+      find_one(w, f, &o, cut, runs);
+    gather(p, f, runs, to);
+    f->x[r] = to;
+  }
+}
+
+/* Is the window of a pixel that pixel? Then all lie one step apart. */
+static bool is_pointwise(const fb_q8_window *w) {
+  for (int d = 0; d < 3; ++d)
+    if (w->kernel[d] != 1 || w->stride[d] != 1 || w->first[d] != 0 || w->in[d] != w->out[d]) return false;
+  return true;
+}
+
+void fb_q8_window_find(const fb_q8_product *p, fb_q8_found *f) {
+  const fb_q8_window *w = &p->at.window;
+  if (is_pointwise(w)) {
+    const uint8_t *x = f->data + f->part * w->part_step + f->first * w->x_step[2];
+    f->x_step = w->x_step[2];
+    for (int64_t r = 0; r < f->count; ++r) f->x[r] = x + r * f->x_step;
+    return;
+  }
+  memset(f->space, f->zero, (size_t)w->run);
+  if (w->gathered) {
+    find_gathered(p, f);
+    return;
+  }
+  uint8_t *cut = f->space + w->zeros;
+  position o = position_of(w, f->first);
+  int64_t lo, hi;
+  whole_range(w, &lo, &hi);
+  f->x_step = 0;
+  for (int64_t r = 0; r < f->count; ++r, next(w, &o)) {
+    const uint8_t **to = f->x + r * w->taps;
+    if (r > 0 && o.at[2] > lo && o.at[2] < hi)
+      find_beside(to, to - w->taps, w->taps, f->space, w->stride[2] * w->x_step[2]);
+    else
+      cut = find_one(w, f, &o, cut, to);
+  }
+}
+
+/*
+ * Space: a run of zeros, then, for every row, kernel rows that the padding cuts; or the runs of one window and its
+ * kernel rows that are cut, then the windows.
+ */
+void fb_q8_window_runs(fb_q8_product *p, int64_t step, bool constant) {
+  fb_q8_window *w = &p->at.window;
+  step = step ? step : 4;
+  w->joined = constant && p->parts == 1 && w->kernel[2] > 1 && w->dilation[2] == 1 && w->x_step[2] == p->kc;
+  w->run = p->kc * (w->joined ? w->kernel[2] : 1);
+  w->taps = w->kernel[0] * w->kernel[1] * (w->joined ? 1 : w->kernel[2]);
+  w->gathered = constant && w->taps > 1 && (w->run < GATHER_BELOW || w->run % step != 0);
+  w->zeros = fb_round_up(w->run + GATHER_SLACK, 64);
+  p->flip = w->gathered ? 0 : fb_q8_flip_x(p->problem);
+  if (w->gathered) {
+    const int64_t cut = w->joined ? w->taps * w->run : 0;
+    p->taps = 1;
+    p->kc = fb_round_up(w->taps * w->run, step);
+    p->space = fb_round_up(w->zeros + w->taps * (int64_t)sizeof(uint8_t *) + cut + GATHER_SLACK, 64);
+    p->space_row = p->kc;
+    p->space_behind = GATHER_SLACK;
+  } else {
+    p->taps = w->taps;
+    p->kc = w->run;
+    p->space = w->zeros;
+    p->space_row = w->joined ? w->taps * w->run : 0;
   }
 }
