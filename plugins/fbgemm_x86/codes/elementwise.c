@@ -36,7 +36,7 @@ fb_elementwise fb_elementwise_of(const qe_call *call) {
   e.real_b = real_of(p->in[1]);
   e.scale = y->scales[0];
   e.flip = y->dtype == QE_DT_I8 ? 0x80 : 0;
-  e.zero = y->zero_points[0] + e.flip;
+  e.zero = y->zero_points[0];
   e.lo = (float)(lo - y->zero_points[0]);
   e.hi = (float)(hi - y->zero_points[0]);
   return e;

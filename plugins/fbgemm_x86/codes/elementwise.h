@@ -12,7 +12,7 @@ typedef struct fb_code_real {
   uint8_t flip;
 } fb_code_real;
 
-/* q = clamp(rne(v / scale)) + zero: clamped to lo..hi first, bounds less the zero point; flipped last. */
+/* q = clamp(rne(v / scale)) + zero; lo and hi are the bounds less the zero point. flip: 0x80 when y is int8. */
 typedef struct fb_elementwise {
   const uint8_t *a, *b;
   uint8_t *y;

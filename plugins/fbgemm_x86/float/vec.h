@@ -7,6 +7,7 @@
 #define QE_FBGEMM_FLOAT_VEC_H
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -67,6 +68,9 @@ static inline void fbv_store(float *p, fb_f v) { _mm512_storeu_ps(p, v); }
 static inline void fbv_store_n(float *p, fb_f v, int64_t n) { _mm512_mask_storeu_ps(p, fbv_first(n), v); }
 static inline fb_f fbv_set1(float v) { return _mm512_set1_ps(v); }
 static inline fb_i fbv_set1_i(int32_t v) { return _mm512_set1_epi32(v); }
+static inline fb_i fbv_load_i(const int32_t *p) { return _mm512_loadu_si512(p); }
+static inline fb_i fbv_load_i_n(const int32_t *p, int64_t n) { return _mm512_maskz_loadu_epi32(fbv_first(n), p); }
+static inline void fbv_store_i(int32_t *p, fb_i v) { _mm512_storeu_si512(p, v); }
 
 /* a > b ? a : b and a < b ? a : b: b when either is NaN, and of two zeros. */
 static inline fb_f fbv_max(fb_f a, fb_f b) { return _mm512_max_ps(a, b); }
@@ -128,6 +132,9 @@ static inline void fbv_store(float *p, fb_f v) { _mm256_storeu_ps(p, v); }
 static inline void fbv_store_n(float *p, fb_f v, int64_t n) { _mm256_maskstore_ps(p, fbv_first(n), v); }
 static inline fb_f fbv_set1(float v) { return _mm256_set1_ps(v); }
 static inline fb_i fbv_set1_i(int32_t v) { return _mm256_set1_epi32(v); }
+static inline fb_i fbv_load_i(const int32_t *p) { return _mm256_loadu_si256((const __m256i *)(const void *)p); }
+static inline fb_i fbv_load_i_n(const int32_t *p, int64_t n) { return _mm256_maskload_epi32(p, fbv_first(n)); }
+static inline void fbv_store_i(int32_t *p, fb_i v) { _mm256_storeu_si256((__m256i *)(void *)p, v); }
 
 static inline fb_f fbv_max(fb_f a, fb_f b) { return _mm256_max_ps(a, b); }
 static inline fb_f fbv_min(fb_f a, fb_f b) { return _mm256_min_ps(a, b); }
