@@ -34,6 +34,23 @@ static int supports_integer(const qe_problem *p, char *reason, size_t reason_siz
   return fits(p, reason, reason_size);
 }
 
+/* Columns up to which narrow groups become one part: a vector's lanes, more or less. */
+#define MERGE_COLUMNS 16
+
+/*
+ * Groups with fewer outputs than a vector has lanes: several of them side by side are one product, with weights that
+ * stand for 0 where a channel is another group's.
+ */
+static void merge_groups(fb_q8_product *p) {
+  int64_t merged = 1;
+  for (int64_t i = 2; i * p->n <= MERGE_COLUMNS && i <= p->parts; ++i)
+    if (p->parts % i == 0) merged = i;
+  p->merged = merged;
+  p->parts /= merged;
+  p->n *= merged;
+  p->kc *= merged;
+}
+
 static void describe_any(const qe_problem *p, const fb_q8_core *core, bool integer, fb_q8_product *out) {
   const qe_op_params *a = p->params;
   const qe_operand *x = p->in[0], *w = p->in[1], *y = p->out[0];
@@ -52,6 +69,8 @@ static void describe_any(const qe_problem *p, const fb_q8_core *core, bool integ
                          .y_step = y->dims[1],
                          .c_col = 1,
                          .find_rows = fb_q8_window_find};
+  out->w_part = out->n * w->strides[0];
+  if (out->constant && !integer) merge_groups(out);
   fb_q8_window *g = &out->at.window;
   fb_q8_window_init(g, p);
   for (uint32_t d = lead; d < 3; ++d) {
@@ -62,9 +81,8 @@ static void describe_any(const qe_problem *p, const fb_q8_core *core, bool integ
     out->w.step[d] = w->strides[2 + d - lead];
   }
   out->y_part = out->n;
-  out->w_part = out->n * w->strides[0];
   out->rows = x->dims[0] * g->out[0] * g->out[1] * g->out[2];
-  g->part_step = channels;
+  g->part_step = out->kc;
   fb_q8_window_runs(out, core->run, out->constant);
 }
 
