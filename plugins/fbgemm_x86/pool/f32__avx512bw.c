@@ -1,0 +1,1 @@
+#include "pool/f32.inc"
