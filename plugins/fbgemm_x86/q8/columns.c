@@ -42,10 +42,7 @@ static int32_t w_zero(const fb_q8_product *p, const qe_call *call, int64_t chann
 bool fb_q8_has_w_zeros(const fb_q8_product *p, const qe_call *call) {
   const qe_problem *q = p->problem;
   int64_t count = q->in[1]->q_count;
-  if (p->integer) {
-    if (fb_has_in(q, 3) && !call) return true;
-    count = fb_has_in(q, 3) ? q->in[3]->count : 1;
-  }
+  if (p->integer) count = fb_has_in(q, 3) ? q->in[3]->count : 1;
   for (int64_t i = 0; i < count; ++i)
     if (w_zero(p, call, i) != 0) return true;
   return false;

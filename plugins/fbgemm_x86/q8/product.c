@@ -78,6 +78,7 @@ int fb_q8_plan(const fb_q8_op *op, const fb_q8_core *core, void *self, const qe_
 static bool pack_phase(const fb_q8_core *core, void *self, const fb_q8_product *p, char *to) {
   fb_q8_packed *sizes = (void *)to;
   if (!measure(core, self, p, sizes)) return false;
+  sizes->has_w_zeros = !p->integer && fb_q8_has_w_zeros(p, NULL);
   fb_q8_columns columns = fb_q8_columns_at(to + sizeof *sizes, fb_q8_columns_count(p));
   if (p->constant) {
     uint8_t *codes = codes_alloc(self, p);

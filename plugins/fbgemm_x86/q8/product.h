@@ -86,11 +86,12 @@ int fb_q8_plan(const fb_q8_op *op, const fb_q8_core *core, void *self, const qe_
 int fb_q8_prepack(const fb_q8_op *op, const fb_q8_core *core, void *self, const qe_problem *p, void *packed);
 int fb_q8_run(const fb_q8_op *op, const fb_q8_core *core, const qe_call *call, int64_t tile_begin, int64_t tile_end);
 
-/* Before the columns of every phase; bytes. */
+/* Before the columns of every phase. Sizes in bytes. */
 typedef struct fb_q8_packed {
   uint64_t size; /* of the phase with this header */
   uint64_t part; /* of the packed weight of a part */
-  uint64_t reserved[6];
+  uint64_t has_w_zeros; /* not for integer ops, which see them in a call */
+  uint64_t reserved[5];
 } fb_q8_packed;
 
 /* -- cut.c: tiles and memory of a product with a core -------------------------------------------------------------- */
@@ -135,7 +136,7 @@ void fb_q8_columns_now(const fb_q8_product *p, const qe_call *call, int64_t part
 /* The zero point of x: as the code that it is, and as x' has it; i: row of an integer product. */
 uint8_t fb_q8_x_zero_code(const fb_q8_product *p, const qe_call *call);
 int32_t fb_q8_x_zero(const fb_q8_product *p, const qe_call *call, int64_t i);
-/* Does some weight have a zero point zw' other than 0? In supports and plan there is no call: then inputs may. */
+/* Does some weight have a zero point zw' other than 0? */
 bool fb_q8_has_w_zeros(const fb_q8_product *p, const qe_call *call);
 
 static inline uint8_t fb_q8_flip_x(const qe_problem *p) { return p->in[0]->dtype == QE_DT_I8 ? 0x80 : 0; }

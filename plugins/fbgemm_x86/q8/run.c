@@ -2,9 +2,7 @@
  * Tiles of a product. With a constant weight, tiles follow one another row by row, so that a thread finds its rows
  * prepared for the next columns; else column by column, so that it finds its columns packed for the next rows.
  */
-#include <string.h>
-
-#include "product.h"
+#include "window.h"
 
 typedef struct run {
   const fb_q8_product *p;
@@ -53,7 +51,7 @@ static run begin(const fb_q8_product *p, const fb_q8_core *core, const qe_call *
                .late = fb_q8_columns_at(scratch + s.late, p->n),
                .is_late = fb_q8_columns_late(p),
                .by_rows = fb_q8_by_rows(p),
-               .w_zeros = fb_q8_has_w_zeros(p, call),
+               .w_zeros = p->integer ? fb_q8_has_w_zeros(p, call) : header->has_w_zeros != 0,
                .x_zero = fb_q8_x_zero(p, call, 0),
                .row_sum = (void *)(scratch + s.row_sum),
                .y = scratch + s.y,
@@ -117,28 +115,13 @@ static bool ready_rows(run *r, int64_t part, int64_t first, int64_t count) {
   return false;
 }
 
-/* Rows of outputs in r->y go where the window says. */
-static void scatter(const run *r, int64_t part, int64_t first, int64_t count, int64_t n0, int64_t n1, size_t size) {
-  const fb_q8_window *w = &r->p->at.window;
-  for (int64_t i = 0; i < count; ++i) {
-    int64_t pixel = first + i, at = part * r->p->y_part + n0;
-    for (int d = 2; d >= 0; --d) {
-      at += (pixel % w->out[d] * w->y_stride[d] + w->y_first[d]) * w->y_step[d];
-      pixel /= w->out[d];
-    }
-    at += pixel * w->y_batch;
-    memcpy((char *)r->call->out[0] + size * (size_t)at, r->y + size * (size_t)(i * r->p->n + n0),
-           size * (size_t)(n1 - n0));
-  }
-}
-
 static void block(run *r, int64_t part, int64_t first, int64_t count, int64_t n0, int64_t n1) {
   const fb_q8_product *p = r->p;
   ready_columns(r, part, n0, n1);
   const bool same = ready_rows(r, part, first, count), own = p->scattered || r->by_rows;
-  const size_t size = r->finish.to == FB_Q8_CODES ? 1 : 4;
+  const int64_t size = r->finish.to == FB_Q8_CODES ? 1 : 4;
   const int64_t shift = p->constant ? 0 : n0;
-  char *y = own ? r->y : (char *)r->call->out[0] + (int64_t)size * (part * p->y_part + first * p->y_step);
+  char *y = own ? r->y : (char *)r->call->out[0] + size * (part * p->y_part + first * p->y_step);
   const fb_q8_block b = {.x = r->found.x,
                          .rows = count,
                          .taps = p->taps,
@@ -152,7 +135,7 @@ static void block(run *r, int64_t part, int64_t first, int64_t count, int64_t n0
                          .n0 = n0 - shift,
                          .n1 = n1 - shift,
                          .finish = &r->finish,
-                         .y = y + (int64_t)size * shift,
+                         .y = y + size * shift,
                          .y_step = own ? p->n : p->y_step,
                          .scratch = r->scratch,
                          .same_rows = same};
@@ -163,7 +146,7 @@ static void block(run *r, int64_t part, int64_t first, int64_t count, int64_t n0
     if (!p->constant) c.sums = r->late.sums;
     fb_q8_finish_by_rows(p, r->call, &c, part, first, count, n0, n1, (void *)r->y);
   } else if (p->scattered) {
-    scatter(r, part, first, count, n0, n1, size);
+    fb_q8_window_scatter(p, r->y, r->call->out[0], part, first, count, n0, n1, size);
   }
 }
 

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#define GATHER_SLACK 16
 /* Runs of this many bytes or more are good enough as they lie. */
 #define GATHER_BELOW 32
 
@@ -36,28 +35,6 @@ void fb_q8_window_init(fb_q8_window *w, const qe_problem *p) {
   }
 }
 
-typedef struct position {
-  int64_t n, at[3];
-} position;
-
-static position position_of(const fb_q8_window *w, int64_t pixel) {
-  position o;
-  for (int d = 2; d >= 0; --d) {
-    o.at[d] = pixel % w->out[d];
-    pixel /= w->out[d];
-  }
-  o.n = pixel;
-  return o;
-}
-
-static inline void next(const fb_q8_window *w, position *o) {
-  for (int d = 2; d >= 0; --d) {
-    if (++o->at[d] < w->out[d]) return;
-    o->at[d] = 0;
-  }
-  ++o->n;
-}
-
 static bool inside(const fb_q8_window *w, int d, int64_t at) { return at >= 0 && at < w->in[d]; }
 
 /* A kernel row that the padding cuts, copied to `to`. */
@@ -69,9 +46,8 @@ static void join_row(const fb_q8_window *w, const uint8_t *x, int64_t first, uin
   memset(to + end * size, zero, (size_t)((w->kernel[2] - end) * size));
 }
 
-/* The runs of any window. Returns where the next kernel row that is cut may go. */
-static uint8_t *find_one(const fb_q8_window *w, const fb_q8_found *f, const position *o, uint8_t *cut,
-                         const uint8_t **to) {
+uint8_t *fb_q8_window_one(const fb_q8_window *w, const fb_q8_found *f, const fb_q8_position *o, uint8_t *cut,
+                          const uint8_t **to) {
   const uint8_t *x = f->data + o->n * w->x_batch + f->part * w->part_step;
   const int64_t first = o->at[2] * w->stride[2] + w->first[2];
   for (int64_t i = 0; i < w->kernel[0]; ++i) {
@@ -98,53 +74,11 @@ static uint8_t *find_one(const fb_q8_window *w, const fb_q8_found *f, const posi
   return cut;
 }
 
-/* Runs of the window beside one whose taps all lie within the last dimension of x, as do those of this one. */
-static inline void find_beside(const uint8_t **to, const uint8_t *const *before, int64_t runs, const uint8_t *zeros,
-                               int64_t step) {
-  for (int64_t i = 0; i < runs; ++i) to[i] = before[i] == zeros ? zeros : before[i] + step;
-}
-
-/* Output positions [lo, hi) along the last dimension see no padding there. */
-static void whole_range(const fb_q8_window *w, int64_t *lo, int64_t *hi) {
+void fb_q8_window_whole(const fb_q8_window *w, int64_t *lo, int64_t *hi) {
   const int64_t reach = (w->kernel[2] - 1) * w->dilation[2], stride = w->stride[2];
   const int64_t least = w->first[2] + fb_min64(reach, 0), most = w->first[2] + fb_max64(reach, 0);
   *lo = least < 0 ? fb_ceil_div(-least, stride) : 0;
   *hi = most < w->in[2] ? (w->in[2] - 1 - most) / stride + 1 : 0;
-}
-
-/* Copies in pieces of 16 bytes, reading and writing beyond n, but not beyond `end` when x is read. */
-static inline void copy_run(uint8_t *to, const uint8_t *from, const uint8_t *end, int64_t n) {
-  if ((uintptr_t)end - (uintptr_t)from < (uintptr_t)fb_round_up(n, GATHER_SLACK)) {
-    memcpy(to, from, (size_t)n);
-    return;
-  }
-  for (int64_t i = 0; i < n; i += GATHER_SLACK) memcpy(to + i, from + i, GATHER_SLACK);
-}
-
-static void gather(const fb_q8_product *p, const fb_q8_found *f, const uint8_t *const *runs, uint8_t *to) {
-  const fb_q8_window *w = &p->at.window;
-  for (int64_t i = 0; i < w->taps; ++i) copy_run(to + i * w->run, runs[i], f->end, w->run);
-  memset(to + w->taps * w->run, f->zero, (size_t)(p->kc - w->taps * w->run));
-  const uint8_t flip = fb_q8_flip_x(p->problem);
-  for (int64_t i = 0; flip && i < p->kc; ++i) to[i] ^= flip;
-}
-
-static void find_gathered(const fb_q8_product *p, fb_q8_found *f) {
-  const fb_q8_window *w = &p->at.window;
-  const uint8_t **runs = (const uint8_t **)(void *)(f->space + w->zeros);
-  uint8_t *cut = f->space + w->zeros + (int64_t)sizeof *runs * w->taps, *to = f->space + p->space;
-  position o = position_of(w, f->first);
-  int64_t lo, hi;
-  whole_range(w, &lo, &hi);
-  f->x_step = p->kc;
-  for (int64_t r = 0; r < f->count; ++r, next(w, &o), to += p->kc) {
-    if (r > 0 && o.at[2] > lo && o.at[2] < hi)
-      find_beside(runs, runs, w->taps, f->space, w->stride[2] * w->x_step[2]);
-    else
-      find_one(w, f, &o, cut, runs);
-    gather(p, f, runs, to);
-    f->x[r] = to;
-  }
 }
 
 /* Is the window of a pixel that pixel? Then all lie one step apart. */
@@ -164,20 +98,21 @@ void fb_q8_window_find(const fb_q8_product *p, fb_q8_found *f) {
   }
   memset(f->space, f->zero, (size_t)w->run);
   if (w->gathered) {
-    find_gathered(p, f);
+    fb_q8_window_gather(p, f);
     return;
   }
   uint8_t *cut = f->space + w->zeros;
-  position o = position_of(w, f->first);
+  fb_q8_position o = fb_q8_position_of(w, f->first);
   int64_t lo, hi;
-  whole_range(w, &lo, &hi);
+  const int64_t step = w->stride[2] * w->x_step[2];
+  fb_q8_window_whole(w, &lo, &hi);
   f->x_step = 0;
-  for (int64_t r = 0; r < f->count; ++r, next(w, &o)) {
+  for (int64_t r = 0; r < f->count; ++r, fb_q8_position_next(w, &o)) {
     const uint8_t **to = f->x + r * w->taps;
     if (r > 0 && o.at[2] > lo && o.at[2] < hi)
-      find_beside(to, to - w->taps, w->taps, f->space, w->stride[2] * w->x_step[2]);
+      for (int64_t i = 0; i < w->taps; ++i) to[i] = fb_q8_window_beside(to[i - w->taps], f->space, step);
     else
-      cut = find_one(w, f, &o, cut, to);
+      cut = fb_q8_window_one(w, f, &o, cut, to);
   }
 }
 
@@ -192,15 +127,15 @@ void fb_q8_window_runs(fb_q8_product *p, int64_t step, bool constant) {
   w->run = p->kc * (w->joined ? w->kernel[2] : 1);
   w->taps = w->kernel[0] * w->kernel[1] * (w->joined ? 1 : w->kernel[2]);
   w->gathered = constant && w->taps > 1 && (w->run < GATHER_BELOW || w->run % step != 0);
-  w->zeros = fb_round_up(w->run + GATHER_SLACK, 64);
+  w->zeros = fb_round_up(w->run + FB_Q8_GATHER_PIECE, 64);
   p->flip = w->gathered ? 0 : fb_q8_flip_x(p->problem);
   if (w->gathered) {
     const int64_t cut = w->joined ? w->taps * w->run : 0;
     p->taps = 1;
     p->kc = fb_round_up(w->taps * w->run, step);
-    p->space = fb_round_up(w->zeros + w->taps * (int64_t)sizeof(uint8_t *) + cut + GATHER_SLACK, 64);
+    p->space = fb_round_up(w->zeros + w->taps * (int64_t)sizeof(uint8_t *) + cut + FB_Q8_GATHER_PIECE, 64);
     p->space_row = p->kc;
-    p->space_behind = GATHER_SLACK;
+    p->space_behind = FB_Q8_GATHER_PIECE;
   } else {
     p->taps = w->taps;
     p->kc = w->run;
