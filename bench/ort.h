@@ -1,0 +1,37 @@
+/*
+ * ONNX Runtime through its C interface, from libonnxruntime.so loaded at run time: one thread, all optimizations on.
+ * The interface is a table of functions whose order never changes; ort.c names the few that are used.
+ */
+#ifndef BENCH_ORT_H
+#define BENCH_ORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rounds.h"
+
+typedef struct ort_session ort_session;
+
+/* NULL path: ORT_LIBRARY, else "libonnxruntime.so.1" where the system finds it. False: ort_error() says why. */
+bool ort_load(const char *path);
+const char *ort_version(void);
+const char *ort_error(void);
+/*
+ * Session over a model file, with its inputs filled with random numbers (token ids below `ids`) of their fixed shapes.
+ * profile: where to write per-node times (a prefix), or NULL. optimized: where to write the graph after fusion, or NULL.
+ */
+ort_session *ort_open(const char *model, int64_t ids, const char *profile, const char *optimized);
+/* 0: ran once. */
+int ort_run(void *session);
+void ort_close(void *session);
+/* Ends profiling and reads what was written: see ort_profile.c. False: nothing there. */
+bool ort_end_profile(ort_session *session, char *path, size_t size);
+
+/*
+ * The node of a one-op model alone (ort_node.c): its time comes from the runtime's own profile, without the session's
+ * overhead and without the nodes that turn layouts.
+ */
+void ort_node_open(const char *model, bool int8, contender *out);
+
+#endif
