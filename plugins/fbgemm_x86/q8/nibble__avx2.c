@@ -15,7 +15,7 @@
 
 const fb_q8_core fb_q8_nibble__avx2 = {
     .name = "nibble__avx2",
-    .rows = 48,
+    .rows = MOST_ROWS,
     .cols = PANEL_COLUMNS,
     .dynamic = true,
     .packed_size = packed_size,
