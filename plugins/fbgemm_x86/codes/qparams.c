@@ -84,9 +84,14 @@ void fb_qparams_row(const fb_qparams *q, int64_t channel, int64_t step, int64_t 
     *zeros = q->wide + channel;
     return;
   }
-  for (int64_t i = 0; i < n; ++i) {
+  const int64_t own = step ? n : fb_min64(n, 1);
+  for (int64_t i = 0; i < own; ++i) {
     scale_buffer[i] = fb_qparams_scale(q, channel + i * step);
     zero_buffer[i] = fb_qparams_zero(q, channel + i * step);
+  }
+  for (int64_t i = own; i < n; ++i) {
+    scale_buffer[i] = scale_buffer[0];
+    zero_buffer[i] = zero_buffer[0];
   }
   *scales = scale_buffer;
   *zeros = zero_buffer;

@@ -1,0 +1,34 @@
+/* A dense row of floats to 8-bit codes with one pair of parameters: q = clamp(rne(x / scale) + zero); NaN -> zero. */
+#ifndef QE_FBGEMM_CODES_QUANTIZE_ROW_H
+#define QE_FBGEMM_CODES_QUANTIZE_ROW_H
+
+#include "codes/divide.h"
+
+typedef struct fb_quantizer {
+  float scale;
+  int32_t zero, lo, hi; /* codes */
+  bool is_signed;       /* int8 */
+} fb_quantizer;
+
+static inline void fbv_quantize_row(uint8_t *y, const float *x, int64_t n, const fb_quantizer *q) {
+  const uint8_t sign = q->is_signed ? 0x80 : 0;
+  const fbv_divisor s = fbv_divisor_of(q->scale, (float)(q->lo - q->zero), (float)(q->hi - q->zero));
+  const fb_i add = fbv_set1_i16(q->zero + sign), add_wide = fbv_set1_i(q->zero), flip = fbv_set1_u8(sign);
+  int64_t i = 0;
+  if (s.quick)
+    for (; n - i >= 4 * FB_LANES; i += 4 * FB_LANES) {
+      fb_i v[4];
+      for (int k = 0; k < 4; ++k) v[k] = fbv_quotient_quick(fbv_load(x + i + k * FB_LANES), &s);
+      fbv_store_u8_x4(y + i, v, add, flip);
+    }
+  for (; n - i >= 4 * FB_LANES; i += 4 * FB_LANES) {
+    fb_i v[4];
+    for (int k = 0; k < 4; ++k) v[k] = fbv_quotient(fbv_load(x + i + k * FB_LANES), &s);
+    fbv_store_u8_x4(y + i, v, add, flip);
+  }
+  for (; n - i >= FB_LANES; i += FB_LANES)
+    fbv_store_u8(y + i, fbv_add_i(fbv_quotient(fbv_load(x + i), &s), add_wide));
+  if (i < n) fbv_store_u8_n(y + i, fbv_add_i(fbv_quotient(fbv_load_n(x + i, n - i), &s), add_wide), n - i);
+}
+
+#endif
