@@ -42,7 +42,7 @@ fb_q8_scratch fb_q8_scratch_of(const fb_q8_product *p, const fb_q8_core *core, c
   const int64_t n = p->constant ? p->n : cut->cols;
   s.x = take(&s.size, rows * (uint64_t)p->taps * sizeof(uint8_t *));
   s.row_sum = take(&s.size, rows * sizeof(int32_t));
-  s.space = take(&s.size, (uint64_t)(p->space + cut->block * p->space_row + p->space_behind));
+  s.space = take(&s.size, (uint64_t)(p->space + cut->block * p->space_row));
   s.late = take(&s.size, fb_q8_columns_late(p) ? fb_q8_columns_size(p->n) : 0);
   s.y = take(&s.size, p->scattered || fb_q8_by_rows(p) ? rows * (uint64_t)p->n * sizeof(int32_t) : 0);
   if (!p->constant) {

@@ -52,7 +52,7 @@ struct fb_q8_product {
   int64_t y_part, y_step;
   bool scattered;     /* rows of y do not lie y_step apart: see window */
   int64_t c_row, c_col; /* steps of the bias; c_row: Gemm's c differs from row to row */
-  int64_t space, space_row, space_behind; /* bytes that find_rows wants: before rows, for each, and behind them */
+  int64_t space, space_row; /* bytes that find_rows wants, and how many more for each row */
   void (*find_rows)(const fb_q8_product *p, fb_q8_found *f);
   void (*find_batch)(const fb_q8_product *p, int64_t part, int64_t *a, int64_t *b);
   union {

@@ -116,10 +116,7 @@ void fb_q8_window_find(const fb_q8_product *p, fb_q8_found *f) {
   }
 }
 
-/*
- * Space: a run of zeros, then, for every row, kernel rows that the padding cuts; or the runs of one window and its
- * kernel rows that are cut, then the windows.
- */
+/* Space, unless gather.c has its say: a run of zeros, then, for every row, kernel rows that the padding cuts. */
 void fb_q8_window_runs(fb_q8_product *p, int64_t step, bool constant) {
   fb_q8_window *w = &p->at.window;
   step = step ? step : 4;
@@ -134,8 +131,7 @@ void fb_q8_window_runs(fb_q8_product *p, int64_t step, bool constant) {
     p->taps = 1;
     p->kc = fb_round_up(w->taps * w->run, step);
     p->space = fb_round_up(w->zeros + w->taps * (int64_t)sizeof(uint8_t *) + cut + FB_Q8_GATHER_PIECE, 64);
-    p->space_row = p->kc;
-    p->space_behind = FB_Q8_GATHER_PIECE;
+    p->space_row = fb_round_up(p->kc + FB_Q8_GATHER_PIECE, 16);
   } else {
     p->taps = w->taps;
     p->kc = w->run;
