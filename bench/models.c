@@ -1,8 +1,9 @@
 /*
  * Whole models, ours against ONNX Runtime: one process, one thread, batch 1, taking turns; and, each in a process of its
  * own, the time from loading to the first result and the most memory.
- *   models [--level L] [--seconds S] [--json FILE] [--ort LIBRARY] [--qengine PROGRAM] [ARCH...]
- * ARCH as `qengine bench --arch` has it (default: resnet50 mobilenet_v2), or FLOAT.onnx,INT8.onnx.
+ *   models [--level L] [--seconds S] [--json FILE] [--ort LIBRARY] [--qengine PROGRAM] [--ops] [ARCH...]
+ * --ops prints the nodes that ONNX Runtime makes of the int8 file. ARCH as `qengine bench --arch` has it (default:
+ * resnet50 mobilenet_v2), or FLOAT.onnx,INT8.onnx.
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@ static const char *const names[CONTENDERS] = {"ours int8", "ours float", "ORT in
 typedef struct settings {
   const char *level, *json, *ort, *qengine;
   double seconds;
+  bool ops;
   char folder[64];
 } settings;
 
@@ -186,6 +188,7 @@ static int compare(const settings *s, const char *arch, bool has_ort, json_t *ro
   run_rounds(c, CONTENDERS, s->seconds);
   printf("\n%s, %s\n", arch, s->level);
   print_result(c, starts);
+  if (s->ops && has_ort) ort_print_ops(path[OURS_INT8], 0);
   fflush(stdout);
   for (int i = 0; rows && i < CONTENDERS; i++)
     json_array_append_new(rows, json_pack("{s:o, s:s, s:s, s:s, s:f, s:f, s:s, s:f, s:f}", "name",
@@ -216,9 +219,11 @@ int main(int argc, char **argv) {
     else if (strcmp(argv[i], "--json") == 0 && ++i) s.json = value;
     else if (strcmp(argv[i], "--ort") == 0 && ++i) s.ort = value;
     else if (strcmp(argv[i], "--qengine") == 0 && ++i) s.qengine = value;
+    else if (strcmp(argv[i], "--ops") == 0) s.ops = true;
     else if (strcmp(argv[i], "--cold") == 0 && ++i) who = value;
     else if (n < 16 && argv[i][0] != '-') archs[n++] = argv[i];
-    else return fail("usage: models [--level L] [--seconds S] [--json FILE] [--ort LIBRARY] [--qengine PROGRAM] [ARCH...]");
+    else return fail("usage: models [--level L] [--seconds S] [--json FILE] [--ort LIBRARY] [--qengine PROGRAM] [--ops] "
+                     "[ARCH...]");
   }
   pin();
   if (!s.level) s.level = level_best();

@@ -25,13 +25,19 @@ ort_session *ort_open(const char *model, int64_t ids, const char *profile, const
 /* 0: ran once. */
 int ort_run(void *session);
 void ort_close(void *session);
-/* Ends profiling and reads what was written: see ort_profile.c. False: nothing there. */
+/* Ends profiling; `path` is the file that was written. */
 bool ort_end_profile(ort_session *session, char *path, size_t size);
+
+/* Ends profiling and calls `each` for every node that ran, in order, with its time. False: nothing was written. */
+typedef void (*ort_node_fn)(void *arg, const char *op, double microseconds);
+bool ort_each_node(ort_session *session, ort_node_fn each, void *arg);
+/* Runs a model once and prints the kinds of nodes that ran, so that what did not fuse can be seen. */
+bool ort_print_ops(const char *model, int64_t ids);
 
 /*
  * The node of a one-op model alone (ort_node.c): its time comes from the runtime's own profile, without the session's
  * overhead and without the nodes that turn layouts.
  */
-void ort_node_open(const char *model, bool int8, contender *out);
+void ort_node_open(const char *model, contender *out);
 
 #endif

@@ -1,16 +1,13 @@
 /* The one node of a one-op model: see ort.h. */
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "ort.h"
 
 typedef struct node {
   ort_session *session;
-  bool int8;
   char *detail; /* the contender's */
 } node;
 
@@ -37,48 +34,41 @@ static void note(node *n, const char *op) {
   snprintf(n->detail + used, room, "%s%s", used > 0 ? " " : "", op);
 }
 
+typedef struct sums {
+  node *n;
+  const long *calls;
+  size_t rounds, round;
+  long seen;
+  double sum, best;
+} sums;
+
 /* Durations are whole microseconds, cut off; the mean over a round is half a microsecond more. */
-static double smallest_mean(node *n, const json_t *events, const long *calls, size_t rounds) {
-  double best = INFINITY, sum = 0.0;
-  size_t round = 0;
-  long seen = 0;
-  for (size_t i = 0; i < json_array_size(events); i++) {
-    const json_t *e = json_array_get(events, i), *args = json_object_get(e, "args");
-    const char *category = json_string_value(json_object_get(e, "cat")), *op = json_string_value(json_object_get(args, "op_name"));
-    const char *name = json_string_value(json_object_get(e, "name"));
-    if (!category || !op || !name || strcmp(category, "Node") != 0 || !strstr(name, "kernel_time")) continue;
-    note(n, op);
-    if (!multiplies(op) || round >= rounds) continue;
-    sum += json_number_value(json_object_get(e, "dur"));
-    if (++seen < calls[round]) continue;
-    if (round > 0) best = fmin(best, sum / (double)seen + 0.5);
-    round++;
-    seen = 0;
-    sum = 0.0;
-  }
-  return best * 1e3;
+static void add_node(void *arg, const char *op, double microseconds) {
+  sums *s = arg;
+  note(s->n, op);
+  if (!multiplies(op) || s->round >= s->rounds) return;
+  s->sum += microseconds;
+  if (++s->seen < s->calls[s->round]) return;
+  if (s->round > 0) s->best = fmin(s->best, s->sum / (double)s->seen + 0.5);
+  s->round++;
+  s->seen = 0;
+  s->sum = 0.0;
 }
 
 static double own_ns(void *state, const long *calls, size_t rounds) {
   node *n = state;
-  char path[512] = "";
-  json_error_t error;
+  sums s = {.n = n, .calls = calls, .rounds = rounds, .best = INFINITY};
   n->detail[0] = '\0';
-  if (!ort_end_profile(n->session, path, sizeof path)) return INFINITY;
-  json_t *events = json_load_file(path, 0, &error);
-  const double ns = events ? smallest_mean(n, events, calls, rounds) : INFINITY;
-  json_decref(events);
-  unlink(path);
-  return ns;
+  return ort_each_node(n->session, add_node, &s) ? s.best * 1e3 : INFINITY;
 }
 
-void ort_node_open(const char *model, bool int8, contender *out) {
+void ort_node_open(const char *model, contender *out) {
   char prefix[600];
   *out = (contender){.name = "ONNX Runtime", .call = call, .close = close_node, .own_ns = own_ns};
   snprintf(prefix, sizeof prefix, "%s.profile", model);
   node *n = calloc(1, sizeof *n);
   if (!n) return;
-  *n = (node){.int8 = int8, .detail = out->detail, .session = ort_open(model, 0, prefix, NULL)};
+  *n = (node){.detail = out->detail, .session = ort_open(model, 0, prefix, NULL)};
   if (n->session) {
     out->state = n;
     return;

@@ -80,7 +80,7 @@ static int compare(const settings *s, const shape *sh, bool int8, double peak, t
   if (one_op_model(sh, int8, path, &model) != QE_OK) return fail(qe_last_error());
   ours_open(model, &c[OURS]);
   if (s->has_onednn) onednn_open(sh, int8, &c[ONEDNN]);
-  if (s->has_ort) ort_node_open(path, int8, &c[ORT]);
+  if (s->has_ort) ort_node_open(path, &c[ORT]);
   run_rounds(c, CONTENDERS, s->seconds);
   print_row(sh, c, peak, t);
   if (s->has_ort && int8 && c[ORT].ns > 0.0 && !strstr(c[ORT].detail, "QLinearConv") && !strstr(c[ORT].detail, "QGemm"))
