@@ -31,22 +31,23 @@ enum {
 };
 
 /*
- * Packed: the offsets of the lists, uint32_t [chunk][column], then the lists. A list: the number of groups of 4, 3, 2
- * and 1 items, then these groups; a group of g: g offsets (uint16_t), g times four weights.
+ * Packed: the offsets of the lists, uint32_t [chunk][column], then the lists. A list: its head, then groups of 4 items,
+ * of 3, of 2 and of 1; a group of g: g offsets (uint16_t), g times four weights.
  */
 typedef struct fb_list_head {
-  uint16_t groups[FB_LIST_GROUP]; /* [i]: of FB_LIST_GROUP - i items */
+  uint16_t end[FB_LIST_GROUP]; /* of the groups of FB_LIST_GROUP - i items, from the list's start */
 } fb_list_head;
 
 static inline int64_t fb_list_quads(int64_t depth) {
   return fb_ceil_div(depth, 4);
 }
+/* At least one, so that a product without depth has a place for its constants. */
 static inline int64_t fb_list_chunks(int64_t depth) {
-  return fb_ceil_div(fb_list_quads(depth), FB_LIST_QUADS);
+  return fb_max64(1, fb_ceil_div(fb_list_quads(depth), FB_LIST_QUADS));
 }
 /* Quads of every chunk but the last, which may be shorter. */
 static inline int64_t fb_list_chunk(int64_t depth) {
-  return depth == 0 ? 0 : fb_ceil_div(fb_list_quads(depth), fb_list_chunks(depth));
+  return fb_ceil_div(fb_list_quads(depth), fb_list_chunks(depth));
 }
 
 /* fb_q8_core.packed_size and pack. */
@@ -64,7 +65,16 @@ static inline int64_t fb_list_row_room(int64_t depth) {
   return fb_round_up(depth, 16) + 32;
 }
 
-/* Finishes columns [n0, n1) of rows [row, row + rows) of the block; acc: [column - n0][48 rows]. */
-void fb_list_finish(const fb_q8_block *b, const int32_t *acc, int64_t row, int64_t rows, int64_t n0, int64_t n1);
+/* The constants of up to FB_LIST_COLS columns; those of columns that are not there are zeros. */
+typedef struct fb_list_constants {
+  float m[FB_LIST_COLS], real_bias[FB_LIST_COLS];
+  int32_t zero[FB_LIST_COLS];
+  bool bounded; /* codes: no product of a sum and a multiplier reaches 2^31 */
+} fb_list_constants;
+void fb_list_find_constants(const fb_q8_block *b, int64_t n0, int64_t n1, fb_list_constants *c);
+
+/* Finishes columns [n0, n1) of rows [row, row + rows) of the block; sums: [column - n0][48 rows], bias included. */
+void fb_list_finish(const fb_q8_block *b, const fb_list_constants *c, const int32_t *sums, int64_t row, int64_t rows,
+                    int64_t n0, int64_t n1);
 
 #endif

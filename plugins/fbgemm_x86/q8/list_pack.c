@@ -7,8 +7,7 @@
 
 #include "q8/list.h"
 
-/* Columns that are read together, as they may lie next to each other in memory. */
-enum { COLUMNS = 32, ITEMS = 2 * FB_LIST_QUADS };
+enum { ITEMS = 2 * FB_LIST_QUADS };
 
 typedef struct item {
   uint64_t sums; /* four uint16: |positive|, |negative| of lane 0, of lane 1 */
@@ -114,9 +113,7 @@ static uint32_t write_list(uint8_t *to, const int8_t *w, int64_t quads) {
   uint16_t members[ITEMS];
   uint8_t sizes[ITEMS];
   const int n = make_items(items, w, quads), groups = make_groups(items, n, members, sizes);
-  fb_list_head head = {{0}};
-  for (int i = 0; i < groups; i++) head.groups[FB_LIST_GROUP - sizes[i]]++;
-  memcpy(to, &head, sizeof head);
+  fb_list_head head;
   uint8_t *at = to + sizeof head;
   for (int g = FB_LIST_GROUP; g > 0; g--) {
     const uint16_t *m = members;
@@ -129,51 +126,43 @@ static uint32_t write_list(uint8_t *to, const int8_t *w, int64_t quads) {
       }
       at += FB_LIST_ITEM * g;
     }
+    head.end[FB_LIST_GROUP - g] = (uint16_t)(at - to);
   }
+  memcpy(to, &head, sizeof head);
   return (uint32_t)(at - to);
 }
 
-/* Weights k0 .. k1 of columns n .. n + columns as [column][k], zeros up to whole quads. */
-static void read_columns(const fb_q8_weight *w, int64_t n, int64_t columns, int64_t k0, int64_t k1,
-                         int8_t to[][4 * FB_LIST_QUADS]) {
-  for (int64_t k = k0; k < k1; k++) {
-    const int64_t tap = k / w->kc, c = k % w->kc;
-    const uint8_t *from = w->data + n * w->step_n + tap * w->step_tap + c * w->step_c;
-    for (int64_t j = 0; j < columns; j++) to[j][k - k0] = (int8_t)(from[j * w->step_n] ^ w->flip);
-  }
-  for (int64_t j = 0; j < columns; j++)
-    for (int64_t k = k1 - k0; k % 4; k++) to[j][k] = 0;
+/* Weights k0 .. k1 of column n, zeros up to whole quads. */
+static void read_column(const fb_q8_weight *w, int64_t n, int64_t k0, int64_t k1, int8_t *to) {
+  const uint8_t *from = w->data + n * fb_q8_depth(w);
+  for (int64_t k = k0; k < k1; k++) *to++ = (int8_t)(from[k] ^ w->flip);
+  for (int64_t k = k1 - k0; k % 4; k++) *to++ = 0;
 }
 
 uint64_t fb_list_packed_size(const fb_q8_weight *w) {
   const int64_t depth = fb_q8_depth(w), chunks = fb_list_chunks(depth), step = 4 * fb_list_chunk(depth);
-  const uint64_t heads = (uint64_t)(chunks * w->n) * (sizeof(uint32_t) + sizeof(fb_list_head));
-  if (!w->data) return heads + (uint64_t)(2 * fb_list_quads(depth) * w->n) * FB_LIST_ITEM;
-  int8_t columns[COLUMNS][4 * FB_LIST_QUADS];
   uint64_t items = 0;
-  for (int64_t n = 0; n < w->n; n += COLUMNS)
+  for (int64_t n = 0; n < w->n; n++)
     for (int64_t k0 = 0; k0 < depth; k0 += step) {
-      const int64_t count = fb_min64(COLUMNS, w->n - n), k1 = fb_min64(k0 + step, depth);
-      read_columns(w, n, count, k0, k1, columns);
-      for (int64_t j = 0; j < count; j++)
-        for (int64_t k = 0; k < k1 - k0; k += 4) items += (uint64_t)item_count(&columns[j][k]);
+      int8_t column[4 * FB_LIST_QUADS];
+      const int64_t k1 = fb_min64(k0 + step, depth);
+      read_column(w, n, k0, k1, column);
+      for (int64_t k = 0; k < k1 - k0; k += 4) items += (uint64_t)item_count(column + k);
     }
-  return heads + items * FB_LIST_ITEM;
+  return (uint64_t)(chunks * w->n) * (sizeof(uint32_t) + sizeof(fb_list_head)) + items * FB_LIST_ITEM;
 }
 
 void fb_list_pack(const fb_q8_weight *w, void *packed, int32_t *sums) {
   const int64_t depth = fb_q8_depth(w), chunks = fb_list_chunks(depth), step = 4 * fb_list_chunk(depth);
-  int8_t columns[COLUMNS][4 * FB_LIST_QUADS];
   uint32_t *starts = packed, at = (uint32_t)(chunks * w->n * (int64_t)sizeof(uint32_t));
-  memset(sums, 0, (size_t)w->n * sizeof *sums);
   for (int64_t chunk = 0; chunk < chunks; chunk++)
-    for (int64_t n = 0; n < w->n; n += COLUMNS) {
-      const int64_t count = fb_min64(COLUMNS, w->n - n), k0 = chunk * step, k1 = fb_min64(k0 + step, depth);
-      read_columns(w, n, count, k0, k1, columns);
-      for (int64_t j = 0; j < count; j++) {
-        for (int64_t k = 0; k < k1 - k0; k++) sums[n + j] += columns[j][k];
-        starts[chunk * w->n + n + j] = at;
-        at += write_list((uint8_t *)packed + at, columns[j], fb_list_quads(k1 - k0));
-      }
+    for (int64_t n = 0; n < w->n; n++, starts++) {
+      int8_t column[4 * FB_LIST_QUADS];
+      const int64_t k0 = chunk * step, k1 = fb_min64(k0 + step, depth);
+      read_column(w, n, k0, k1, column);
+      if (chunk == 0) sums[n] = 0;
+      for (int64_t k = 0; k < k1 - k0; k++) sums[n] += column[k];
+      *starts = at;
+      at += write_list((uint8_t *)packed + at, column, fb_list_quads(k1 - k0));
     }
 }
