@@ -226,6 +226,7 @@ int main(int argc, char **argv) {
                      "[ARCH...]");
   }
   pin();
+  setenv("QUANTIZED_ENGINE", "fbgemm_x86", 0);
   if (!s.level) s.level = level_best();
   if (!s.level || !level_exists(s.level)) return fail("the processor does not have this level");
   if (!level_cap(s.level)) return fail("CPUID cannot be trapped here, so others cannot be held to a level");

@@ -23,7 +23,7 @@ double now_ns(void);
 /* Rounds until `seconds` for each contender are spent; fills ns. */
 void run_rounds(contender *list, size_t count, double seconds);
 void close_contenders(contender *list, size_t count);
-/* The calling thread (and what it starts) stays on one processor. */
+/* The calling thread (and what it starts) stays on one processor, and nobody interrupts it where that may be asked for. */
 void pin(void);
 
 #endif
