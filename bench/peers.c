@@ -16,7 +16,7 @@
 #include "level.h"
 #include "ort.h"
 
-enum { OURS, ONEDNN, ORT, CONTENDERS };
+enum { OURS, ONEDNN, ORT, CONTENDERS, PEAK_TRIES = 4 };
 
 typedef struct settings {
   const char *level, *json, *ort;
@@ -94,7 +94,8 @@ static int compare(const settings *s, const shape *sh, bool int8, double peak, t
 
 static int table(const settings *s, const shape *list, int count, bool int8, json_t *rows) {
   totals t = {0};
-  const double peak = qe__peak_gmacs(int8, 0);
+  double peak = 0.0;
+  for (int i = 0; i < PEAK_TRIES; i++) peak = fmax(peak, qe__peak_gmacs(int8, 0));
   printf("\n%s, %s: GMAC/s; peak of the core %.1f\n", s->level, int8 ? "u8 x s8 per channel -> u8" : "float32", peak);
   printf("%-26s %9s %9s %9s  %6s  %6s  %s\n", "", "ours", "oneDNN", "ORT", "ratio", "peak", "our kernel");
   for (int i = 0; i < count; i++) {

@@ -1,9 +1,9 @@
-/* SHA-256 as FIPS 180-4 writes it; speed hardly matters, it runs once per model. */
+/* SHA-256 as FIPS 180-4 writes it. It runs over every model that is read, so a slow one would be most of the reading. */
 #include "base/sha256.h"
 
 #include <string.h>
 
-static const uint32_t K[64] = {
+const uint32_t qe__sha256_constants[64] = {
   0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
   0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
   0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
@@ -24,7 +24,17 @@ static void store_be32(uint8_t *p, uint32_t v) {
   for (unsigned i = 0; i < 4; i++) p[i] = (uint8_t)(v >> (24 - 8 * i));
 }
 
-static void compress(uint32_t h[8], const uint8_t *block) {
+/* One round; the caller turns the eight names instead of moving the eight words. */
+static inline void step(uint32_t a, uint32_t b, uint32_t c, uint32_t *d, uint32_t e, uint32_t f, uint32_t g, uint32_t *h,
+                        uint32_t word) {
+  const uint32_t sum1 = rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25), choice = g ^ (e & (f ^ g));
+  const uint32_t sum0 = rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22), majority = (a & b) | (c & (a | b));
+  const uint32_t t1 = *h + sum1 + choice + word;
+  *d += t1;
+  *h = t1 + sum0 + majority;
+}
+
+static void compress(uint32_t state[8], const uint8_t *block) {
   uint32_t w[64];
   for (unsigned t = 0; t < 16; t++) w[t] = load_be32(block + 4 * t);
   for (unsigned t = 16; t < 64; t++) {
@@ -32,19 +42,30 @@ static void compress(uint32_t h[8], const uint8_t *block) {
     const uint32_t s1 = rotr(w[t - 2], 17) ^ rotr(w[t - 2], 19) ^ (w[t - 2] >> 10);
     w[t] = w[t - 16] + s0 + w[t - 7] + s1;
   }
-  uint32_t v[8];
-  memcpy(v, h, sizeof v);
-  for (unsigned t = 0; t < 64; t++) {
-    const uint32_t sum1 = rotr(v[4], 6) ^ rotr(v[4], 11) ^ rotr(v[4], 25);
-    const uint32_t choice = (v[4] & v[5]) ^ (~v[4] & v[6]);
-    const uint32_t t1 = v[7] + sum1 + choice + K[t] + w[t];
-    const uint32_t sum0 = rotr(v[0], 2) ^ rotr(v[0], 13) ^ rotr(v[0], 22);
-    const uint32_t majority = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]);
-    memmove(v + 1, v, 7 * sizeof v[0]);
-    v[4] += t1;
-    v[0] = t1 + sum0 + majority;
+  uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+  uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
+  for (unsigned t = 0; t < 64; t += 8) {
+    const uint32_t *k = qe__sha256_constants + t;
+    step(a, b, c, &d, e, f, g, &h, k[0] + w[t]);
+    step(h, a, b, &c, d, e, f, &g, k[1] + w[t + 1]);
+    step(g, h, a, &b, c, d, e, &f, k[2] + w[t + 2]);
+    step(f, g, h, &a, b, c, d, &e, k[3] + w[t + 3]);
+    step(e, f, g, &h, a, b, c, &d, k[4] + w[t + 4]);
+    step(d, e, f, &g, h, a, b, &c, k[5] + w[t + 5]);
+    step(c, d, e, &f, g, h, a, &b, k[6] + w[t + 6]);
+    step(b, c, d, &e, f, g, h, &a, k[7] + w[t + 7]);
   }
-  for (unsigned i = 0; i < 8; i++) h[i] += v[i];
+  const uint32_t end[8] = {a, b, c, d, e, f, g, h};
+  for (unsigned i = 0; i < 8; i++) state[i] += end[i];
+}
+
+void qe__sha256_blocks_portable(uint32_t h[8], const uint8_t *blocks, size_t count) {
+  for (; count > 0; count--, blocks += 64) compress(h, blocks);
+}
+
+static void take_blocks(uint32_t h[8], const uint8_t *blocks, size_t count) {
+  const qe__sha256_blocks_fn special = qe__sha256_blocks_special();
+  (special != NULL ? special : qe__sha256_blocks_portable)(h, blocks, count);
 }
 
 void qe__sha256_init(qe__sha256_state *s) {
@@ -59,10 +80,11 @@ void qe__sha256_update(qe__sha256_state *s, const void *data, size_t size) {
   while (size > 0) {
     const size_t used = (size_t)(s->length % 64);
     if (used == 0 && size >= 64) { /* whole blocks need no copy */
-      compress(s->h, p);
-      p += 64;
-      size -= 64;
-      s->length += 64;
+      const size_t whole = size / 64 * 64;
+      take_blocks(s->h, p, whole / 64);
+      p += whole;
+      size -= whole;
+      s->length += whole;
       continue;
     }
     const size_t part = size < 64 - used ? size : 64 - used;
@@ -70,7 +92,7 @@ void qe__sha256_update(qe__sha256_state *s, const void *data, size_t size) {
     p += part;
     size -= part;
     s->length += part;
-    if (used + part == 64) compress(s->h, s->block);
+    if (used + part == 64) take_blocks(s->h, s->block, 1);
   }
 }
 

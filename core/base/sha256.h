@@ -11,6 +11,13 @@ typedef struct qe__sha256_state {
   uint8_t block[64];
 } qe__sha256_state;
 
+/* Takes `count` blocks of 64 bytes into h. */
+typedef void (*qe__sha256_blocks_fn)(uint32_t h[8], const uint8_t *blocks, size_t count);
+extern const uint32_t qe__sha256_constants[64];
+void qe__sha256_blocks_portable(uint32_t h[8], const uint8_t *blocks, size_t count);
+/* What the processor has instructions for, or NULL. */
+qe__sha256_blocks_fn qe__sha256_blocks_special(void);
+
 void qe__sha256_init(qe__sha256_state *s);
 /* data may be NULL when size is 0. */
 void qe__sha256_update(qe__sha256_state *s, const void *data, size_t size);

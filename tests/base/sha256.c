@@ -42,3 +42,28 @@ Test(sha256, any_split_gives_the_same_hash) {
     }
   }
 }
+
+Test(sha256, special_instructions_and_portable_code_agree) {
+  const qe__sha256_blocks_fn special = qe__sha256_blocks_special();
+  if (special == NULL) cr_skip_test("the processor has no instructions for SHA-256");
+  uint8_t blocks[64 * 9];
+  uint32_t seed = 1;
+  for (size_t i = 0; i < sizeof blocks; i++) blocks[i] = (uint8_t)((seed = seed * 1664525u + 1013904223u) >> 24);
+  for (size_t count = 0; count <= 9; count++) {
+    uint32_t a[8], b[8];
+    for (size_t i = 0; i < 8; i++) a[i] = b[i] = (seed = seed * 1664525u + 1013904223u);
+    special(a, blocks, count);
+    qe__sha256_blocks_portable(b, blocks, count);
+    cr_assert_arr_eq(a, b, sizeof a, "%zu blocks", count);
+  }
+}
+
+Test(sha256, portable_code_gives_the_vector) {
+  uint8_t block[64] = {'a', 'b', 'c', 0x80};
+  qe__sha256_state s;
+  qe__sha256_init(&s);
+  block[63] = 24;
+  qe__sha256_blocks_portable(s.h, block, 1);
+  cr_assert_eq(s.h[0], 0xba7816bf);
+  cr_assert_eq(s.h[7], 0xf20015ad);
+}
