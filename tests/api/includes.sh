@@ -35,6 +35,7 @@ for plugin in plugins/*/; do
         '"qengine_plugin.h"' | '<qengine_plugin.h>') continue ;;
         \"*) file=${header#\"}; file=${file%\"*}
              folder=$(dirname "${place%%:*}")
+             [ -f "$folder/$file" ] || folder=${plugin%/} # found beside the file, else from the plugin's folder
              [ -f "$folder/$file" ] && case $(realpath --relative-to=. "$folder/$file") in "$plugin"*) continue ;; esac ;;
         \<*) name=${header#<}; name=${name%.h>*}
              echo "$name" | grep -qxE "$libc" && continue ;;
