@@ -196,7 +196,7 @@ typedef struct qe__watched {
   int result;
   bool faulted;
   const void *address;
-  bool write;
+  const char *verb;    /* "read", "wrote"; "touched" where the machine does not tell */
   char registers[160]; /* empty: nothing wrong */
 } qe__watched;
 /* Takes over SIGSEGV and SIGBUS between begin and end; nests not. */

@@ -8,9 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#if defined(__x86_64__)
 #include <ucontext.h>
-#endif
 
 #include "conform/case.h"
 
@@ -87,11 +85,34 @@ typedef struct catcher {
   sigjmp_buf back;
   volatile sig_atomic_t armed;
   const void *volatile address;
-  volatile bool write;
+  const char *volatile verb;
 } catcher;
 
 static _Thread_local catcher here;
 static struct sigaction old_segv, old_bus;
+
+/* What the instruction did to the address, as far as the machine tells. */
+#if defined(__x86_64__) && defined(REG_ERR)
+static const char *access_verb(const ucontext_t *context) {
+  return (context->uc_mcontext.gregs[REG_ERR] & 2) != 0 ? "wrote" : "read";
+}
+#elif defined(__aarch64__) && defined(ESR_MAGIC)
+static const char *access_verb(const ucontext_t *context) {
+  const uint8_t *at = context->uc_mcontext.__reserved, *end = at + sizeof context->uc_mcontext.__reserved;
+  struct esr_context record;
+  for (; at + sizeof record <= end; at += record.head.size) {
+    memcpy(&record, at, sizeof record);
+    if (record.head.magic == ESR_MAGIC) return (record.esr & 1u << 6) != 0 ? "wrote" : "read";
+    if (record.head.size == 0) break;
+  }
+  return "touched"; /* not told, as under an emulator */
+}
+#else
+static const char *access_verb(const ucontext_t *context) {
+  (void)context;
+  return "touched";
+}
+#endif
 
 static void on_fault(int signal, siginfo_t *info, void *context) {
   if (!here.armed) { /* not ours: what was installed before deals with it when the instruction runs again */
@@ -99,12 +120,7 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
     return;
   }
   here.address = info->si_addr;
-  here.write = false;
-#if defined(__x86_64__) && defined(REG_ERR)
-  here.write = (((const ucontext_t *)context)->uc_mcontext.gregs[REG_ERR] & 2) != 0;
-#else
-  (void)context;
-#endif
+  here.verb = access_verb(context);
   here.armed = 0;
   siglongjmp(here.back, 1);
 }
@@ -136,14 +152,14 @@ void qe__watch(qe__run_fn run, void *self, const qe_call *call, int64_t begin, i
   } else {
     out->faulted = true;
     out->address = here.address;
-    out->write = here.write;
+    out->verb = here.verb;
   }
   qe__restore_float_mode(mode);
 }
 
 void qe__guard_explain(const qe__guard_region *regions, uint32_t n, const qe__watched *w, char *text, size_t size) {
   const uint8_t *at = w->address;
-  const char *verb = w->write ? "wrote" : "read";
+  const char *verb = w->verb;
   for (uint32_t i = 0; i < n; i++) {
     const qe__guard_region *r = &regions[i];
     if (!r->map || at < r->map || at >= r->map + r->map_bytes) continue;

@@ -124,7 +124,7 @@ int qe__registers_run(qe__run_fn run, void *self, const qe_call *call, int64_t b
 #elif defined(__aarch64__)
 
 static const char *const names[] = {"x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27",
-                                    "x28", "d8",  "d9",  "d10", "d11", "d12", "d13", "d14", "d15"};
+                                    "x28", "d8",  "d9",  "d10", "d11", "d12", "d13", "d14", "d15", "x29"};
 
 __asm__(
     ".text\n"
@@ -132,7 +132,7 @@ __asm__(
     ".globl qe__registers_trampoline\n"
     ".type qe__registers_trampoline, %function\n"
     "qe__registers_trampoline:\n"
-    "  stp x29, x30, [sp, #-176]!\n  mov x29, sp\n"
+    "  stp x29, x30, [sp, #-176]!\n"
     "  stp x19, x20, [sp, #16]\n  stp x21, x22, [sp, #32]\n  stp x23, x24, [sp, #48]\n  stp x25, x26, [sp, #64]\n  stp "
     "x27, x28, [sp, #80]\n"
     "  stp d8, d9, [sp, #96]\n  stp d10, d11, [sp, #112]\n  stp d12, d13, [sp, #128]\n  stp d14, d15, [sp, #144]\n  "
@@ -144,12 +144,13 @@ __asm__(
     "  add x10, x19, #10\n  fmov d8, x10\n  add x10, x19, #11\n  fmov d9, x10\n  add x10, x19, #12\n  fmov d10, x10\n  "
     "add x10, x19, #13\n  fmov d11, x10\n"
     "  add x10, x19, #14\n  fmov d12, x10\n  add x10, x19, #15\n  fmov d13, x10\n  add x10, x19, #16\n  fmov d14, "
-    "x10\n  add x10, x19, #17\n  fmov d15, x10\n"
+    "x10\n  add x10, x19, #17\n  fmov d15, x10\n  add x29, x19, #18\n"
     "  blr x9\n"
     "  ldr x9, [sp, #160]\n"
     "  stp x19, x20, [x9, #40]\n  stp x21, x22, [x9, #56]\n  stp x23, x24, [x9, #72]\n  stp x25, x26, [x9, #88]\n  stp "
     "x27, x28, [x9, #104]\n"
     "  stp d8, d9, [x9, #120]\n  stp d10, d11, [x9, #136]\n  stp d12, d13, [x9, #152]\n  stp d14, d15, [x9, #168]\n"
+    "  str x29, [x9, #184]\n"
     "  sxtw x0, w0\n  str x0, [x9, #208]\n"
     "  ldp x19, x20, [sp, #16]\n  ldp x21, x22, [sp, #32]\n  ldp x23, x24, [sp, #48]\n  ldp x25, x26, [sp, #64]\n  ldp "
     "x27, x28, [sp, #80]\n"

@@ -11,8 +11,10 @@
 enum {
 #define SABOTEUR(name, check) BUG_##name,
 #define SABOTEUR_X86 SABOTEUR
+#define SABOTEUR_ARM SABOTEUR
 #include "saboteurs.def"
 #undef SABOTEUR_X86
+#undef SABOTEUR_ARM
 #undef SABOTEUR
 };
 
@@ -224,12 +226,24 @@ static int misbehave(const qe_call *call, const gemm *g) {
   return HAS(SAYS_YES_FAILS) && p->params->trans_b ? 1 : 0;
 }
 
+/* Bits of the floating-point control register. */
 #if defined(__x86_64__)
-static void set_mxcsr_bits(uint32_t bits) {
+enum { FLUSH_BITS = 0x8040, ROUND_UP_BITS = 0x4000 };
+
+static void set_float_mode_bits(uint32_t bits) {
   uint32_t mode;
   __asm__ volatile("stmxcsr %0" : "=m"(mode));
   mode |= bits;
   __asm__ volatile("ldmxcsr %0" : : "m"(mode));
+}
+#elif defined(__aarch64__)
+enum { FLUSH_BITS = 1 << 24, ROUND_UP_BITS = 1 << 22 };
+
+static void set_float_mode_bits(uint32_t bits) {
+  uint64_t mode;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+  mode |= bits;
+  __asm__ volatile("msr fpcr, %0" : : "r"(mode));
 }
 #endif
 
@@ -243,10 +257,10 @@ __attribute__((used, visibility("hidden"))) int sab_run(void *self, const qe_cal
   for (int64_t i = tile_begin; i < tile_end; i++) tile(call, &g, i);
   if (HAS(KEEPS_STATE)) runs++;
 #if defined(__x86_64__)
-  if (HAS(FLUSHES_DENORMALS)) set_mxcsr_bits(0x8040);
-  if (HAS(ROUNDS_UP)) set_mxcsr_bits(0x4000);
   if (HAS(DIRECTION_FLAG)) __asm__ volatile("std");
 #endif
+  if (HAS(FLUSHES_DENORMALS)) set_float_mode_bits(FLUSH_BITS);
+  if (HAS(ROUNDS_UP)) set_float_mode_bits(ROUND_UP_BITS);
   return 0;
 }
 
@@ -264,17 +278,35 @@ __asm__(".text\n"
         "  ret\n"
         ".size sab_run_and_clobber, .-sab_run_and_clobber\n");
 #elif defined(__aarch64__)
-__asm__(".text\n"
-        ".hidden sab_run_and_clobber\n"
-        ".globl sab_run_and_clobber\n"
-        ".type sab_run_and_clobber, %function\n"
-        "sab_run_and_clobber:\n"
-        "  stp x29, x30, [sp, -16]!\n"
-        "  bl sab_run\n"
-        "  ldp x29, x30, [sp], 16\n"
-        "  mov x19, 0x5ab0\n"
-        "  ret\n"
-        ".size sab_run_and_clobber, .-sab_run_and_clobber\n");
+#define CLOBBER(suffix, instruction)                                  \
+  __asm__(".text\n"                                                   \
+          ".hidden sab_run_and_clobber" suffix "\n"                   \
+          ".globl sab_run_and_clobber" suffix "\n"                    \
+          ".type sab_run_and_clobber" suffix ", %function\n"          \
+          "sab_run_and_clobber" suffix ":\n"                          \
+          "  stp x29, x30, [sp, -16]!\n"                              \
+          "  bl sab_run\n"                                            \
+          "  ldp x29, x30, [sp], 16\n"                                \
+          "  " instruction "\n"                                       \
+          "  ret\n"                                                   \
+          ".size sab_run_and_clobber" suffix ", .-sab_run_and_clobber" suffix "\n")
+CLOBBER("", "mov x19, 0x5ab0");
+CLOBBER("_vector", "fmov d15, 1.0");
+CLOBBER("_frame", "mov x29, 0");
+int sab_run_and_clobber_vector(void *self, const qe_call *call, int64_t tile_begin, int64_t tile_end);
+int sab_run_and_clobber_frame(void *self, const qe_call *call, int64_t tile_begin, int64_t tile_end);
+#else
+#define sab_run_and_clobber sab_run
+#endif
+
+#if defined(__aarch64__)
+#define RUN                                                      \
+  HAS(CLOBBERS_VECTOR)     ? sab_run_and_clobber_vector           \
+  : HAS(CLOBBERS_FRAME)    ? sab_run_and_clobber_frame            \
+  : HAS(CLOBBERS_REGISTER) ? sab_run_and_clobber                  \
+                           : sab_run
+#else
+#define RUN HAS(CLOBBERS_REGISTER) ? sab_run_and_clobber : sab_run
 #endif
 
 static const qe_kernel kernels[] = {{
@@ -288,7 +320,7 @@ static const qe_kernel kernels[] = {{
     .supports = supports,
     .plan = plan,
     .prepack = prepack,
-    .run = HAS(CLOBBERS_REGISTER) ? sab_run_and_clobber : sab_run,
+    .run = RUN,
 }};
 
 static int create(const qe_host *host, void **self) {

@@ -1,7 +1,8 @@
 /*
- * Runs Criterion tests without Criterion's library, whose way of starting processes does not work under ThreadSanitizer.
- * Linked in its place (QE_SANITIZE=thread): one forked child per test, a time limit, the same summary line. Supports what
- * the tests use: assertions, fixtures, cr_skip_test; --filter SUITE/NAME with wildcards; other options are ignored.
+ * Runs Criterion tests without Criterion's library, whose way of starting processes works neither under ThreadSanitizer
+ * nor under an emulator. Linked in its place (QE_PLAIN_RUNNER in tests/CMakeLists.txt): one forked child per test, a time
+ * limit, the same summary line. Supports what the tests use: assertions, fixtures, cr_log, cr_skip_test; --filter
+ * SUITE/NAME with wildcards; other options are ignored.
  */
 #include <criterion/criterion.h>
 #include <fnmatch.h>
@@ -61,6 +62,13 @@ void criterion_skip_test(const char *format, ...) {
   fputc('\n', stderr);
   va_end(args);
   exit(EXIT_SKIPPED);
+}
+
+void cr_log(enum criterion_severity severity, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  if (severity > CR_LOG_INFO) vfprintf(stderr, format, args);
+  va_end(args);
 }
 
 void criterion_internal_test_setup(void) {
