@@ -253,6 +253,16 @@ static qe_status_t lower_to_move(lowering *l, qe__node *n) {
   return emit(l, "Lookup", 2, in, y, NULL);
 }
 
+/* Largest |bias| of int32 constants; 0 when there is none. */
+static int64_t largest_bias(const qe_tensor_t *b) {
+  int64_t largest = 0;
+  for (int64_t i = 0; b && b->dtype == QE_INT32 && i < b->count; i++) {
+    const int64_t v = qe__tensor_int_at(b, i);
+    if ((v < 0 ? -v : v) > largest) largest = v < 0 ? -v : v;
+  }
+  return largest;
+}
+
 /* Largest |acc| that the weights and the input's range allow must stay below 2^31. */
 static qe_status_t check_accumulator(const qe__graph *g, const qe__node *n) {
   const qe__value *x = &g->values[n->in[0]], *w = &g->values[n->in[1]];
@@ -277,6 +287,9 @@ static qe_status_t check_accumulator(const qe__graph *g, const qe__node *n) {
   if (blocks < 1 || w->data->count % blocks != 0) return QE_OK; /* inference refuses it */
   if (n->op->id == QE__OP_MatMul && rank == 1) inner = w->data->dims[0]; /* one column */
   const int64_t per_block = w->data->dims[axis] / (rank == 1 ? inner : 1), channels = per_block * blocks, block = w->data->count / blocks;
+  /* most layers are too shallow whatever their weights are: no need to look at them */
+  const int64_t depth = channels > 0 ? w->data->count / channels : 0;
+  if (depth < INT32_MAX && depth * UINT8_MAX * max_x <= INT32_MAX - largest_bias(b)) return QE_OK;
   int64_t *sums = qe__calloc((size_t)channels, sizeof *sums);
   if (!sums) return QE_ERROR_OUT_OF_MEMORY;
   for (int64_t i = 0; i < w->data->count; i++) {

@@ -1,0 +1,84 @@
+/* Quantized products whose int32 sums could overflow are refused when a session is made; no others are. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "qengine.h"
+
+TestSuite(accumulator, .timeout = 60);
+
+static qe_value_t constant(qe_model_t *m, const char *name, qe_dtype_t dtype, uint32_t rank, const int64_t *dims,
+                           const void *data) {
+  qe_tensor_t *t = NULL;
+  cr_assert_eq(qe_tensor_from_data(dtype, rank, dims, data, &t), QE_OK);
+  const qe_value_t v = qe_constant(m, name, t);
+  qe_tensor_release(&t);
+  return v;
+}
+
+static qe_value_t parameters(qe_model_t *m, const char *op, const char *name, qe_value_t x, qe_dtype_t dtype, float scale,
+                             int32_t zero) {
+  char part[32];
+  const int8_t code = (int8_t)zero;
+  snprintf(part, sizeof part, "%s_scale", name);
+  const qe_value_t s = constant(m, part, QE_FLOAT32, 0, NULL, &scale);
+  snprintf(part, sizeof part, "%s_zero", name);
+  const qe_value_t z = constant(m, part, dtype, 0, NULL, dtype == QE_INT32 ? (const void *)&zero : &code);
+  return qe_op(m, op, name, 3, (const qe_value_t[]){x, s, z}, NULL);
+}
+
+/* y = x * w + bias over codes, K deep, every weight the same. */
+static qe_status_t session_of(int64_t depth, int weight, int32_t bias, int zero) {
+  char path[] = "/tmp/accumulator.XXXXXX";
+  int8_t *w = malloc((size_t)depth);
+  qe_model_t *built = NULL, *m = NULL;
+  qe_session_t *s = NULL;
+  memset(w, weight, (size_t)depth);
+  cr_assert_eq(qe_model_create("deep", &built), QE_OK);
+  const qe_value_t x = parameters(built, "DequantizeLinear", "x_real",
+                                  qe_input(built, "x", QE_UINT8, 2, (const int64_t[]){1, depth}), QE_UINT8, 1.0f, zero);
+  const qe_value_t codes = constant(built, "w", QE_INT8, 2, (const int64_t[]){1, depth}, w);
+  const qe_value_t real = parameters(built, "DequantizeLinear", "w_real", codes, QE_INT8, 1.0f, 0);
+  const qe_value_t b = constant(built, "b", QE_INT32, 1, (const int64_t[]){1}, &bias);
+  const qe_value_t b_real = parameters(built, "DequantizeLinear", "b_real", b, QE_INT32, 1.0f, 0);
+  const qe_value_t y = qe_op(built, "Gemm", "deep", 3, (const qe_value_t[]){x, real, b_real}, "{\"transB\": 1}");
+  qe_output(built, "y", parameters(built, "QuantizeLinear", "y_codes", y, QE_UINT8, 1e6f, 0));
+  cr_assert_eq(qe_model_finish(built), QE_OK, "%s", qe_last_error());
+  close(mkstemp(path));
+  cr_assert_eq(qe_model_save(built, path, QE_FORMAT_QDQ, 1), QE_OK, "%s", qe_last_error());
+  cr_assert_eq(qe_model_load(path, &m), QE_OK, "%s", qe_last_error());
+  unlink(path);
+  const qe_session_options_t o = {.struct_size = sizeof o, .engine = "reference", .threads = 1};
+  const qe_status_t status = qe_session_create(m, &o, &s);
+  if (status != QE_OK) cr_assert(strstr(qe_last_error(), "'deep'"), "%s", qe_last_error());
+  qe_session_destroy(&s);
+  qe_model_destroy(&built);
+  qe_model_destroy(&m);
+  free(w);
+  return status;
+}
+
+Test(accumulator, what_could_overflow_is_refused_and_nothing_else) {
+  static const struct {
+    int64_t depth;
+    int weight;
+    int32_t bias;
+    int zero;
+    qe_status_t status;
+  } cases[] = {
+      {1000, -128, 0, 0, QE_OK},              /* too shallow whatever the weights are */
+      {33025, 127, 0, 0, QE_OK},              /* just so */
+      {66000, 127, 0, 0, QE_OK},              /* the weights decide from here on */
+      {70000, 1, 0, 0, QE_OK},
+      {70000, 127, 0, 0, QE_ERROR_NUMERIC},
+      {70000, -127, 0, 0, QE_ERROR_NUMERIC},
+      {70000, 100, 0, 100, QE_OK},            /* |x - zero| is at most 155 */
+      {1000, 1, INT32_MAX - 1000, 0, QE_ERROR_NUMERIC}, /* the bias counts, also in shallow layers */
+      {1000, 1, INT32_MAX - 255000, 0, QE_OK},
+      {1000, 1, -INT32_MAX, 0, QE_ERROR_NUMERIC},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+    cr_expect_eq(session_of(cases[i].depth, cases[i].weight, cases[i].bias, cases[i].zero), cases[i].status, "case %zu", i);
+}
