@@ -1,0 +1,23 @@
+/* The transcendental functions of the float contract: SLEEF's deterministic vector variants, equal to the scalar ones. */
+#ifndef QE_FBGEMM_FLOAT_MATH_H
+#define QE_FBGEMM_FLOAT_MATH_H
+
+#include "float/vec.h"
+
+#include <sleef.h>
+
+#if defined(__AVX512BW__)
+#define FBV_SLEEF(name) Sleef_finz_##name##f16_u10avx512f
+#else
+#define FBV_SLEEF(name) Sleef_finz_##name##f8_u10avx2
+#endif
+
+static inline fb_f fbv_exp(fb_f x) { return FBV_SLEEF(exp)(x); }
+static inline fb_f fbv_log(fb_f x) { return FBV_SLEEF(log)(x); }
+static inline fb_f fbv_log1p(fb_f x) { return FBV_SLEEF(log1p)(x); }
+static inline fb_f fbv_tanh(fb_f x) { return FBV_SLEEF(tanh)(x); }
+static inline fb_f fbv_erf(fb_f x) { return FBV_SLEEF(erf)(x); }
+static inline fb_f fbv_sin(fb_f x) { return FBV_SLEEF(sin)(x); }
+static inline fb_f fbv_cos(fb_f x) { return FBV_SLEEF(cos)(x); }
+
+#endif
