@@ -21,9 +21,10 @@
 #include "q8/core.h"
 
 enum {
-  FB_LIST_ROWS = 48,               /* rows of a full panel: 6 vectors of AVX2, 3 of AVX-512 */
-  FB_LIST_QUAD = 4 * FB_LIST_ROWS, /* bytes of a panel's quad: [48 rows][4 of k] */
-  FB_LIST_QUADS = 128,             /* most quads of a chunk: 24 KiB */
+  FB_LIST_ROWS = 64,               /* most rows of a panel: 8 vectors of AVX2, 4 of AVX-512 */
+  FB_LIST_QUAD = 4 * FB_LIST_ROWS, /* bytes of a panel's quad: [64 rows][4 of k] */
+  FB_LIST_QUADS = 128,             /* most quads of a chunk */
+  FB_LIST_CACHE = 28 * 1024,       /* most bytes of the panel's part that a chunk uses */
   FB_LIST_GROUP = 4,               /* items of the largest group */
   FB_LIST_ITEM = 6,                /* bytes of an item: the quad's offset in the panel, four weights */
   FB_LIST_SAFE = 128,              /* what the weights of one sign may add up to in an int16 lane */
@@ -55,7 +56,7 @@ uint64_t fb_list_packed_size(const fb_q8_weight *w);
 void fb_list_pack(const fb_q8_weight *w, void *packed, int32_t *sums);
 
 /*
- * Rows [0, rows), 1 to 48, into a panel of [quad][48 rows][4 bytes]; rows up to the next multiple of `step` (8 or 16)
+ * Rows [0, rows), 1 to 64, into a panel of [quad][64 rows][4 bytes]; rows up to the next multiple of `step` (8 or 16)
  * repeat the last one. Row r is made of `taps` runs of kc bytes at x[r * taps]. `room` has 8 * fb_list_row_room(depth)
  * bytes.
  */
@@ -73,7 +74,7 @@ typedef struct fb_list_constants {
 } fb_list_constants;
 void fb_list_find_constants(const fb_q8_block *b, int64_t n0, int64_t n1, fb_list_constants *c);
 
-/* Finishes columns [n0, n1) of rows [row, row + rows) of the block; sums: [column - n0][48 rows], bias included. */
+/* Finishes columns [n0, n1) of rows [row, row + rows) of the block; sums: [column - n0][64 rows], bias included. */
 void fb_list_finish(const fb_q8_block *b, const fb_list_constants *c, const int32_t *sums, int64_t row, int64_t rows,
                     int64_t n0, int64_t n1);
 
