@@ -15,6 +15,7 @@ typedef struct fb_f32_tile_job {
   fb_f32_window window;
   bool joined;            /* neighbouring taps of the last dimension read neighbouring memory */
   int64_t whole, pixels;  /* pixels [0, whole) have all their taps, [whole, pixels) have not */
+  bool new_pixels;        /* of one tap, and the caches don't have them yet */
   const float **xs;       /* for each: the input that its tap 0 meets, which may lie outside */
   float **ys;
   fb_f32_edge *edges;

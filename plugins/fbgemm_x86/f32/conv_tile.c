@@ -133,6 +133,12 @@ static void run_whole(const fb_f32_conv *c, const fb_f32_tile_job *j, fb_f32_blo
         b.rows = (int)(r1 - r0);
         b.x = j->xs + r0;
         b.y = j->ys + r0;
+        if (at == 0 && j->new_pixels && r1 < j->whole) {
+          b.ahead = j->xs[r1];
+          b.ahead_step = (int64_t)sizeof(float) * b.rows * j->window.axis[2].in_step;
+        } else {
+          fb_f32_fetch_panel(&b, i, blocks);
+        }
         c->core->block(&b);
       }
     }
@@ -191,6 +197,7 @@ void fb_f32_conv_tiles(const fb_f32_conv *c, const qe_call *call, int64_t begin,
               fb_min64(line0 + c->lines, w->batch * w->axis[0].n * w->axis[1].n), fb_min64(at, w->axis[2].n),
               fb_min64(at + c->width, w->axis[2].n));
       collected = pixel_tile;
+      j.new_pixels = c->depth == c->ic && c->groups == 1;
     }
     if (!call->packed && packed != unit_tile && c->depth > 0) {
       fb_f32_conv_pack(c, call->in[1], unit0, unit1, own);
@@ -198,5 +205,6 @@ void fb_f32_conv_tiles(const fb_f32_conv *c, const qe_call *call, int64_t begin,
     }
     const int64_t first = unit0 / c->panels * c->packed + unit0 % c->panels * c->core->cols * c->depth;
     run_units(c, &j, unit0, unit1, call->packed ? (const float *)call->packed + first : own);
+    j.new_pixels = false;
   }
 }

@@ -44,6 +44,8 @@ typedef struct fb_f32_block {
   int64_t depth;         /* of the packed weight: k's per column */
   const float *bias;     /* or NULL */
   float lo, hi;
+  const void *ahead;     /* memory that will be wanted soon, fetched into the second-level cache along the way; or NULL */
+  int64_t ahead_step;    /* bytes of it for each k, up to 128 */
 } fb_f32_block;
 
 typedef struct fb_f32_core {
@@ -54,6 +56,12 @@ typedef struct fb_f32_core {
   /* Columns [0, n) of k rows, b_step apart, as packed panels. */
   void (*pack_rows)(const float *b, int64_t b_step, int64_t k, int64_t n, float *to);
 } fb_f32_core;
+
+/* Fetches ahead the panel behind the `n` columns of b, the blocks of a sweep over rows taking a share each. */
+static inline void fb_f32_fetch_panel(fb_f32_block *b, int64_t block, int64_t blocks) {
+  b->ahead_step = fb_max64(1, (int64_t)sizeof(float) * b->n / blocks);
+  b->ahead = (const char *)(b->w + b->n * b->depth) + block * b->ahead_step * b->depth;
+}
 
 extern const fb_f32_core fb_f32_core__avx2, fb_f32_core__avx512bw;
 

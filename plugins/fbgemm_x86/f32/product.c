@@ -38,14 +38,17 @@ typedef struct tile_job {
   int64_t row, rows, col, cols;
   const float *a, *b; /* of row `row`; panel of column `col` */
   int64_t a_step;
+  bool new_rows;      /* the caches don't have them yet */
   float *part;        /* sums of a chunk that are still to be added: rows x cols; NULL: one chunk */
 } tile_job;
 
 static bool plain(const fb_f32_finish *f) { return f->alpha == 1.0f && (!f->c || (f->beta == 1.0f && !f->c_m && f->c_n)); }
 
-/* Rows [r0, r0 + rows) of the tile, columns [col, col + n) of it, terms [k, k + kn). */
-static void run_block(const tile_job *t, int64_t r0, int rows, int64_t col, int64_t n, int64_t k, int64_t kn) {
+/* Block number `block` of the tile's `blocks`, columns [col, col + n) of it, terms [k, k + kn). */
+static void run_block(const tile_job *t, int64_t block, int64_t blocks, int64_t col, int64_t n, int64_t k, int64_t kn) {
   const fb_f32_product *p = t->p;
+  const int64_t r0 = block * t->rows / blocks; /* evenly: few rows are slower */
+  const int rows = (int)((block + 1) * t->rows / blocks - r0);
   const float *x[FB_F32_ROWS];
   float *y[FB_F32_ROWS], *part[FB_F32_ROWS];
   for (int r = 0; r < rows; ++r) {
@@ -77,6 +80,12 @@ static void run_block(const tile_job *t, int64_t r0, int rows, int64_t col, int6
     b.how |= FB_F32_FINISH;
     b.bias = p->finish.c ? p->finish.c + t->col : NULL;
   }
+  if (col == 0 && t->new_rows) {
+    b.ahead = t->a + (r0 + rows) * t->a_step;
+    b.ahead_step = (int64_t)sizeof(float) * rows;
+  } else {
+    fb_f32_fetch_panel(&b, block, blocks);
+  }
   t->core->block(&b);
 }
 
@@ -100,10 +109,7 @@ static void run_tile(const tile_job *t, int64_t kc) {
   do { /* once, too, when there is nothing to add up */
     const int64_t kn = fb_min64(kc, t->p->k - k);
     for (int64_t col = 0; col < t->cols; col += step)
-      for (int64_t i = 0; i < blocks; ++i) {
-        const int64_t r0 = i * t->rows / blocks, r1 = (i + 1) * t->rows / blocks; /* evenly: few rows are slower */
-        run_block(t, r0, (int)(r1 - r0), col, fb_min64(step, t->cols - col), k, kn);
-      }
+      for (int64_t i = 0; i < blocks; ++i) run_block(t, i, blocks, col, fb_min64(step, t->cols - col), k, kn);
     k += kn;
   } while (k < t->p->k);
   if (!plain(&t->p->finish)) finish_rows(t);
@@ -118,7 +124,8 @@ void fb_f32_product_tile(const fb_f32_core *core, const fb_f32_tiling *t, const 
                   .rows = fb_min64(t->mc, p->m - row),
                   .col = col,
                   .cols = fb_min64(t->nc, p->n - col),
-                  .a_step = p->a_m};
+                  .a_step = p->a_m,
+                  .new_rows = t->row_tiles > 1 || *column < 0};
   float *copy = scratch + packed_b(t, p);
   if (chunked(p)) job.part = copy + copied_a(t, p);
   if (p->k == 0) {
