@@ -13,7 +13,11 @@
  *
  * then every output is the sum over chunks and a few neighbouring columns ("steps") of columns times weights.
  * A form is how that is done on an instruction set: quads (vpdpbusd: 4 bytes, w~ must fit int8) or pairs (vpmaddwd: the
- * four bytes widened to two int16 pairs, sources 0, 2 and 1, 3; any w~).
+ * four bytes widened to two int16 pairs, sources 0, 1 and 2, 3; any w~).
+ *
+ * Channels come in groups of as many as a vector has bytes, each lane of 16 bytes 16 of them; vector j of sums holds
+ * channels 4 j .. 4 j + 3 of each lane, which is how unpacking and packing leave them. A last group of 32 or 16
+ * channels fills its lanes with further parts of the row ("parts"): part t has pixels [t * each, (t + 1) * each).
  */
 #ifndef QE_FBGEMM_DEPTHWISE_H
 #define QE_FBGEMM_DEPTHWISE_H
@@ -21,12 +25,12 @@
 #include "window.h"
 
 typedef struct fb_dw_form {
-  int64_t lanes; /* channels of a vector of sums */
+  int64_t bytes; /* of a vector */
   bool quads;
 } fb_dw_form;
 
-#define FB_DW_VECTORS 4 /* vectors of a group of channels: as many as one vector of bytes fills */
-#define FB_DW_PIXELS  4 /* outputs side by side that are computed together */
+#define FB_DW_VECTORS 4 /* of sums of a group */
+#define FB_DW_PIXELS  4 /* outputs side by side that are computed together, at most */
 
 typedef struct fb_dw {
   fb_window g;
@@ -34,34 +38,40 @@ typedef struct fb_dw {
   bool shared;  /* sources are rows; else all taps */
   int64_t rows; /* output rows computed together: 1 or 2 */
   int64_t sources, chunks;
-  int64_t steps;        /* columns of a window */
-  int64_t step, stride; /* columns between the steps of a window, and between windows */
-  int64_t vectors, groups;
-  int64_t vector_bytes, column_bytes; /* one vector; all vectors of a group at one position of one chunk */
-  int64_t weight_bytes;               /* of one vector of channels */
-  int64_t strip, columns;             /* most outputs and columns of one piece of a row */
+  int64_t steps;               /* columns of a window */
+  int64_t step, stride;        /* columns between the steps of a window, and between windows */
+  int64_t pieces;              /* vectors of a column that a vector of sums takes: 1 for quads, 2 for pairs */
+  int64_t column_bytes;        /* all vectors of a group at one position of one chunk */
+  int64_t groups, group_bytes; /* group_bytes: of packed memory */
+  int64_t strip, columns;      /* most outputs and columns of one piece of a row */
   int64_t tile_rows, tile_pixels, tile_groups, row_tiles, pixel_tiles, group_tiles;
 } fb_dw;
 
+typedef struct fb_dw_group {
+  int64_t channel, channels;
+  int64_t width, parts; /* width: bytes of x side by side that are loaded at a time; width * parts: a vector */
+} fb_dw_group;
+
 void fb_dw_init(fb_dw *s, const qe_problem *p, fb_dw_form form);
+fb_dw_group fb_dw_group_at(const fb_dw *s, int64_t group);
+/* Columns of `pixels` outputs. */
+static inline int64_t fb_dw_columns(const fb_dw *s, int64_t pixels) {
+  return (fb_round_up(pixels, FB_DW_PIXELS) - 1) * s->stride + (s->steps - 1) * s->step + 1;
+}
 /* The tap that source `source` is for the `row`th of the output rows computed together and a step; -1: none. */
 int64_t fb_dw_tap(const fb_dw *s, int64_t row, int64_t source, int64_t step);
 
-/* Packed memory. Arrays have an entry for every channel, padded to whole vectors. */
-typedef struct fb_dw_packed {
-  int32_t *wild;   /* not 0: a product of a sum and its multiplier may leave the range of int32 */
-  float *m, *bias; /* bias: that of float32 outputs; -0 (which changes no number) when there is none */
-  int32_t *base;
-  uint8_t *weights; /* [vector][row][chunk][step], a vector for quads, two for pairs */
-  int64_t bytes;
-} fb_dw_packed;
-fb_dw_packed fb_dw_packed_at(const fb_dw *s, void *memory);
+/*
+ * Packed memory: 64 bytes (the first int32 not 0: the product of a sum and its multiplier may leave the range of
+ * int32), then the groups: vectors m[4], bias[4] (of float32 outputs; -0, which changes no number, when there is none),
+ * base[4], weights[row][chunk][step][piece][4].
+ */
+enum { FB_DW_M = 0, FB_DW_BIAS = 4, FB_DW_BASE = 8, FB_DW_WEIGHTS = 12 }; /* in vectors */
+static inline int64_t fb_dw_packed_bytes(const fb_dw *s) {
+  return 64 + s->groups * s->group_bytes;
+}
 /* w and bias: the elements, as the problem's strides say; bias NULL: none. */
 void fb_dw_pack(const fb_dw *s, const qe_problem *p, const void *w, const void *bias, void *packed);
-
-/* What the kernels of all forms do in plan, prepack and run. */
-int fb_dw_plan(const qe_problem *p, qe_kernel_plan *plan, fb_dw_form form);
-int fb_dw_prepack(const qe_problem *p, void *packed, fb_dw_form form);
 
 /* How sums become outputs. */
 typedef struct fb_dw_finish {
@@ -72,39 +82,50 @@ typedef struct fb_dw_finish {
   float act_lo, act_hi;
 } fb_dw_finish;
 
-/* A row of outputs of one vector of channels. */
-typedef struct fb_dw_line {
-  const uint8_t *columns; /* of this vector: a column is column_bytes further, a chunk chunk_bytes */
-  const uint8_t *weights;
-  int64_t column_bytes, chunk_bytes, chunks, steps, step, stride;
-  const float *m, *bias;
-  const int32_t *base;
-  const fb_dw_finish *finish;
-  int64_t channels, pixels;
-  char *y;
-  int64_t y_step; /* bytes from pixel to pixel */
-} fb_dw_line;
-
-/* Four sources of columns: position i is at x + at + i * step for i in [begin, end), else in the padding. */
+/* Where a source's taps lie: column c at x + at + c * step for c in [begin, end), else in the padding. */
 typedef struct fb_dw_source {
   int64_t at, step, begin, end;
-  int64_t fast; /* to this position a whole vector of bytes may be read */
 } fb_dw_source;
-typedef struct fb_dw_gather {
-  const uint8_t *x;
-  fb_dw_source source[4];
-  uint8_t flip, zero; /* zero: as it lies in x */
-  int64_t channels;   /* that x has from here on; less than a vector of bytes at the end */
-  int64_t columns;
-  uint8_t *to;
-} fb_dw_gather;
+
+/* The sources of a chunk for one group: part t of column c at from[i] + c * step[i] + t * part[i] for c in [begin,
+ * end). */
+typedef struct fb_dw_chunk {
+  const fb_dw_source *source;
+  int64_t sources;
+  const uint8_t *from[4];
+  int64_t step[4], part[4];
+  int64_t begin, end;
+} fb_dw_chunk;
+
+/* What is computed in one go: a piece of one (or two) rows of outputs, one group of channels. */
+typedef struct fb_dw_piece {
+  const uint8_t *x, *end;
+  const uint8_t *padding; /* a vector of zero points */
+  uint8_t flip;
+  fb_dw_group group;
+  const fb_dw_chunk *chunk;
+  int64_t chunks, rows;
+  int64_t steps, step, stride;
+  int64_t pixels, each; /* outputs of a row; those of one part */
+  int64_t apart;        /* columns from part to part */
+  uint8_t *columns;
+  int64_t chunk_bytes;
+  const uint8_t *packed, *weights;
+  int64_t row_weights; /* bytes of one row's weights */
+  const fb_dw_finish *finish;
+  char *y;
+  int64_t y_row, y_step; /* bytes */
+} fb_dw_piece;
 
 /* One instruction set. */
 typedef struct fb_dw_loops {
   fb_dw_form form;
-  void (*gather)(const fb_dw_gather *g);
-  void (*line)(const fb_dw_line *l);
+  void (*piece)(const fb_dw_piece *o);
 } fb_dw_loops;
+
+/* What the kernels of all forms do. */
+int fb_dw_plan(const qe_problem *p, qe_kernel_plan *plan, fb_dw_form form);
+int fb_dw_prepack(const qe_problem *p, void *packed, fb_dw_form form);
 int fb_dw_run(const qe_call *call, int64_t tile_begin, int64_t tile_end, const fb_dw_loops *loops);
 
 #endif

@@ -1,5 +1,3 @@
-/* Depthwise quantized convolutions, two codes at a time in vectors of 32 bytes. */
-#define BYTES 32
-#define QUADS 0
+/* Depthwise quantized convolutions: two taps at a time, vectors of 32 bytes. */
 #define FB_DW_NAME(function) fb_depthwise_avx2_##function
-#include "loops.inc"
+#include "depthwise/loops.inc"

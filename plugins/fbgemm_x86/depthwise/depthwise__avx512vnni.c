@@ -1,5 +1,3 @@
-/* Depthwise quantized convolutions, four codes at a time in vectors of 64 bytes. */
-#define BYTES 64
-#define QUADS 1
+/* Depthwise quantized convolutions: four taps at a time, vectors of 64 bytes. */
 #define FB_DW_NAME(function) fb_depthwise_avx512vnni_##function
-#include "loops.inc"
+#include "depthwise/loops.inc"

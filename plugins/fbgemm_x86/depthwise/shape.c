@@ -3,6 +3,7 @@
 
 #define TILE_MACS    (INT64_C(1) << 18) /* of one tile: some 10 us */
 #define STRIP_BYTES  16384              /* of columns, which are read several times from the nearest cache */
+#define LEAST_STRIP  28                 /* outputs all the same: a piece has a cost of its own */
 #define MOST_DILATED 64                 /* columns that a window of shared columns may reach over */
 
 /* What a row of outputs costs by vector and output, in units of half a product: columns take about six. */
@@ -26,20 +27,18 @@ static void choose_sources(fb_dw *s) {
   s->chunks = fb_ceil_div(s->sources, 4);
 }
 
-static int64_t columns_of(const fb_dw *s, int64_t pixels) {
-  return (fb_round_up(pixels, FB_DW_PIXELS) - 1) * s->stride + (s->steps - 1) * s->step + 1;
-}
-
 static void choose_tiles(fb_dw *s, bool constant) {
   const fb_window *g = &s->g;
   const int64_t most = fb_max64(1, g->out[2]);
-  s->strip = FB_DW_PIXELS;
-  while (s->strip < most && s->chunks * columns_of(s, s->strip + FB_DW_PIXELS) * s->column_bytes <= STRIP_BYTES)
-    s->strip += FB_DW_PIXELS;
-  s->columns = columns_of(s, s->strip);
+  const int64_t parts = s->groups > 0 ? fb_dw_group_at(s, 0).parts : 1;
+  int64_t each = LEAST_STRIP;
+  while (each * parts < most && s->chunks * fb_dw_columns(s, each + FB_DW_PIXELS) * s->column_bytes <= STRIP_BYTES)
+    each += FB_DW_PIXELS;
+  s->columns = fb_dw_columns(s, fb_min64(each, most));
+  s->strip = each * parts;
   /* Whoever has to pack in run gets more work for it. */
   const int64_t macs = constant ? TILE_MACS : 16 * TILE_MACS;
-  const int64_t pixels = fb_max64(1, macs / (s->form.lanes * FB_DW_VECTORS * g->taps)); /* of one group */
+  const int64_t pixels = fb_max64(1, macs / (s->form.bytes * g->taps)); /* of one group */
   s->tile_pixels = fb_min64(most, fb_round_up(fb_ceil_div(pixels, s->rows), s->strip));
   s->tile_groups = fb_max64(1, fb_min64(s->groups, pixels / (s->tile_pixels * s->rows)));
   s->tile_rows = s->rows * fb_max64(1, pixels / (s->tile_pixels * s->tile_groups * s->rows));
@@ -49,16 +48,36 @@ static void choose_tiles(fb_dw *s, bool constant) {
   s->group_tiles = fb_ceil_div(s->groups, s->tile_groups);
 }
 
+/* Whole vectors of bytes, then the parts of one that the rest is made of, then fewer than 16 channels. */
+fb_dw_group fb_dw_group_at(const fb_dw *s, int64_t group) {
+  const int64_t bytes = s->form.bytes, whole = s->g.channels / bytes;
+  fb_dw_group r = {fb_min64(group, whole) * bytes, bytes, bytes, 1};
+  int64_t skip = group - whole;
+  if (skip < 0) return r;
+  for (r.width /= 2, r.parts *= 2; r.width >= 16; r.width /= 2, r.parts *= 2) {
+    r.channels = r.width;
+    if (s->g.channels - r.channel < r.width) continue;
+    if (skip-- == 0) return r;
+    r.channel += r.width;
+  }
+  r.width = 16, r.parts = bytes / 16;
+  r.channels = s->g.channels - r.channel;
+  return r;
+}
+
+static int64_t group_count(int64_t channels, int64_t bytes) {
+  int64_t n = channels / bytes;
+  for (int64_t width = bytes / 2; width >= 16; width /= 2) n += (channels & width) != 0;
+  return n + (channels % 16 != 0);
+}
+
 void fb_dw_init(fb_dw *s, const qe_problem *p, fb_dw_form form) {
-  *s = (fb_dw){.form = form};
+  *s = (fb_dw){.form = form, .pieces = form.quads ? 1 : 2};
   fb_window_init(&s->g, p);
   choose_sources(s);
-  s->vectors = fb_ceil_div(s->g.channels, form.lanes);
-  s->groups = fb_ceil_div(s->vectors, FB_DW_VECTORS);
-  s->vector_bytes = form.lanes * 4;
-  const int64_t each = s->vector_bytes * (form.quads ? 1 : 2);
-  s->column_bytes = FB_DW_VECTORS * each;
-  s->weight_bytes = s->rows * s->chunks * s->steps * each;
+  s->groups = group_count(s->g.channels, form.bytes);
+  s->column_bytes = FB_DW_VECTORS * s->pieces * form.bytes;
+  s->group_bytes = FB_DW_WEIGHTS * form.bytes + s->rows * s->chunks * s->steps * s->column_bytes;
   choose_tiles(s, p->in[1]->data && (!fb_has_in(p, 2) || p->in[2]->data));
 }
 
