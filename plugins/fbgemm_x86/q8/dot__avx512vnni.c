@@ -3,12 +3,11 @@
  * into registers, too.
  */
 #include "core.h"
+#include "lanes.h"
 
-#define FB_LANES         16
 #define FB_DEPTH_STEP    4
 #define DOT_ROWS         12
 #define DOT(sums, x, w) _mm512_dpbusd_epi32(sums, x, w)
-#include "lanes.inc"
 #include "finish.inc"
 #include "pack.inc"
 #include "rows.inc"

@@ -1,11 +1,10 @@
 /* dot.inc with AVX-VNNI: 6 rows times 16 columns, 12 of 16 registers for sums. */
 #include "core.h"
+#include "lanes.h"
 
-#define FB_LANES         8
 #define FB_DEPTH_STEP    4
 #define DOT_ROWS         6
 #define DOT(sums, x, w) _mm256_dpbusd_avx_epi32(sums, x, w)
-#include "lanes.inc"
 #include "finish.inc"
 #include "pack.inc"
 #include "rows.inc"

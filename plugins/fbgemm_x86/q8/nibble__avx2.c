@@ -1,10 +1,9 @@
 /* Halves of codes (nibble.inc) with AVX2: 3 rows times 2 vectors take 12 of the 16 registers. */
 #include "core.h"
+#include "lanes.h"
 
-#define FB_LANES      8
 #define FB_DEPTH_STEP 4
 #define NIBBLE_ROWS   3
-#include "lanes.inc"
 #include "finish.inc"
 #include "pack.inc"
 

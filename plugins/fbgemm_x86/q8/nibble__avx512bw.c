@@ -1,10 +1,9 @@
 /* Halves of codes (nibble.inc) with AVX-512: 6 rows times 2 vectors take 24 of the 32 registers. */
 #include "core.h"
+#include "lanes.h"
 
-#define FB_LANES      16
 #define FB_DEPTH_STEP 4
 #define NIBBLE_ROWS   6
-#include "lanes.inc"
 #include "finish.inc"
 #include "pack.inc"
 
