@@ -1,7 +1,7 @@
 /*
  * Vectors of floats and int32: 8 lanes on AVX2, 16 on AVX-512, under the same names, for sources that are built for both
  * (stem.inc). Operators + - * / of the compilers' vector types are IEEE operations with one rounding each. Functions
- * that end in _n touch the first n lanes only, 0 <= n < FB_LANES; the others read as 0.
+ * that end in _n touch the first n lanes only, 0 <= n < FB_LANES; the others read as 0 (fbv_load_or: as `other`).
  */
 #ifndef QE_FBGEMM_FLOAT_VEC_H
 #define QE_FBGEMM_FLOAT_VEC_H
@@ -64,6 +64,8 @@ static inline __mmask16 fbv_first(int64_t n) { return (__mmask16)((1u << n) - 1u
 
 static inline fb_f fbv_load(const float *p) { return _mm512_loadu_ps(p); }
 static inline fb_f fbv_load_n(const float *p, int64_t n) { return _mm512_maskz_loadu_ps(fbv_first(n), p); }
+static inline fb_f fbv_load_or(const float *p, int64_t n, fb_f other) { return _mm512_mask_loadu_ps(other, fbv_first(n), p); }
+static inline fb_f fbv_keep_n(fb_f v, int64_t n) { return _mm512_maskz_mov_ps(fbv_first(n), v); }
 static inline void fbv_store(float *p, fb_f v) { _mm512_storeu_ps(p, v); }
 static inline void fbv_store_n(float *p, fb_f v, int64_t n) { _mm512_mask_storeu_ps(p, fbv_first(n), v); }
 static inline fb_f fbv_set1(float v) { return _mm512_set1_ps(v); }
@@ -128,6 +130,11 @@ static inline __m256i fbv_first(int64_t n) {
 
 static inline fb_f fbv_load(const float *p) { return _mm256_loadu_ps(p); }
 static inline fb_f fbv_load_n(const float *p, int64_t n) { return _mm256_maskload_ps(p, fbv_first(n)); }
+static inline fb_f fbv_load_or(const float *p, int64_t n, fb_f other) {
+  const __m256i some = fbv_first(n);
+  return _mm256_blendv_ps(other, _mm256_maskload_ps(p, some), _mm256_castsi256_ps(some));
+}
+static inline fb_f fbv_keep_n(fb_f v, int64_t n) { return _mm256_and_ps(v, _mm256_castsi256_ps(fbv_first(n))); }
 static inline void fbv_store(float *p, fb_f v) { _mm256_storeu_ps(p, v); }
 static inline void fbv_store_n(float *p, fb_f v, int64_t n) { _mm256_maskstore_ps(p, fbv_first(n), v); }
 static inline fb_f fbv_set1(float v) { return _mm256_set1_ps(v); }
@@ -186,6 +193,35 @@ static inline fb_i fbv_set1_i16(int32_t v) { return _mm256_set1_epi16((short)v);
 static inline fb_i fbv_set1_u8(uint8_t v) { return _mm256_set1_epi8((char)v); }
 
 #endif
+
+/* The first n lanes, 0 < n <= FB_LANES. */
+static FBV_INLINE fb_f fbv_load_some(const float *p, int64_t n) { return n < FB_LANES ? fbv_load_n(p, n) : fbv_load(p); }
+static FBV_INLINE void fbv_store_some(float *p, fb_f v, int64_t n) {
+  if (n < FB_LANES)
+    fbv_store_n(p, v, n);
+  else
+    fbv_store(p, v);
+}
+
+/* a[0..7] + a[8..15], then 4 + 4, 2 + 2, 1 + 1: how the contract adds 16 lanes. */
+static inline float fbv_tree(__m256 low, __m256 high) {
+  const __m256 eight = low + high;
+  const __m128 four = _mm256_castps256_ps128(eight) + _mm256_extractf128_ps(eight, 1);
+  const __m128 two = four + _mm_movehl_ps(four, four);
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+/* The largest lane of v, where there is no NaN. */
+static inline float fbv_largest(fb_f v) {
+#if FB_LANES == 16
+  const __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+#else
+  const __m256 eight = v;
+#endif
+  const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
 
 /* The fused activation, lo <= hi: y < lo ? lo : y > hi ? hi : y; NaN and -0 stay. */
 static inline fb_f fbv_act(fb_f y, fb_f lo, fb_f hi) { return fbv_min(hi, fbv_max(lo, y)); }

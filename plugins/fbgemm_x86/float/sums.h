@@ -1,0 +1,83 @@
+/*
+ * Sums in the order that docs/numerics.md fixes: lane i takes the terms i, i + 16, ... of a chunk of 65,536; a tree adds
+ * the lanes; the chunks are added in order. 16 lanes are one vector of AVX-512 or two of AVX2.
+ */
+#ifndef QE_FBGEMM_FLOAT_SUMS_H
+#define QE_FBGEMM_FLOAT_SUMS_H
+
+#include "float/vec.h"
+
+#define FBV_SUM_CHUNK 65536
+#define FBV_SUM_ROWS  (FB_LANES == 16 ? 4 : 1) /* most rows that are summed at once; AVX2 lacks the registers */
+#define FBV_PARTS     (16 / FB_LANES)
+
+typedef struct fbv_lanes {
+  fb_f part[FBV_PARTS];
+} fbv_lanes;
+
+static FBV_INLINE fbv_lanes fbv_lanes_zero(void) {
+  fbv_lanes s;
+  for (int k = 0; k < FBV_PARTS; ++k) s.part[k] = fbv_set1(0.0f);
+  return s;
+}
+
+static FBV_INLINE float fbv_lanes_sum(const fbv_lanes *s) {
+#if FB_LANES == 16
+  return fbv_tree(_mm512_castps512_ps256(s->part[0]), _mm512_extractf32x8_ps(s->part[0], 1));
+#else
+  return fbv_tree(s->part[0], s->part[1]);
+#endif
+}
+
+typedef enum fbv_term { FBV_SUM, FBV_SQUARES, FBV_CENTERED } fbv_term;
+
+static FBV_INLINE fb_f fbv_term_of(fbv_term term, fb_f v, fb_f mean) {
+  if (term == FBV_SUM) return v;
+  fb_f d = v;
+  if (term == FBV_CENTERED) d = v - mean;
+  return d * d;
+}
+
+/*
+ * Sums of x, x * x, or (x - mean) * (x - mean) over n dense elements of each of `rows` rows; empty ones are +0. Several
+ * rows at once keep the adders busy, as each lane is a chain of additions.
+ */
+static FBV_INLINE void fbv_sums(fbv_term term, const int rows, const float *x, int64_t row_step, int64_t n,
+                                const float *mean, float *sum) {
+  for (int r = 0; r < rows; ++r) sum[r] = 0.0f;
+  for (int64_t begin = 0; begin < n; begin += FBV_SUM_CHUNK) {
+    const int64_t count = n - begin < FBV_SUM_CHUNK ? n - begin : FBV_SUM_CHUNK;
+    const float *p = x + begin;
+    fbv_lanes s[FBV_SUM_ROWS];
+    fb_f m[FBV_SUM_ROWS];
+    for (int r = 0; r < rows; ++r) {
+      s[r] = fbv_lanes_zero();
+      m[r] = fbv_set1(mean[r]);
+    }
+    int64_t i = 0;
+    for (; count - i >= 16; i += 16)
+      for (int r = 0; r < rows; ++r)
+        for (int k = 0; k < FBV_PARTS; ++k)
+          s[r].part[k] += fbv_term_of(term, fbv_load(p + r * row_step + i + k * FB_LANES), m[r]);
+    for (int k = 0; k < FBV_PARTS && i < count; ++k, i += FB_LANES)
+      for (int r = 0; r < rows; ++r) {
+        const float *q = p + r * row_step + i;
+        if (count - i >= FB_LANES)
+          s[r].part[k] += fbv_term_of(term, fbv_load(q), m[r]);
+        else
+          s[r].part[k] += fbv_keep_n(fbv_term_of(term, fbv_load_n(q, count - i), m[r]), count - i);
+      }
+    for (int r = 0; r < rows; ++r) {
+      const float part = fbv_lanes_sum(&s[r]);
+      sum[r] = begin == 0 ? part : sum[r] + part;
+    }
+  }
+}
+
+static FBV_INLINE float fbv_sum(fbv_term term, const float *x, int64_t n, float mean) {
+  float sum;
+  fbv_sums(term, 1, x, 0, n, &mean, &sum);
+  return sum;
+}
+
+#endif
