@@ -1,8 +1,13 @@
 /* How a product is cut into tiles, and what scratch memory a tile needs. */
 #include "product.h"
 
-/* Multiplications of a tile: a few microseconds on the slowest core. */
-#define TILE_WORK (INT64_C(1) << 19)
+/*
+ * Multiplications of a tile: a microsecond or a few. Tiles that a thread gets in a row are one call of the core, so they
+ * may be small.
+ */
+#define TILE_WORK (INT64_C(1) << 18)
+/* Rows that a column costs at least, as its weight has to come from memory. */
+#define FEW_ROWS 4
 /* Rows of a call of the core whose sums are finished by by_rows.c; bounds their memory. */
 #define BY_ROWS 16
 
@@ -16,8 +21,8 @@ fb_q8_cut fb_q8_cut_of(const fb_q8_product *p, const fb_q8_core *core) {
   fb_q8_cut c = {.parts = 1};
   const int64_t most = fb_q8_by_rows(p) ? fb_min64(core->rows, BY_ROWS) : core->rows;
   c.block = fb_min64(most, even_step(p->rows, most, 4));
-  const int64_t per_column = fb_max64(1, c.block * p->taps * p->kc);
-  c.cols = even_step(p->n, fb_max64(2 * core->cols, TILE_WORK / per_column), core->cols);
+  const int64_t per_column = fb_max64(1, fb_max64(c.block, FEW_ROWS) * p->taps * p->kc);
+  c.cols = even_step(p->n, fb_max64(core->cols, TILE_WORK / per_column), core->cols);
   if (c.cols >= p->n) {
     c.cols = fb_max64(1, p->n);
     c.parts = fb_max64(1, fb_min64(p->parts, TILE_WORK / (per_column * c.cols)));

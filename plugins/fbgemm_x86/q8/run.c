@@ -150,18 +150,23 @@ static void block(run *r, int64_t part, int64_t first, int64_t count, int64_t n0
   }
 }
 
-static void tile(run *r, int64_t at) {
+/* Tile `at` and those before `end` that continue its columns or parts; returns how many. */
+static int64_t tiles(run *r, int64_t at, int64_t end) {
   const fb_q8_product *p = r->p;
   const fb_q8_cut *cut = &r->cut;
   const int64_t downs = fb_ceil_div(p->rows, cut->rows), across = fb_ceil_div(p->n, cut->cols);
   const int64_t sides = fb_ceil_div(p->parts, cut->parts) * across;
   const int64_t down = p->constant ? at / sides : at % downs, side = p->constant ? at % sides : at / downs;
+  const int64_t more = across > 1 ? across - side % across : sides - side;
+  const int64_t count = p->constant ? fb_min64(end - at, more) : 1;
   const int64_t row_end = fb_min64((down + 1) * cut->rows, p->rows);
-  const int64_t part0 = side / across * cut->parts, part_end = fb_min64(part0 + cut->parts, p->parts);
-  const int64_t n0 = side % across * cut->cols, n1 = fb_min64(n0 + cut->cols, p->n);
+  const int64_t part0 = side / across * cut->parts;
+  const int64_t part_end = fb_min64(part0 + cut->parts * (across > 1 ? 1 : count), p->parts);
+  const int64_t n0 = side % across * cut->cols, n1 = fb_min64(n0 + cut->cols * (across > 1 ? count : 1), p->n);
   for (int64_t part = part0; part < part_end; ++part)
     for (int64_t row = down * cut->rows; row < row_end; row += cut->block)
       block(r, part, row, fb_min64(cut->block, row_end - row), n0, n1);
+  return count;
 }
 
 int fb_q8_run(const fb_q8_op *op, const fb_q8_core *core, const qe_call *call, int64_t tile_begin, int64_t tile_end) {
@@ -172,7 +177,8 @@ int fb_q8_run(const fb_q8_op *op, const fb_q8_core *core, const qe_call *call, i
     const fb_q8_cut cut = fb_q8_cut_of(&product, core);
     if (tile_begin < cut.tiles) {
       run r = begin(&product, core, call, &cut, packed);
-      for (int64_t at = fb_max64(tile_begin, 0); at < fb_min64(tile_end, cut.tiles); ++at) tile(&r, at);
+      const int64_t end = fb_min64(tile_end, cut.tiles);
+      for (int64_t at = fb_max64(tile_begin, 0); at < end;) at += tiles(&r, at, end);
     }
     packed += ((const fb_q8_packed *)(const void *)packed)->size;
     tile_begin -= cut.tiles;
