@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "conform/peak.h"
@@ -155,7 +156,12 @@ int main(int argc, char **argv) {
   if (s.types[0]) code = table(&s, list, n_given ? n_given : n_shapes, true, rows);
   if (s.types[1] && !code) code = table(&s, list, n_given ? n_given : n_shapes, false, rows);
   if (rows) {
-    json_t *all = json_pack("{s:{s:s, s:s}, s:o}", "context", "executable", "peers", "level", s.level, "benchmarks", rows);
+    char date[32];
+    const time_t now = time(NULL);
+    struct tm parts;
+    strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &parts));
+    json_t *all = json_pack("{s:{s:s, s:s, s:s, s:i}, s:o}", "context", "date", date, "executable", "peers", "level",
+                            s.level, "num_cpus", (int)sysconf(_SC_NPROCESSORS_ONLN), "benchmarks", rows);
     if (json_dump_file(all, s.json, JSON_INDENT(1)) != 0) code = fail("the JSON file cannot be written");
     json_decref(all);
   }
