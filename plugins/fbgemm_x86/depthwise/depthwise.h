@@ -87,20 +87,23 @@ typedef struct fb_dw_source {
   int64_t at, step, begin, end;
 } fb_dw_source;
 
-/* The sources of a chunk for one group: part t of column c at from[i] + c * step[i] + t * part[i] for c in [begin,
- * end). */
+/*
+ * The sources of a chunk, from channel 0 on, for groups with this many parts: part t of column c at
+ * from[i] + c * step[i] + t * part[i] for c in [begin, end). Columns outside of [first, last) are in the padding of
+ * all.
+ */
 typedef struct fb_dw_chunk {
   const fb_dw_source *source;
   int64_t sources;
   const uint8_t *from[4];
   int64_t step[4], part[4];
-  int64_t begin, end;
+  int64_t begin, end, first, last;
 } fb_dw_chunk;
 
 /* What is computed in one go: a piece of one (or two) rows of outputs, one group of channels. */
 typedef struct fb_dw_piece {
   const uint8_t *x, *end;
-  const uint8_t *padding; /* a vector of zero points */
+  const uint8_t *padding; /* zero points, for all channels and a vector more */
   uint8_t flip;
   fb_dw_group group;
   const fb_dw_chunk *chunk;

@@ -7,7 +7,7 @@ static bool packs_in_run(const qe_problem *p) {
   return !p->in[1]->data || (fb_has_in(p, 2) && !p->in[2]->data);
 }
 
-/* Scratch: columns, chunks, sources, perhaps packed weights. */
+/* Scratch: columns, chunks, sources, padding, perhaps packed weights. */
 static int64_t columns_bytes(const fb_dw *s) {
   return fb_round_up(s->chunks * s->columns * s->column_bytes, 64);
 }
@@ -18,14 +18,18 @@ static int64_t sources_bytes(const fb_dw *s) {
   return fb_round_up(s->sources * (int64_t)sizeof(fb_dw_source), 64);
 }
 
+static int64_t padding_bytes(const fb_dw *s) {
+  return fb_round_up(s->g.channels, 64) + 64;
+}
+
 int fb_dw_plan(const qe_problem *p, qe_kernel_plan *plan, fb_dw_form form) {
   fb_dw s;
   fb_dw_init(&s, p, form);
   const int64_t packed = fb_dw_packed_bytes(&s);
   if (p->out[0]->count > 0) plan->tiles = s.g.batch * s.g.out[0] * s.row_tiles * s.pixel_tiles * s.group_tiles;
   plan->packed_size = packs_in_run(p) ? 0 : (uint64_t)packed;
-  plan->scratch_size =
-      (uint64_t)(columns_bytes(&s) + chunks_bytes(&s) + sources_bytes(&s) + (packs_in_run(p) ? packed : 0));
+  plan->scratch_size = (uint64_t)(columns_bytes(&s) + chunks_bytes(&s) + sources_bytes(&s) + padding_bytes(&s) +
+                                  (packs_in_run(p) ? packed : 0));
   return 0;
 }
 
@@ -56,28 +60,30 @@ static fb_dw_source source_at(const fb_dw *s, const place *o, int64_t source) {
                         .end = ceil_div(fb_max64(g->in[2] - first, 0), apart)};
 }
 
-/* The same for a chunk and a group of channels; [begin, end): the columns whose parts lie within x in all sources. */
+/* The same for a chunk; [begin, end): the columns whose parts lie within x in all sources. */
 static void chunk_at(fb_dw_chunk *c, const fb_dw_source *source, int64_t sources, const fb_dw_piece *o) {
-  *c = (fb_dw_chunk){.source = source, .sources = sources, .end = INT64_MAX};
-  for (int64_t i = 0; i < sources; ++i) {
-    const bool none = source[i].begin >= source[i].end;
-    c->from[i] = none ? o->padding : o->x + o->group.channel;
+  c->source = source;
+  c->sources = sources;
+  c->begin = 0;
+  c->end = INT64_MAX;
+  c->first = INT64_MAX;
+  c->last = 0;
+  for (int64_t i = 0; i < 4; ++i) {
+    const fb_dw_source *s = &source[i < sources ? i : 0]; /* of those beyond any will do: they have no weights */
+    const bool none = s->begin >= s->end;
+    c->from[i] = none ? o->padding : o->x + s->at;
+    c->step[i] = none ? 0 : s->step;
+    c->part[i] = o->apart * c->step[i];
     if (none) continue;
-    c->from[i] += source[i].at;
-    c->step[i] = source[i].step;
-    c->part[i] = o->apart * source[i].step;
-    int64_t end = source[i].end;
+    c->first = fb_min64(c->first, s->begin);
+    c->last = fb_max64(c->last, s->end);
+    int64_t end = s->end;
     if (o->group.channels < o->group.width) { /* what is loaded may reach over the end of x */
-      const int64_t room = o->end - o->x - o->group.channel - o->group.width - source[i].at;
-      end = room < 0 ? 0 : fb_min64(end, room / source[i].step + 1);
+      const int64_t room = o->end - o->x - o->group.channel - o->group.width - s->at;
+      end = room < 0 ? 0 : fb_min64(end, room / s->step + 1);
     }
-    c->begin = fb_max64(c->begin, source[i].begin);
+    c->begin = fb_max64(c->begin, s->begin);
     c->end = fb_min64(c->end, end - (o->group.parts - 1) * o->apart);
-  }
-  for (int64_t i = sources; i < 4; ++i) { /* has no weights: any source will do */
-    c->from[i] = c->from[0];
-    c->step[i] = c->step[0];
-    c->part[i] = c->part[0];
   }
 }
 
@@ -105,10 +111,12 @@ static void run_groups(const fb_dw *s, const fb_dw_loops *loops, const place *at
   for (int64_t i = 0; i < s->sources; ++i) sources[i] = source_at(s, at, i);
   for (int64_t group = group0; group < group1; ++group) {
     o->group = fb_dw_group_at(s, group);
-    o->each = fb_ceil_div(o->pixels, o->group.parts);
-    o->apart = o->each * s->stride;
-    o->chunk_bytes = fb_dw_columns(s, o->each) * s->column_bytes;
-    for (int64_t i = 0; i < s->chunks; ++i) chunk_at(&chunks[i], sources + 4 * i, fb_min64(4, s->sources - 4 * i), o);
+    if (group == group0 || o->group.parts > 1) { /* all others are whole vectors */
+      o->each = o->group.parts == 1 ? o->pixels : fb_ceil_div(o->pixels, o->group.parts);
+      o->apart = o->each * s->stride;
+      o->chunk_bytes = fb_dw_columns(s, o->each) * s->column_bytes;
+      for (int64_t i = 0; i < s->chunks; ++i) chunk_at(&chunks[i], sources + 4 * i, fb_min64(4, s->sources - 4 * i), o);
+    }
     o->packed = packed + 64 + group * s->group_bytes;
     o->weights = o->packed + FB_DW_WEIGHTS * s->form.bytes;
     o->y = to + size * o->group.channel;
@@ -120,17 +128,18 @@ int fb_dw_run(const qe_call *call, int64_t tile_begin, int64_t tile_end, const f
   const qe_problem *p = call->problem;
   fb_dw s;
   fb_dw_init(&s, p, loops->form);
-  uint8_t *scratch = call->scratch, padding[64];
+  uint8_t *scratch = call->scratch;
   fb_dw_chunk *chunks = (fb_dw_chunk *)(void *)(scratch + columns_bytes(&s));
   fb_dw_source *sources = (fb_dw_source *)(void *)((char *)chunks + chunks_bytes(&s));
+  uint8_t *padding = (uint8_t *)sources + sources_bytes(&s);
   const void *packed = call->packed;
   if (packs_in_run(p)) {
-    void *memory = (char *)sources + sources_bytes(&s);
+    void *memory = padding + padding_bytes(&s);
     fb_dw_pack(&s, p, call->in[1], fb_has_in(p, 2) ? call->in[2] : NULL, memory);
     packed = memory;
   }
   const fb_dw_finish finish = finish_of(p, packed);
-  memset(padding, (uint8_t)p->in[0]->zero_points[0], sizeof padding);
+  memset(padding, (uint8_t)p->in[0]->zero_points[0], (size_t)padding_bytes(&s));
   fb_dw_piece o = {.x = call->in[0],
                    .end = (const uint8_t *)call->in[0] + p->in[0]->count,
                    .padding = padding,

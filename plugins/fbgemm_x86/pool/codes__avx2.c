@@ -1,1 +1,2 @@
+/* Pools of 8-bit codes, AVX2. */
 #include "pool/codes.inc"

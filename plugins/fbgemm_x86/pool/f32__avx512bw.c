@@ -1,1 +1,2 @@
+/* Pools of float32, AVX-512. */
 #include "pool/f32.inc"
