@@ -5,8 +5,14 @@
 #include "core.h"
 #include "lanes.h"
 
-#define FB_DEPTH_STEP    4
-#define DOT_ROWS         12
+#define FB_DEPTH_STEP 4
+#define DOT_ROWS      12
+#define DOT_SUMS      24
+#define DOT_BOTH_ROWS 4 /* up to which two panels at a time are better than one */
+#define DOT_KERNELS                                                                                               \
+  ROWS_KERNEL(1, 2, 4, 4) ROWS_KERNEL(2, 2, 1, 4) ROWS_KERNEL(3, 2, 1, 2) ROWS_KERNEL(4, 2, 1, 2)                 \
+  ROWS_KERNEL(5, 1, 1, 1) ROWS_KERNEL(6, 1, 1, 1) ROWS_KERNEL(7, 1, 1, 1) ROWS_KERNEL(8, 1, 1, 1)                 \
+  ROWS_KERNEL(9, 1, 1, 1) ROWS_KERNEL(10, 1, 1, 1) ROWS_KERNEL(11, 1, 1, 1) ROWS_KERNEL(12, 1, 1, 1)
 #define DOT(sums, x, w) _mm512_dpbusd_epi32(sums, x, w)
 #include "finish.inc"
 #include "pack.inc"

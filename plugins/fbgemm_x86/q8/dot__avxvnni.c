@@ -2,8 +2,13 @@
 #include "core.h"
 #include "lanes.h"
 
-#define FB_DEPTH_STEP    4
-#define DOT_ROWS         6
+#define FB_DEPTH_STEP 4
+#define DOT_ROWS      6
+#define DOT_SUMS      12
+#define DOT_BOTH_ROWS 2
+#define DOT_KERNELS                                                                                               \
+  ROWS_KERNEL(1, 2, 2, 4) ROWS_KERNEL(2, 2, 1, 2) ROWS_KERNEL(3, 1, 2, 2)                                         \
+  ROWS_KERNEL(4, 1, 1, 1) ROWS_KERNEL(5, 1, 1, 1) ROWS_KERNEL(6, 1, 1, 1)
 #define DOT(sums, x, w) _mm256_dpbusd_avx_epi32(sums, x, w)
 #include "finish.inc"
 #include "pack.inc"

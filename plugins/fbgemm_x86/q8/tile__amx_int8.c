@@ -1,6 +1,6 @@
 /*
  * The core of machines with tiles (AMX): 16 rows of A by 64 codes times 64 codes of 16 columns are one instruction.
- * Weights are packed as dot.inc packs them (a tile is 16 of its [k / 4] rows), so few rows go its way instead.
+ * Weights are packed as dot.inc packs them (a tile is 16 of its [k / 4] rows), so a single row goes its way instead.
  *
  * Two tiles of rows times two of columns (a panel) share their loads and fill the multiplier; a last odd tile of rows
  * meets four tiles of columns, as four independent sums hide the latency. Of a pair, one side stays in the first cache:
@@ -11,7 +11,10 @@
 
 #define FB_DEPTH_STEP   64
 #define FB_TILES
-#define DOT_ROWS        12
+#define DOT_ROWS        1
+#define DOT_SUMS        16
+#define DOT_BOTH_ROWS   1
+#define DOT_KERNELS     ROWS_KERNEL(1, 2, 4, 4)
 #define DOT(sums, x, w) _mm512_dpbusd_epi32(sums, x, w)
 #include "finish.inc"
 #include "pack.inc"
@@ -20,7 +23,6 @@
 #include "tile.inc"
 
 #define TILE_ROWS   16
-#define DOT_UP_TO   3           /* rows that are faster without tiles */
 #define CUT_ABOVE   20          /* units of depth (64 codes) of a panel that the first cache holds */
 #define CUT_TO      16
 #define ROWS_TO_CUT 6           /* tiles of rows from which it pays; their sums must be finished before their turn */
@@ -165,7 +167,7 @@ static void tile_block(const fb_q8_block *b) {
 }
 
 static void block(const fb_q8_block *b) {
-  if (b->rows <= DOT_UP_TO || b->taps * b->kc == 0)
+  if (b->rows <= DOT_ROWS || b->taps * b->kc == 0)
     dot_block(b);
   else
     tile_block(b);
