@@ -8,14 +8,6 @@
 #define fb_none_supports NULL
 #define fb_none_prepack  NULL
 
-#define FB_ISA_avx2       (QE_ISA_X86_AVX2 | QE_ISA_X86_FMA)
-#define FB_ISA_avx512bw   (QE_ISA_X86_AVX512BW | FB_ISA_avx2)
-#define FB_ISA_avxvnni    (QE_ISA_X86_AVXVNNI | FB_ISA_avx2)
-#define FB_ISA_avx512vnni (QE_ISA_X86_AVX512VNNI | FB_ISA_avx512bw)
-#define FB_ISA_amx_int8   (QE_ISA_X86_AMX_INT8 | FB_ISA_avx512vnni)
-
-enum { FB_RANK_avx2 = 100, FB_RANK_avx512bw = 200, FB_RANK_avxvnni = 300, FB_RANK_avx512vnni = 400, FB_RANK_amx_int8 = 500 };
-
 static const qe_kernel kernels[] = {
 #define FB_KERNEL_AT(offset, kernel_name, isa, op_name, i0, i1, i2, i3, o, q, key_layout, supports_fn, plan_fn, \
                      prepack_fn, run_fn)                                                                        \

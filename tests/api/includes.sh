@@ -1,6 +1,6 @@
 #!/bin/sh
 # The include law: api/include <- core <- api/cli, tests, bench; a plugin sees the plugin header, its own files, the C
-# library and SLEEF. includes.sh SOURCE_DIR
+# library and SLEEF; the engines for processors also what they share (plugins/cpu). includes.sh SOURCE_DIR
 set -eu
 cd "$1"
 failed=0
@@ -35,8 +35,11 @@ for plugin in plugins/*/; do
         '"qengine_plugin.h"' | '<qengine_plugin.h>') continue ;;
         \"*) file=${header#\"}; file=${file%\"*}
              folder=$(dirname "${place%%:*}")
-             [ -f "$folder/$file" ] || folder=${plugin%/} # found beside the file, else from the plugin's folder
-             [ -f "$folder/$file" ] && case $(realpath --relative-to=. "$folder/$file") in "$plugin"*) continue ;; esac ;;
+             # found beside the file, else from the plugin's folder, else in what engines for processors share
+             [ -f "$folder/$file" ] || folder=${plugin%/}
+             [ -f "$folder/$file" ] || folder=plugins/cpu
+             [ "$folder/$file" = plugins/cpu/isas.h ] && continue # of the engine that is built
+             [ -f "$folder/$file" ] && case $(realpath --relative-to=. "$folder/$file") in "$plugin"* | plugins/cpu/*) continue ;; esac ;;
         \<*) name=${header#<}; name=${name%.h>*}
              echo "$name" | grep -qxE "$libc" && continue ;;
         *) continue ;; # a macro

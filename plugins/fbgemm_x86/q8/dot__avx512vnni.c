@@ -2,8 +2,8 @@
  * dot.inc with AVX-512 VNNI: 12 rows times 32 columns. Of 32 registers 24 hold sums; the pointers to 12 rows still fit
  * into registers, too.
  */
-#include "core.h"
-#include "lanes.h"
+#include "q8/core.h"
+#include "q8/lanes.h"
 
 #define FB_DEPTH_STEP 4
 #define DOT_ROWS      12
@@ -14,10 +14,10 @@
   ROWS_KERNEL(5, 1, 1, 1) ROWS_KERNEL(6, 1, 1, 1) ROWS_KERNEL(7, 1, 1, 1) ROWS_KERNEL(8, 1, 1, 1)                 \
   ROWS_KERNEL(9, 1, 1, 1) ROWS_KERNEL(10, 1, 1, 1) ROWS_KERNEL(11, 1, 1, 1) ROWS_KERNEL(12, 1, 1, 1)
 #define DOT(sums, x, w) _mm512_dpbusd_epi32(sums, x, w)
-#include "finish.inc"
-#include "pack.inc"
-#include "rows.inc"
-#include "dot.inc"
+#include "q8/finish.inc"
+#include "q8/pack.inc"
+#include "q8/rows.inc"
+#include "q8/dot.inc"
 
 const fb_q8_core fb_q8_dot__avx512vnni = {
     .name = "dot__avx512vnni",

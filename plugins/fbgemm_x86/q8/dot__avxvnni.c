@@ -1,6 +1,6 @@
 /* dot.inc with AVX-VNNI: 6 rows times 16 columns, 12 of 16 registers for sums. */
-#include "core.h"
-#include "lanes.h"
+#include "q8/core.h"
+#include "q8/lanes.h"
 
 #define FB_DEPTH_STEP 4
 #define DOT_ROWS      6
@@ -10,10 +10,10 @@
   ROWS_KERNEL(1, 2, 2, 4) ROWS_KERNEL(2, 2, 1, 2) ROWS_KERNEL(3, 1, 2, 2)                                         \
   ROWS_KERNEL(4, 1, 1, 1) ROWS_KERNEL(5, 1, 1, 1) ROWS_KERNEL(6, 1, 1, 1)
 #define DOT(sums, x, w) _mm256_dpbusd_avx_epi32(sums, x, w)
-#include "finish.inc"
-#include "pack.inc"
-#include "rows.inc"
-#include "dot.inc"
+#include "q8/finish.inc"
+#include "q8/pack.inc"
+#include "q8/rows.inc"
+#include "q8/dot.inc"
 
 const fb_q8_core fb_q8_dot__avxvnni = {
     .name = "dot__avxvnni",

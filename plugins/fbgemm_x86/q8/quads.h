@@ -2,7 +2,7 @@
 #ifndef QE_FBGEMM_Q8_QUADS_H
 #define QE_FBGEMM_Q8_QUADS_H
 
-#include "core.h"
+#include "q8/core.h"
 
 /*
  * Panels of 2 * lanes columns (the last one is of `lanes` where no more are left), of each [k / 4][columns][4] codes;

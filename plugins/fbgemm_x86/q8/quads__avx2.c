@@ -2,7 +2,7 @@
  * Packs weights in quads of codes (quads.h), eight columns at a time. Weights that are no constants are packed in every
  * run, so the two ways in which they lie, k or columns side by side, have quick paths.
  */
-#include "quads.h"
+#include "q8/quads.h"
 
 #include <immintrin.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-#include "product.h"
+#include "q8/product.h"
 
 static int64_t sum_of(const uint8_t *x, int64_t n, uint8_t flip) {
   const __m256i flips = _mm256_set1_epi8((char)flip), zero = _mm256_setzero_si256();

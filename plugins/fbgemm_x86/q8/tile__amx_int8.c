@@ -6,8 +6,8 @@
  * meets four tiles of columns, as four independent sums hide the latency. Of a pair, one side stays in the first cache:
  * few rows, or the weights of the panel, for which a long depth is cut, sums then going through memory.
  */
-#include "core.h"
-#include "lanes.h"
+#include "q8/core.h"
+#include "q8/lanes.h"
 
 #define FB_DEPTH_STEP   64
 #define FB_TILES
@@ -16,11 +16,11 @@
 #define DOT_BOTH_ROWS   1
 #define DOT_KERNELS     ROWS_KERNEL(1, 2, 4, 4)
 #define DOT(sums, x, w) _mm512_dpbusd_epi32(sums, x, w)
-#include "finish.inc"
-#include "pack.inc"
-#include "rows.inc"
-#include "dot.inc"
-#include "tile.inc"
+#include "q8/finish.inc"
+#include "q8/pack.inc"
+#include "q8/rows.inc"
+#include "q8/dot.inc"
+#include "q8/tile.inc"
 
 #define TILE_ROWS   16
 #define CUT_ABOVE   20          /* units of depth (64 codes) of a panel that the first cache holds */

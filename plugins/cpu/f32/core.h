@@ -1,0 +1,90 @@
+/*
+ * Products of float32: what a core (the micro-kernels of one instruction set) is asked to do, and what the ops (matrix
+ * products, convolutions) ask for. An op turns its problem into blocks of rows, which lie anywhere in memory, and a
+ * weight packed in panels of `cols` neighbouring columns; the core multiplies. Ops know nothing of instruction sets, cores
+ * nothing of ops.
+ *
+ * The order of each sum is that of docs/numerics.md: acc = +0, acc = fma(x_k, w_k, acc) for k ascending within chunks of
+ * 4096 k, chunk sums added in order. Outputs lie side by side in vectors, so no sum is ever split. A sum may rest in memory
+ * between two calls, which is how reductions are blocked for the caches and how taps that only some rows have are done.
+ */
+#ifndef QE_FBGEMM_F32_CORE_H
+#define QE_FBGEMM_F32_CORE_H
+
+#include "fb.h"
+
+#define FB_F32_CHUNK 4096 /* reduction indices per chunk */
+#define FB_F32_ROWS  12   /* most rows of a block in any core */
+
+/* A run of the reduction: terms x[x_at + a + i] * w(first + i), i < k, x being a row's pointer. */
+typedef struct fb_f32_piece {
+  int64_t a, first, k;
+} fb_f32_piece;
+
+/* What happens around the terms of a block. */
+enum {
+  FB_F32_RESUME = 1, /* sums go on from `acc`; else from +0 */
+  FB_F32_KEEP = 2,   /* sums are left in `acc`; nothing below */
+  FB_F32_ADD = 4,    /* the end of a chunk that is not the first: added to what y holds */
+  FB_F32_FINISH = 8, /* the end of the reduction: bias and clamp */
+};
+
+/* A block of rows times n columns: elements [col, col + n) of the rows of acc and y and of the bias. */
+typedef struct fb_f32_block {
+  int rows;              /* 1 .. the core's rows */
+  int how;               /* FB_F32_* */
+  int64_t col, n;
+  const float *const *x; /* rows; used from x_at on */
+  float *const *acc;     /* rows of sums, read with RESUME, written with KEEP; may be those of y */
+  float *const *y;       /* rows of outputs, not touched with KEEP */
+  int64_t x_at;
+  const fb_f32_piece *pieces;
+  int64_t count;
+  const float *w;        /* the panels of these columns, as packed */
+  int64_t depth;         /* of the packed weight: k's per column */
+  const float *bias;     /* or NULL */
+  float lo, hi;
+  const void *ahead;     /* memory that will be wanted soon, fetched into the second-level cache along the way; or NULL */
+  int64_t ahead_step;    /* bytes of it for each k, up to 128 */
+} fb_f32_block;
+
+typedef struct fb_f32_core {
+  int rows;  /* most rows of a block */
+  int lanes; /* columns of a vector */
+  int cols;  /* columns of a panel: 2 vectors */
+  void (*block)(const fb_f32_block *b);
+  /* Columns [0, n) of k rows, b_step apart, as packed panels. */
+  void (*pack_rows)(const float *b, int64_t b_step, int64_t k, int64_t n, float *to);
+} fb_f32_core;
+
+/* Fetches ahead the panel behind the `n` columns of b, the blocks of a sweep over rows taking a share each. */
+static inline void fb_f32_fetch_panel(fb_f32_block *b, int64_t block, int64_t blocks) {
+  b->ahead_step = fb_max64(1, (int64_t)sizeof(float) * b->n / blocks);
+  b->ahead = (const char *)(b->w + b->n * b->depth) + block * b->ahead_step * b->depth;
+}
+
+#define FB_F32_CORE(isa, unused) extern const fb_f32_core fb_f32_core__##isa;
+FB_VECTORS(FB_F32_CORE, )
+#undef FB_F32_CORE
+
+/*
+ * Packed: panels of `cols` columns, one after the other: [k][cols], the last one [k][lanes] when that is enough; missing
+ * columns are 0.
+ */
+static inline int64_t fb_f32_packed_cols(const fb_f32_core *core, int64_t n) { return fb_round_up(n, core->lanes); }
+
+/* A weight as it lies in memory: column n of the product is w(k), k = tap * kc + c, taps in row-major order. */
+typedef struct fb_f32_weight {
+  const float *data;
+  int64_t n, kc, taps[3];
+  int64_t step_n, step_c, step_tap[3];
+} fb_f32_weight;
+
+static inline int64_t fb_f32_depth(const fb_f32_weight *w) { return w->taps[0] * w->taps[1] * w->taps[2] * w->kc; }
+static inline int64_t fb_f32_packed_floats(const fb_f32_core *core, const fb_f32_weight *w) {
+  return fb_f32_packed_cols(core, w->n) * fb_f32_depth(w);
+}
+/* Packs columns [n0, n1), n0 a multiple of cols; `to` is where panel n0 goes. */
+void fb_f32_pack(const fb_f32_core *core, const fb_f32_weight *w, int64_t n0, int64_t n1, float *to);
+
+#endif

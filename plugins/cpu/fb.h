@@ -1,0 +1,56 @@
+/*
+ * Shared declarations of the engines for processors: the state behind `self`, small helpers, and the prototypes of all
+ * kernel functions (made from kernels.def). Rules for every kernel: docs/kernels.md.
+ */
+#ifndef QE_FBGEMM_FB_H
+#define QE_FBGEMM_FB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "isas.h" /* of the engine that is built */
+#include "qengine_plugin.h"
+
+/* What create() makes. Constant afterwards. */
+typedef struct fb_self {
+  const qe_host *host;
+} fb_self;
+
+static inline const qe_cpu *fb_cpu(void *self) { return ((const fb_self *)self)->host->cpu; }
+
+static inline int64_t fb_min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t fb_max64(int64_t a, int64_t b) { return a > b ? a : b; }
+/* Number of pieces of `size` that cover n. */
+static inline int64_t fb_ceil_div(int64_t n, int64_t size) { return n / size + (n % size != 0); }
+static inline int64_t fb_round_up(int64_t n, int64_t size) { return fb_ceil_div(n, size) * size; }
+
+static inline bool fb_has_in(const qe_problem *p, uint32_t i) { return i < p->n_in && p->in[i]; }
+static inline bool fb_has_out(const qe_problem *p, uint32_t i) { return i < p->n_out && p->out[i]; }
+static inline bool fb_is_code8(const qe_operand *o) { return o->dtype == QE_DT_U8 || o->dtype == QE_DT_I8; }
+
+/* Writes why supports() says no; returns 0, so that `return fb_refuse(...)` reads well. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 3, 4)))
+#endif
+int fb_refuse(char *reason, size_t reason_size, const char *format, ...);
+
+/* The codes that a quantized op may give: those of output 0's 8-bit type, narrowed by the fused clamp. */
+static inline void fb_code_range(const qe_problem *p, int32_t *lo, int32_t *hi) {
+  *lo = p->out[0]->dtype == QE_DT_I8 ? INT8_MIN : 0;
+  *hi = p->out[0]->dtype == QE_DT_I8 ? INT8_MAX : UINT8_MAX;
+  *lo = p->clamp_lo > *lo ? p->clamp_lo : *lo;
+  *hi = p->clamp_hi < *hi ? p->clamp_hi : *hi;
+}
+
+#define FB_KERNEL_AT(offset, stem, isa, op, i0, i1, i2, i3, out, quantized, layout, supports, plan, prepack, run) \
+  int fb_##supports##_supports(void *self, const qe_problem *p, char *reason, size_t reason_size);                \
+  int fb_##plan##_plan(void *self, const qe_problem *p, qe_kernel_plan *plan);                                    \
+  int fb_##prepack##_prepack(void *self, const qe_problem *p, void *packed);                                      \
+  int fb_##run##_run(void *self, const qe_call *call, int64_t tile_begin, int64_t tile_end);
+#define FB_KERNEL(...) FB_KERNEL_AT(0, __VA_ARGS__)
+#include "kernels.def"
+#undef FB_KERNEL_AT
+#undef FB_KERNEL
+
+#endif

@@ -1,0 +1,141 @@
+/* Which pools are served, tiles, and the boxes of outputs (pool.h). */
+#include "pool/pool.h"
+
+#include <float.h>
+#include <math.h>
+
+#define TILE_BYTES (INT64_C(1) << 17) /* read by one tile: some 5 to 10 us */
+
+/* ---- supports ---- */
+
+static int check(const qe_problem *p, char *reason, size_t reason_size) {
+  if (fb_has_out(p, 1)) return fb_refuse(reason, reason_size, "%s: gives no indices", p->op);
+  return fb_window_check(p, reason, reason_size);
+}
+
+int fb_pool_f32_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
+  (void)self;
+  return check(p, reason, reason_size);
+}
+
+int fb_max_pool_codes_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
+  (void)self;
+  if (!fb_is_code8(p->in[0]) || p->out[0]->dtype != p->in[0]->dtype)
+    return fb_refuse(reason, reason_size, "%s: expected uint8 or int8", p->op);
+  return check(p, reason, reason_size);
+}
+
+int fb_average_pool_codes_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
+  (void)self;
+  const qe_operand *x = p->in[0], *y = p->out[0];
+  if (!fb_is_code8(x) || !fb_is_code8(y) || x->q_count != 1 || y->q_count != 1)
+    return fb_refuse(reason, reason_size, "%s: expected uint8 or int8 with one pair of parameters", p->op);
+  if (!check(p, reason, reason_size)) return 0;
+  fb_window g;
+  fb_window_init(&g, p);
+  if (g.taps > INT32_MAX / 255)
+    return fb_refuse(reason, reason_size, "%s: a sum of %lld codes could reach 2^31", p->op, (long long)g.taps);
+  return 1;
+}
+
+/* ---- tiles ---- */
+
+typedef struct shape {
+  fb_window g;
+  int64_t size; /* bytes of an element */
+  int64_t pixels, tile_pixels, tile_channels, channel_tiles;
+} shape;
+
+static void init(shape *s, const qe_problem *p) {
+  fb_window_init(&s->g, p);
+  s->size = p->in[0]->dtype == QE_DT_F32 ? 4 : 1;
+  s->pixels = s->g.batch * s->g.out[0] * s->g.out[1] * s->g.out[2];
+  const int64_t column = fb_max64(1, s->g.taps * s->size), wanted = fb_max64(1, TILE_BYTES / column); /* channels */
+  s->tile_channels = fb_max64(1, fb_min64(s->g.channels, fb_round_up(wanted, 256 / s->size)));
+  s->channel_tiles = fb_ceil_div(s->g.channels, s->tile_channels);
+  s->tile_pixels = fb_max64(1, wanted / s->tile_channels);
+}
+
+int fb_pool_plan(void *self, const qe_problem *p, qe_kernel_plan *plan) {
+  (void)self;
+  shape s;
+  init(&s, p);
+  plan->tiles = p->out[0]->count == 0 ? 0 : fb_ceil_div(s.pixels, s.tile_pixels) * s.channel_tiles;
+  return 0;
+}
+
+/* ---- boxes ---- */
+
+fb_pool_finish fb_pool_finish_of(const qe_problem *p) {
+  const qe_operand *x = p->in[0], *y = p->out[0];
+  fb_pool_finish f = {.act_lo = p->act_lo,
+                      .act_hi = p->act_hi,
+                      .x_flip = x->dtype == QE_DT_I8 ? 0x80 : 0,
+                      .y_flip = y->dtype == QE_DT_I8 ? 0x80 : 0};
+  if (!fb_is_code8(y) || x->q_count != 1 || y->q_count != 1) return f;
+  int32_t lo, hi;
+  fb_code_range(p, &lo, &hi);
+  f.lo = (float)(lo - y->zero_points[0]);
+  f.hi = (float)(hi - y->zero_points[0]);
+  f.x_zero = x->zero_points[0] + f.x_flip;
+  f.y_zero = y->zero_points[0] + f.y_flip;
+  f.x_scale = x->scales[0];
+  f.y_scale = y->scales[0];
+  return f;
+}
+
+float fb_pool_multiplier(const fb_pool_finish *f, int64_t divisor) {
+  const float m = f->x_scale / (f->y_scale * (float)fb_max64(divisor, 1));
+  return m > FLT_MAX ? FLT_MAX : m;
+}
+
+void fb_pool_box_close(fb_pool_box *b) {
+  b->elements = b->count[0] * b->count[1] * b->count[2];
+  if (b->elements == 0) b->count[0] = b->count[1] = b->count[2] = 0;
+  for (int d = 1; d < 3; ++d)
+    if (b->count[d - 1] == 1 || b->step[d - 1] == b->count[d] * b->step[d]) {
+      b->count[d] *= b->count[d - 1];
+      for (int e = d - 1; e > 0; --e) b->count[e] = b->count[e - 1], b->step[e] = b->step[e - 1];
+      b->count[0] = fb_min64(b->count[0], 1);
+    }
+}
+
+/* Positions of the padded input that the window at `at` has along d. */
+static int64_t padded_count(const fb_window *g, int d, int64_t at) {
+  const int64_t room = g->in[d] + g->pad_end[d] + g->pad[d] - at * g->stride[d];
+  return fb_max64(0, fb_min64(g->kernel[d], fb_ceil_div(fb_max64(room, 0), g->dilation[d])));
+}
+
+int fb_pool_run(const qe_call *call, int64_t tile_begin, int64_t tile_end, fb_pool_fn fn) {
+  const qe_problem *p = call->problem;
+  const fb_pool_finish finish = fb_pool_finish_of(p);
+  shape s;
+  init(&s, p);
+  const fb_window *g = &s.g;
+  const char *x = call->in[0];
+  for (int64_t tile = tile_begin; tile < tile_end; ++tile) {
+    const int64_t pixel0 = tile / s.channel_tiles * s.tile_pixels;
+    const int64_t channel = tile % s.channel_tiles * s.tile_channels;
+    for (int64_t pixel = pixel0; pixel < fb_min64(pixel0 + s.tile_pixels, s.pixels); ++pixel) {
+      int64_t rest = pixel, at[3], counted = 1;
+      for (int d = 2; d >= 0; --d) at[d] = rest % g->out[d], rest /= g->out[d];
+      int64_t from = rest * g->x_batch + channel, to = rest * g->y_batch + channel;
+      fb_pool_box box = {.end = x + p->in[0]->count * s.size,
+                         .channels = fb_min64(s.tile_channels, g->channels - channel)};
+      for (int d = 0; d < 3; ++d) {
+        int64_t begin, end;
+        fb_window_range(g, d, at[d], &begin, &end);
+        box.count[d] = end - begin;
+        box.step[d] = g->dilation[d] * g->x_step[d] * s.size;
+        counted *= p->params->count_include_pad ? padded_count(g, d, at[d]) : end - begin;
+        from += (at[d] * g->stride[d] - g->pad[d] + begin * g->dilation[d]) * g->x_step[d];
+        to += at[d] * g->y_step[d];
+      }
+      box.divisor = counted;
+      fb_pool_box_close(&box);
+      box.x = box.elements ? x + from * s.size : x;
+      fn(&finish, &box, (char *)call->out[0] + to * s.size);
+    }
+  }
+  return 0;
+}

@@ -1,0 +1,52 @@
+/* Weights of products as they lie in memory, and as cores want constant ones: n rows of k codes. */
+#include <string.h>
+
+#include "q8/product.h"
+
+static void copy_run(const fb_q8_codes *w, const uint8_t *from, uint8_t *to) {
+  if (w->step[3] == 1) {
+    memcpy(to, from, (size_t)w->size[3]);
+    return;
+  }
+  for (int64_t i = 0; i < w->size[3]; ++i) to[i] = from[i * w->step[3]];
+}
+
+/*
+ * With merged groups a column sees the channels of all of them, group by group in each tap. Those that are not its own
+ * get its zero point for a weight, which counts as 0. A gathered window is longer than the weight, which is filled up.
+ */
+void fb_q8_codes_copy(const fb_q8_product *p, int64_t part, uint8_t *to) {
+  const fb_q8_codes *w = &p->w;
+  const qe_operand *operand = p->problem->in[1];
+  const uint8_t *data = (const uint8_t *)operand->data + w->first;
+  const int64_t n = p->n / p->merged, c = w->size[3], run = c * p->merged;
+  const size_t rest = (size_t)(p->taps * p->kc - w->size[0] * w->size[1] * w->size[2] * run);
+  for (int64_t column = 0; column < p->n; ++column) {
+    const int64_t group = column / n, channel = part * p->n + column;
+    const uint8_t *from = data + (part * p->merged + group) * p->w_part + column % n * w->step_n;
+    const uint8_t zero =
+        p->merged > 1 ? (uint8_t)operand->zero_points[operand->q_count > 1 ? channel % operand->q_count : 0] : 0;
+    for (int64_t i = 0; i < w->size[0]; ++i)
+      for (int64_t j = 0; j < w->size[1]; ++j)
+        for (int64_t k = 0; k < w->size[2]; ++k, to += run) {
+          if (p->merged > 1) memset(to, zero, (size_t)run);
+          copy_run(w, from + i * w->step[0] + j * w->step[1] + k * w->step[2], to + group * c);
+        }
+    memset(to, fb_q8_flip_w(p->problem), rest);
+    to += rest;
+  }
+}
+
+/* Taps have one step, as kernels are dense; the weights of computed convolutions are. */
+fb_q8_weight fb_q8_codes_weight(const fb_q8_product *p, const void *data, int64_t part, int64_t n0, int64_t n1) {
+  int64_t a, b = part * p->w_part;
+  if (p->find_batch) p->find_batch(p, part, &a, &b);
+  return (fb_q8_weight){.data = data ? (const uint8_t *)data + b + n0 * p->w.step_n : NULL,
+                        .flip = fb_q8_flip_w(p->problem),
+                        .n = n1 - n0,
+                        .taps = p->taps,
+                        .kc = p->kc,
+                        .step_n = p->w.step_n,
+                        .step_tap = p->w.step[2],
+                        .step_c = p->w.step[3]};
+}
