@@ -33,7 +33,24 @@ static qe_status_t fixed_params(const qe__node *n, qe_dtype_t dtype, qe__qparams
   return qe__qparams_set(q, &(qe_qparams_t){1, -1, &scale, &zero}, dtype, 0, NULL);
 }
 
-static qe_status_t observed_params(converter *c, qe__value_id v) {
+/*
+ * A histogram that grew may choose a range beyond what its tensor can hold: the clamp fused into the node that makes it
+ * is the end of the range, so that no code is wasted and files need no Clip behind the node.
+ */
+static qe_status_t keep_within(converter *c, qe__value_id v, qe__act act) {
+  const qe__observer *o = c->p->observer[v];
+  const qe_observer_config_t *config = qe__observer_config(o);
+  if (config->qscheme != QE_PER_TENSOR_AFFINE || strcmp(config->observer, "fixed_qparams") == 0) return QE_OK;
+  float scale = c->q[v].view.scales[0];
+  int32_t zero = c->q[v].view.zero_points[0], qmin, qmax;
+  qe__observer_range(o, &qmin, &qmax);
+  const float lo = (float)(qmin - zero) * scale, hi = (float)(qmax - zero) * scale;
+  if (!(lo < act.lo || hi > act.hi) || act.lo > 0.0f || act.hi < 0.0f) return QE_OK;
+  QE_TRY(qe_choose_qparams(lo < act.lo ? act.lo : lo, hi > act.hi ? act.hi : hi, config->dtype, qmin, qmax, 0, config->eps, &scale, &zero));
+  return qe__qparams_set(&c->q[v], &(qe_qparams_t){1, -1, &scale, &zero}, config->dtype, 0, NULL);
+}
+
+static qe_status_t observed_params(converter *c, qe__value_id v, qe__act act) {
   const qe__observer *o = c->p->observer[v];
   bool observed;
   c->dtype[v] = qe__observer_dtype(o);
@@ -42,14 +59,20 @@ static qe_status_t observed_params(converter *c, qe__value_id v) {
   if (c->q[v].view.count != 1) {
     return qe__fail(QE_ERROR_UNSUPPORTED, "tensor '%s': activations are quantized per tensor; its observer gave %u pairs of parameters", c->g->values[v].name, c->q[v].view.count);
   }
-  return QE_OK;
+  return observed ? keep_within(c, v, act) : QE_OK;
 }
 
 static qe_status_t assign_params(converter *c) {
-  for (uint32_t v = 0; v < c->n_float; v++) {
-    if (c->p->observer[v]) QE_TRY(observed_params(c, (qe__value_id)v));
-  }
   const qe__graph *g = c->p->model->graph;
+  for (uint32_t k = 0; k < g->n_nodes; k++) {
+    const qe__node *n = g->nodes[k];
+    for (uint32_t i = 0; i < n->n_out; i++) {
+      if (n->out[i] != QE__NO_VALUE && c->p->observer[n->out[i]]) QE_TRY(observed_params(c, n->out[i], n->act));
+    }
+  }
+  for (uint32_t v = 0; v < c->n_float; v++) { /* inputs of the model */
+    if (c->p->observer[v] && !c->q[v].view.count) QE_TRY(observed_params(c, (qe__value_id)v, (qe__act){-INFINITY, INFINITY}));
+  }
   for (uint32_t k = 0; k < g->n_nodes; k++) {
     const qe__node *n = g->nodes[k];
     const qe__decision *d = &c->p->decision[k];

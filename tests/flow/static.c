@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "graph/model.h"
 #include "qengine.h"
 #include "support/models.h"
 
@@ -43,6 +44,38 @@ static qe_model_t *quantized(const qe_model_t *m, const char *preset) {
   qe_prepared_destroy(&p);
   qe_qconfig_mapping_destroy(&mapping);
   return out;
+}
+
+/* A histogram whose range grew by more than it had to must not pass the clamp that is fused into the node. */
+Test(static_flow, no_range_passes_a_fused_clamp) {
+  qe_model_t *m = test_cnn(21);
+  cr_assert_eq(qe_fuse(m), QE_OK);
+  qe_qconfig_mapping_t *mapping = NULL;
+  cr_assert_eq(qe_qconfig_mapping_preset("default", &mapping), QE_OK, "%s", qe_last_error());
+  uint32_t clamped = 0;
+  for (int first = 1; first <= 8; first++) { /* the first batch stays below the clamps, the second reaches them */
+    qe_model_t *q = NULL;
+    qe_prepared_t *p = prepare(m, mapping);
+    for (int batch = 0; batch < 2; batch++) {
+      qe_named_tensor_t in = {"x", test_random(4, (int64_t[]){4, 3, 8, 8}, batch ? 20.0f : 0.3f * (float)first, 1000)};
+      cr_assert_eq(qe_calibrate(p, 1, &in), QE_OK, "%s", qe_last_error());
+      qe_tensor_release(&in.tensor);
+    }
+    cr_assert_eq(qe_convert(p, &q, NULL), QE_OK, "%s", qe_last_error());
+    for (uint32_t i = 0; i < q->graph->n_nodes; i++) {
+      const qe__node *n = q->graph->nodes[i];
+      const qe_qparams_t *y = &q->graph->values[n->out[0]].q.view;
+      if (!n->quantized || y->count != 1 || !(n->act.hi < INFINITY)) continue;
+      const float most = (float)(255 - y->zero_points[0]) * y->scales[0];
+      cr_expect_leq(most, n->act.hi * 1.000001f, "'%s' reaches %g, its clamp is at %g", n->name, (double)most, (double)n->act.hi);
+      clamped++;
+    }
+    qe_model_destroy(&q);
+    qe_prepared_destroy(&p);
+  }
+  cr_assert_gt(clamped, 0);
+  qe_qconfig_mapping_destroy(&mapping);
+  qe_model_destroy(&m);
 }
 
 Test(static_flow, every_preset_gives_a_close_int8_model) {
