@@ -78,7 +78,7 @@ void fb_q8_window_whole(const fb_q8_window *w, int64_t *lo, int64_t *hi) {
   const int64_t reach = (w->kernel[2] - 1) * w->dilation[2], stride = w->stride[2];
   const int64_t least = w->first[2] + fb_min64(reach, 0), most = w->first[2] + fb_max64(reach, 0);
   *lo = least < 0 ? fb_ceil_div(-least, stride) : 0;
-  *hi = most < w->in[2] ? (w->in[2] - 1 - most) / stride + 1 : 0;
+  *hi = most < w->in[2] ? fb_min64((w->in[2] - 1 - most) / stride + 1, w->out[2]) : 0;
 }
 
 /* Is the window of a pixel that pixel? Then all lie one step apart. */
