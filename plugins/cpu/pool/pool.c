@@ -75,12 +75,13 @@ fb_pool_finish fb_pool_finish_of(const qe_problem *p) {
   if (!fb_is_code8(y) || x->q_count != 1 || y->q_count != 1) return f;
   int32_t lo, hi;
   fb_code_range(p, &lo, &hi);
-  f.lo = (float)(lo - y->zero_points[0]);
-  f.hi = (float)(hi - y->zero_points[0]);
+  f.lo = (uint8_t)(lo + f.y_flip);
+  f.hi = (uint8_t)(hi + f.y_flip);
   f.x_zero = x->zero_points[0] + f.x_flip;
   f.y_zero = y->zero_points[0] + f.y_flip;
   f.x_scale = x->scales[0];
   f.y_scale = y->scales[0];
+  f.wild = !(f.x_scale / f.y_scale < 0x1p20f); /* times 255, and some for rounding */
   return f;
 }
 
@@ -106,35 +107,72 @@ static int64_t padded_count(const fb_window *g, int d, int64_t at) {
   return fb_max64(0, fb_min64(g->kernel[d], fb_ceil_div(fb_max64(room, 0), g->dilation[d])));
 }
 
+/* A walk over outputs: what is constant, and the first three coordinates. */
+typedef struct walk {
+  const qe_call *call;
+  const shape *s;
+  fb_pool_fn fn;
+  fb_pool_finish finish;
+  int64_t channel, channels;
+  int64_t n, at[2];
+} walk;
+
+/* `outputs` windows from position `at` of the last dimension on, alike but for their place. */
+static void run_alike(const walk *w, int64_t at2, int64_t outputs) {
+  const fb_window *g = &w->s->g;
+  const int64_t at[3] = {w->at[0], w->at[1], at2}, size = w->s->size;
+  const char *x = w->call->in[0];
+  int64_t from = w->n * g->x_batch + w->channel, to = w->n * g->y_batch + w->channel, counted = 1;
+  fb_pool_box box = {.end = x + w->call->problem->in[0]->count * size,
+                     .channels = w->channels,
+                     .outputs = outputs,
+                     .x_next = g->stride[2] * g->x_step[2] * size,
+                     .y_next = g->y_step[2] * size};
+  for (int d = 0; d < 3; ++d) {
+    int64_t begin, end;
+    fb_window_range(g, d, at[d], &begin, &end);
+    box.count[d] = end - begin;
+    box.step[d] = g->dilation[d] * g->x_step[d] * size;
+    counted *= w->call->problem->params->count_include_pad ? padded_count(g, d, at[d]) : end - begin;
+    from += (at[d] * g->stride[d] - g->pad[d] + begin * g->dilation[d]) * g->x_step[d];
+    to += at[d] * g->y_step[d];
+  }
+  box.divisor = counted;
+  fb_pool_box_close(&box);
+  box.x = box.elements ? x + from * size : x;
+  w->fn(&w->finish, &box, (char *)w->call->out[0] + to * size);
+}
+
+/* Windows [at, end) of a row: those that lie within x all at once, the others one by one. */
+static void run_row(const walk *w, int64_t at, int64_t end) {
+  const fb_window *g = &w->s->g;
+  const int64_t reach = (g->kernel[2] - 1) * g->dilation[2], last = g->in[2] - 1 - reach + g->pad[2];
+  const int64_t begin = fb_min64(fb_ceil_div(fb_max64(g->pad[2], 0), g->stride[2]), end);
+  const int64_t inner = last < 0 ? 0 : fb_min64(last / g->stride[2] + 1, end);
+  for (; at < begin; ++at) run_alike(w, at, 1);
+  if (at < inner) {
+    run_alike(w, at, inner - at);
+    at = inner;
+  }
+  for (; at < end; ++at) run_alike(w, at, 1);
+}
+
 int fb_pool_run(const qe_call *call, int64_t tile_begin, int64_t tile_end, fb_pool_fn fn) {
-  const qe_problem *p = call->problem;
-  const fb_pool_finish finish = fb_pool_finish_of(p);
   shape s;
-  init(&s, p);
-  const fb_window *g = &s.g;
-  const char *x = call->in[0];
+  init(&s, call->problem);
+  walk w = {.call = call, .s = &s, .fn = fn, .finish = fb_pool_finish_of(call->problem)};
   for (int64_t tile = tile_begin; tile < tile_end; ++tile) {
-    const int64_t pixel0 = tile / s.channel_tiles * s.tile_pixels;
-    const int64_t channel = tile % s.channel_tiles * s.tile_channels;
-    for (int64_t pixel = pixel0; pixel < fb_min64(pixel0 + s.tile_pixels, s.pixels); ++pixel) {
-      int64_t rest = pixel, at[3], counted = 1;
-      for (int d = 2; d >= 0; --d) at[d] = rest % g->out[d], rest /= g->out[d];
-      int64_t from = rest * g->x_batch + channel, to = rest * g->y_batch + channel;
-      fb_pool_box box = {.end = x + p->in[0]->count * s.size,
-                         .channels = fb_min64(s.tile_channels, g->channels - channel)};
-      for (int d = 0; d < 3; ++d) {
-        int64_t begin, end;
-        fb_window_range(g, d, at[d], &begin, &end);
-        box.count[d] = end - begin;
-        box.step[d] = g->dilation[d] * g->x_step[d] * s.size;
-        counted *= p->params->count_include_pad ? padded_count(g, d, at[d]) : end - begin;
-        from += (at[d] * g->stride[d] - g->pad[d] + begin * g->dilation[d]) * g->x_step[d];
-        to += at[d] * g->y_step[d];
-      }
-      box.divisor = counted;
-      fb_pool_box_close(&box);
-      box.x = box.elements ? x + from * s.size : x;
-      fn(&finish, &box, (char *)call->out[0] + to * s.size);
+    int64_t pixel = tile / s.channel_tiles * s.tile_pixels;
+    const int64_t pixel_end = fb_min64(pixel + s.tile_pixels, s.pixels);
+    w.channel = tile % s.channel_tiles * s.tile_channels;
+    w.channels = fb_min64(s.tile_channels, s.g.channels - w.channel);
+    while (pixel < pixel_end) {
+      int64_t rest = pixel / s.g.out[2];
+      const int64_t at = pixel - rest * s.g.out[2], end = fb_min64(s.g.out[2], at + pixel_end - pixel);
+      for (int d = 1; d >= 0; --d) w.at[d] = rest % s.g.out[d], rest /= s.g.out[d];
+      w.n = rest;
+      run_row(&w, at, end);
+      pixel += end - at;
     }
   }
   return 0;

@@ -8,22 +8,27 @@
 
 #include "window.h"
 
-/* The elements of one output, for `channels` neighbouring channels; order: row-major. Joined as far as one step goes.
+/*
+ * The elements of one output, for `channels` neighbouring channels, in row-major order; dimensions are joined as far as
+ * one step goes. The next output's box is x_next bytes further, the output y_next.
  */
 typedef struct fb_pool_box {
-  const char *x, *end;       /* the first one; the end of x */
+  const char *x, *end;       /* the first element; the end of x */
   int64_t count[3], step[3]; /* step: bytes */
   int64_t channels;
   int64_t elements; /* product of count */
   int64_t divisor;  /* of averages: the elements that count */
+  int64_t outputs, x_next, y_next;
 } fb_pool_box;
 
 /* What is the same for all outputs. */
 typedef struct fb_pool_finish {
-  float act_lo, act_hi;           /* float32 */
-  uint8_t x_flip, y_flip;         /* codes: 0x80 for int8 */
-  int32_t x_zero, y_zero;         /* of averages of codes, as uint8 */
-  float x_scale, y_scale, lo, hi; /* lo, hi: the clamp less the zero point */
+  float act_lo, act_hi;   /* float32 */
+  uint8_t x_flip, y_flip; /* codes: 0x80 for int8 */
+  uint8_t lo, hi;         /* averages of codes, as uint8: the clamp */
+  int32_t x_zero, y_zero; /* likewise */
+  float x_scale, y_scale;
+  bool wild; /* a mean may leave the range of int32 */
 } fb_pool_finish;
 
 /* The multiplier of a sum of codes. No number but 0 times an infinite scale is not saturated, and 0 gives 0. */

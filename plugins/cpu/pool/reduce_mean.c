@@ -118,8 +118,9 @@ static int64_t sum_of(const shape *s, const uint8_t *x, uint8_t flip, fb_pool_ro
 static void one_mean(const fb_pool_finish *f, const shape *s, const uint8_t *x, uint8_t *y, float m,
                      fb_pool_row_sum_fn row_sum) {
   const int64_t sum = sum_of(s, x, f->x_flip, row_sum) - s->elements * f->x_zero;
+  const float lo = (float)(f->lo - f->y_zero), hi = (float)(f->hi - f->y_zero);
   float v = (float)sum * m;
-  v = v < f->lo ? f->lo : v > f->hi ? f->hi : v;
+  v = v < lo ? lo : v > hi ? hi : v;
   const int32_t code = (int32_t)((v + 12582912.0f) - 12582912.0f) + f->y_zero; /* rounds to even: |v| is below 2^22 */
   *y = (uint8_t)code ^ f->y_flip;
 }
@@ -136,7 +137,8 @@ int fb_reduce_mean_run(const qe_call *call, int64_t tile_begin, int64_t tile_end
   /* Between elements that lie apart nothing is read. */
   const char *end = (const char *)x + (last == p->in[0]->count ? last : 0);
   fb_pool_box box = {
-      .end = end, .divisor = s.elements, .count = {1, 1, 1}
+      .end = end, .count = {1, 1, 1},
+           .divisor = s.elements, .outputs = 1
   };
   for (uint32_t i = 0; i < s.reduced && s.reduced <= 3; ++i) {
     box.count[3 - s.reduced + i] = s.dims[i];
