@@ -12,28 +12,23 @@ static void copy_run(const fb_q8_codes *w, const uint8_t *from, uint8_t *to) {
 }
 
 /*
- * With merged groups a column sees the channels of all of them, group by group in each tap. Those that are not its own
- * get its zero point for a weight, which counts as 0. A gathered window is longer than the weight, which is filled up.
+ * With merged groups a column sees the channels of all of them, group by group in each tap, and a gathered window may be
+ * longer than the weight: what is not the column's own gets its zero point for a weight, which counts as 0.
  */
 void fb_q8_codes_copy(const fb_q8_product *p, int64_t part, uint8_t *to) {
   const fb_q8_codes *w = &p->w;
-  const qe_operand *operand = p->problem->in[1];
-  const uint8_t *data = (const uint8_t *)operand->data + w->first;
+  const uint8_t *data = (const uint8_t *)p->problem->in[1]->data + w->first;
   const int64_t n = p->n / p->merged, c = w->size[3], run = c * p->merged;
-  const size_t rest = (size_t)(p->taps * p->kc - w->size[0] * w->size[1] * w->size[2] * run);
-  for (int64_t column = 0; column < p->n; ++column) {
-    const int64_t group = column / n, channel = part * p->n + column;
+  const int64_t size = p->taps * p->kc, own = w->size[0] * w->size[1] * w->size[2] * run;
+  for (int64_t column = 0; column < p->n; ++column, to += size) {
+    const int64_t group = column / n, channel = p->own_columns ? part * p->n + column : column;
     const uint8_t *from = data + (part * p->merged + group) * p->w_part + column % n * w->step_n;
-    const uint8_t zero =
-        p->merged > 1 ? (uint8_t)operand->zero_points[operand->q_count > 1 ? channel % operand->q_count : 0] : 0;
+    if (p->merged > 1 || own < size) memset(to, fb_q8_w_zero_code(p, channel), (size_t)size);
+    uint8_t *tap = to + group * c;
     for (int64_t i = 0; i < w->size[0]; ++i)
       for (int64_t j = 0; j < w->size[1]; ++j)
-        for (int64_t k = 0; k < w->size[2]; ++k, to += run) {
-          if (p->merged > 1) memset(to, zero, (size_t)run);
-          copy_run(w, from + i * w->step[0] + j * w->step[1] + k * w->step[2], to + group * c);
-        }
-    memset(to, fb_q8_flip_w(p->problem), rest);
-    to += rest;
+        for (int64_t k = 0; k < w->size[2]; ++k, tap += run)
+          copy_run(w, from + i * w->step[0] + j * w->step[1] + k * w->step[2], tap);
   }
 }
 

@@ -15,9 +15,10 @@ static int32_t code_of(const qe_operand *o, const void *codes, int64_t i) {
   return o->dtype == QE_DT_I8 ? ((const int8_t *)codes)[i] : ((const uint8_t *)codes)[i];
 }
 
-/* Of input i (2: x, 3: w) of an integer op, absent ones being 0. */
+/* Of input i (2: x, 3: w) of an integer op, absent ones being 0. Without a call it is constant. */
 static int32_t zero_input(const qe_problem *p, const qe_call *call, uint32_t i, int64_t at) {
-  return fb_has_in(p, i) ? code_of(p->in[i], call->in[i], p->in[i]->count > 1 ? at % p->in[i]->count : 0) : 0;
+  if (!fb_has_in(p, i)) return 0;
+  return code_of(p->in[i], call ? call->in[i] : p->in[i]->data, p->in[i]->count > 1 ? at % p->in[i]->count : 0);
 }
 
 uint8_t fb_q8_x_zero_code(const fb_q8_product *p, const qe_call *call) {
@@ -37,6 +38,10 @@ static int32_t w_zero(const fb_q8_product *p, const qe_call *call, int64_t chann
   const int32_t zero = p->integer ? zero_input(q, call, 3, channel)
                                   : w->zero_points[w->q_count > 1 ? channel % (int64_t)w->q_count : 0];
   return zero - fb_q8_flip_w(q);
+}
+
+uint8_t fb_q8_w_zero_code(const fb_q8_product *p, int64_t channel) {
+  return (uint8_t)(w_zero(p, NULL, channel) + fb_q8_flip_w(p->problem));
 }
 
 bool fb_q8_has_w_zeros(const fb_q8_product *p, const qe_call *call) {

@@ -70,7 +70,7 @@ static void describe_any(const qe_problem *p, const fb_q8_core *core, bool integ
                          .c_col = 1,
                          .find_rows = fb_q8_window_find};
   out->w_part = out->n * w->strides[0];
-  if (out->constant && !integer) merge_groups(out);
+  if (fb_q8_can_fill(out)) merge_groups(out);
   fb_q8_window *g = &out->at.window;
   fb_q8_window_init(g, p);
   for (uint32_t d = lead; d < 3; ++d) {
@@ -83,7 +83,7 @@ static void describe_any(const qe_problem *p, const fb_q8_core *core, bool integ
   out->y_part = out->n;
   out->rows = x->dims[0] * g->out[0] * g->out[1] * g->out[2];
   g->part_step = out->kc;
-  fb_q8_window_runs(out, core->run, out->constant);
+  fb_q8_window_runs(out, core);
 }
 
 static void describe(const qe_problem *p, const fb_q8_core *core, int64_t phase, fb_q8_product *out) {

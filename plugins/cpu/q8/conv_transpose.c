@@ -86,7 +86,7 @@ static void describe(const qe_problem *p, const fb_q8_core *core, int64_t phase,
   }
   out->scattered = out->phases > 1;
   out->rows = x->dims[0] * g->out[0] * g->out[1] * g->out[2];
-  fb_q8_window_runs(out, core->run, true);
+  fb_q8_window_runs(out, core);
 }
 
 const fb_q8_op fb_q8_qconv_transpose = {supports, describe};

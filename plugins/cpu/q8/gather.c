@@ -1,7 +1,8 @@
 /*
  * Windows copied together: of few channels, a window is many short runs, which cost more to be walked by a core for
- * every column than to be copied once. Space: a run of zeros; the runs of one window; its kernel rows that the padding
- * cuts; then the rows, with room behind each for what is copied beyond its end.
+ * every column than to be copied once; and some cores want rows one step apart. Space: a run of zeros; the runs of one
+ * window; its kernel rows that the padding cuts; then the rows, with room behind each for what is copied beyond its end.
+ * A row may be longer than its window: whatever lies there meets weights that stand for 0.
  */
 #include <string.h>
 
@@ -9,11 +10,11 @@
 
 enum { PIECE = FB_Q8_GATHER_PIECE };
 
-/* One run of `count` windows side by side; size <= PIECE * pieces, or pieces 0. */
+/* One run of `count` windows side by side; size <= PIECE * pieces. */
 static inline __attribute__((always_inline)) void copy_run(uint8_t *to, int64_t to_step, const uint8_t *from,
                                                            int64_t from_step, int64_t count, int64_t size, int pieces,
                                                            const uint8_t *end) {
-  const int64_t read = pieces ? pieces * PIECE : fb_round_up(size, PIECE);
+  const int64_t read = pieces * PIECE;
   /* The last runs of x are copied to the byte. Nothing else lies as close before its end. */
   const uintptr_t room = (uintptr_t)end - (uintptr_t)from;
   int64_t whole = count;
@@ -31,24 +32,17 @@ static void copy(const fb_q8_window *w, const fb_q8_found *f, const uint8_t *con
       copy_run(to, f->x_step, runs[i], step, count, w->run, 1, f->end);
     else if (w->run <= 2 * PIECE)
       copy_run(to, f->x_step, runs[i], step, count, w->run, 2, f->end);
+    else if (w->run <= 4 * PIECE)
+      copy_run(to, f->x_step, runs[i], step, count, w->run, 4, f->end);
     else
-      copy_run(to, f->x_step, runs[i], step, count, w->run, 0, f->end);
+      for (int64_t r = 0; r < count; ++r) memcpy(to + r * f->x_step, runs[i] + r * step, (size_t)w->run);
   }
-}
-
-/* What makes a row as long as the core wants it. */
-static void fill(uint8_t *to, int64_t to_step, int64_t count, int64_t n, uint8_t zero) {
-  uint8_t zeros[PIECE];
-  memset(zeros, zero, PIECE);
-  for (int64_t r = 0; n > 0 && r < count; ++r, to += to_step)
-    for (int64_t i = 0; i < n; i += PIECE) memcpy(to + i, zeros, PIECE);
 }
 
 void fb_q8_window_gather(const fb_q8_product *p, fb_q8_found *f) {
   const fb_q8_window *w = &p->at.window;
   const uint8_t **runs = (const uint8_t **)(void *)(f->space + w->zeros);
   uint8_t *const cut = f->space + w->zeros + (int64_t)sizeof *runs * w->taps, *const rows = f->space + p->space;
-  const int64_t size = w->taps * w->run;
   fb_q8_position o = fb_q8_position_of(w, f->first);
   int64_t lo, hi, count;
   fb_q8_window_whole(w, &lo, &hi);
@@ -58,7 +52,6 @@ void fb_q8_window_gather(const fb_q8_product *p, fb_q8_found *f) {
     count = o.at[2] >= lo && o.at[2] < hi ? fb_min64(hi - o.at[2], f->count - r) : 1;
     fb_q8_window_one(w, f, &o, cut, runs);
     copy(w, f, runs, count, to);
-    fill(to + size, f->x_step, count, p->kc - size, f->zero);
     o.at[2] += count - 1;
     fb_q8_position_next(w, &o);
   }

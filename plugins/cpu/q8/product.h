@@ -25,7 +25,7 @@ typedef struct fb_q8_window {
   int64_t y_step[3], y_batch, y_stride[3], y_first[3];
   int64_t part_step; /* input channels of a part */
   bool joined;       /* a run is a whole kernel row */
-  bool gathered;     /* the whole window is copied into one run, flipped, and filled up with zeros (real ones) */
+  bool gathered;     /* the whole window is copied into one run, and flipped */
   int64_t taps, run; /* runs in x of a window, and their bytes */
   int64_t zeros;     /* bytes at the start of space: a run in the padding */
 } fb_q8_window;
@@ -136,6 +136,11 @@ void fb_q8_columns_now(const fb_q8_product *p, const qe_call *call, int64_t part
 /* The zero point of x: as the code that it is, and as x' has it; i: row of an integer product. */
 uint8_t fb_q8_x_zero_code(const fb_q8_product *p, const qe_call *call);
 int32_t fb_q8_x_zero(const fb_q8_product *p, const qe_call *call, int64_t i);
+/* Can a weight be given more codes, such that stand for 0 in their columns? And those codes. */
+static inline bool fb_q8_can_fill(const fb_q8_product *p) {
+  return p->constant && (!p->integer || !fb_has_in(p->problem, 3) || p->problem->in[3]->data);
+}
+uint8_t fb_q8_w_zero_code(const fb_q8_product *p, int64_t channel);
 /* Does some weight have a zero point zw' other than 0? */
 bool fb_q8_has_w_zeros(const fb_q8_product *p, const qe_call *call);
 

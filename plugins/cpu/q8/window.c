@@ -35,6 +35,13 @@ void fb_q8_window_init(fb_q8_window *w, const qe_problem *p) {
   }
 }
 
+/* Is the window of a pixel that pixel? Then all lie one step apart. */
+static bool is_pointwise(const fb_q8_window *w) {
+  for (int d = 0; d < 3; ++d)
+    if (w->kernel[d] != 1 || w->stride[d] != 1 || w->first[d] != 0 || w->in[d] != w->out[d]) return false;
+  return true;
+}
+
 static bool inside(const fb_q8_window *w, int d, int64_t at) { return at >= 0 && at < w->in[d]; }
 
 /* A kernel row that the padding cuts, copied to `to`. */
@@ -81,13 +88,6 @@ void fb_q8_window_whole(const fb_q8_window *w, int64_t *lo, int64_t *hi) {
   *hi = most < w->in[2] ? fb_min64((w->in[2] - 1 - most) / stride + 1, w->out[2]) : 0;
 }
 
-/* Is the window of a pixel that pixel? Then all lie one step apart. */
-static bool is_pointwise(const fb_q8_window *w) {
-  for (int d = 0; d < 3; ++d)
-    if (w->kernel[d] != 1 || w->stride[d] != 1 || w->first[d] != 0 || w->in[d] != w->out[d]) return false;
-  return true;
-}
-
 void fb_q8_window_find(const fb_q8_product *p, fb_q8_found *f) {
   const fb_q8_window *w = &p->at.window;
   if (is_pointwise(w)) {
@@ -117,21 +117,22 @@ void fb_q8_window_find(const fb_q8_product *p, fb_q8_found *f) {
 }
 
 /* Space, unless gather.c has its say: a run of zeros, then, for every row, kernel rows that the padding cuts. */
-void fb_q8_window_runs(fb_q8_product *p, int64_t step, bool constant) {
+void fb_q8_window_runs(fb_q8_product *p, const fb_q8_core *core) {
   fb_q8_window *w = &p->at.window;
-  step = step ? step : 4;
-  w->joined = constant && p->parts == 1 && w->kernel[2] > 1 && w->dilation[2] == 1 && w->x_step[2] == p->kc;
+  const int64_t step = core->run ? core->run : 4;
+  w->joined = p->constant && p->parts == 1 && w->kernel[2] > 1 && w->dilation[2] == 1 && w->x_step[2] == p->kc;
   w->run = p->kc * (w->joined ? w->kernel[2] : 1);
   w->taps = w->kernel[0] * w->kernel[1] * (w->joined ? 1 : w->kernel[2]);
-  w->gathered = constant && w->taps > 1 && (w->run < GATHER_BELOW || w->run % step != 0);
-  w->zeros = fb_round_up(w->run + FB_Q8_GATHER_PIECE, 64);
+  w->gathered = fb_q8_can_fill(p) && !is_pointwise(w) && w->taps > 0 &&
+                (core->even || (w->taps > 1 && (w->run < GATHER_BELOW || w->run % step != 0)));
+  w->zeros = fb_round_up(w->run + FB_Q8_GATHER_MOST, 64);
   p->flip = w->gathered ? 0 : fb_q8_flip_x(p->problem);
   if (w->gathered) {
-    const int64_t cut = w->joined ? w->taps * w->run : 0;
+    const int64_t cut = w->joined ? w->taps * w->run : 0, size = w->taps * w->run;
     p->taps = 1;
-    p->kc = fb_round_up(w->taps * w->run, step);
-    p->space = fb_round_up(w->zeros + w->taps * (int64_t)sizeof(uint8_t *) + cut + FB_Q8_GATHER_PIECE, 64);
-    p->space_row = fb_round_up(p->kc + FB_Q8_GATHER_PIECE, 16);
+    p->kc = fb_round_up(size, step);
+    p->space = fb_round_up(w->zeros + w->taps * (int64_t)sizeof(uint8_t *) + cut + FB_Q8_GATHER_MOST, 64);
+    p->space_row = fb_round_up(fb_max64(p->kc, size + fb_q8_gather_beyond(w->run)), fb_max64(step, 16));
   } else {
     p->taps = w->taps;
     p->kc = w->run;

@@ -11,11 +11,8 @@
 int fb_q8_window_check(const qe_problem *p, char *reason, size_t reason_size);
 /* Sets the places of x and y and the sizes; kernel, stride, first, dilation, y_stride and y_first are the op's. */
 void fb_q8_window_init(fb_q8_window *w, const qe_problem *p);
-/*
- * With the window complete and kc the channels of a part: how its taps become runs, with a core that reads runs of a
- * multiple of `step` in place. Sets taps, kc, flip and space.
- */
-void fb_q8_window_runs(fb_q8_product *p, int64_t step, bool constant);
+/* With the window complete and kc the channels of a part: how its taps become runs. Sets taps, kc, flip and space. */
+void fb_q8_window_runs(fb_q8_product *p, const fb_q8_core *core);
 /* find_rows of fb_q8_product */
 void fb_q8_window_find(const fb_q8_product *p, fb_q8_found *f);
 
@@ -53,8 +50,12 @@ uint8_t *fb_q8_window_one(const fb_q8_window *w, const fb_q8_found *f, const fb_
 static inline const uint8_t *fb_q8_window_beside(const uint8_t *before, const uint8_t *zeros, int64_t step) {
   return before == zeros ? zeros : before + step;
 }
-/* Runs are copied in pieces of this many bytes: so far may be read and written beyond them. */
-#define FB_Q8_GATHER_PIECE 16
+/* Runs of up to so many bytes are copied in whole pieces, reading and writing beyond their ends. */
+enum { FB_Q8_GATHER_PIECE = 16, FB_Q8_GATHER_MOST = 4 * FB_Q8_GATHER_PIECE };
+static inline int64_t fb_q8_gather_beyond(int64_t run) {
+  if (run > FB_Q8_GATHER_MOST) return 0;
+  return (run <= 16 ? 16 : run <= 32 ? 32 : FB_Q8_GATHER_MOST) - run;
+}
 void fb_q8_window_gather(const fb_q8_product *p, fb_q8_found *f);
 /* Rows [first, first + count) of outputs, columns [n0, n1) of n, go where the window says; size: of an element. */
 void fb_q8_window_scatter(const fb_q8_product *p, const char *from, char *y, int64_t part, int64_t first, int64_t count,

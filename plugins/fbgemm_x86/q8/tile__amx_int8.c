@@ -178,6 +178,7 @@ const fb_q8_core fb_q8_tile__amx_int8 = {
     .rows = 256,
     .cols = 2 * PANEL_COLUMNS,
     .run = 64,
+    .even = true,
     .dynamic = true,
     .packed_size = packed_size,
     .pack = pack,
