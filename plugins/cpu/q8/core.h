@@ -53,7 +53,8 @@ typedef struct fb_q8_block {
   const uint8_t *const *x;
   int64_t rows, taps, kc;
   uint8_t flip;
-  int64_t x_step;           /* taps 1: x[r] == x[0] + r * x_step for all rows; 0: not so */
+  /* x[r + 1] == x[r] + x_step for every tap, but where the next x_run rows begin (0: never); x_step 0: not so. */
+  int64_t x_step, x_run;    /* rows: a multiple of x_run */
   const int32_t *row_sum;   /* sum x' - K zx' of each row when finish->col_zero is there; else NULL */
   const void *packed;       /* what pack() wrote for the whole weight */
   int64_t n, n0, n1;        /* n0 a multiple of the core's cols; n1 too, or n */

@@ -23,6 +23,7 @@
 #include "q8/tile.inc"
 
 #define TILE_ROWS   16
+#define MOST_ROWS   256
 #define CUT_ABOVE   20          /* units of depth (64 codes) of a panel that the first cache holds */
 #define CUT_TO      16
 #define ROWS_TO_CUT 6           /* tiles of rows from which it pays; their sums must be finished before their turn */
@@ -47,15 +48,12 @@ static void configure(int64_t rows) {
   _tile_loadconfig(&c);
 }
 
-static inline bool tile_copies(int64_t taps, int64_t kc, uint8_t flip, int64_t x_step) {
-  return flip != 0 || taps != 1 || kc % 64 != 0 || x_step == 0;
-}
-
-/* Scratch: sums of a step, those of a panel and all rows where the depth is cut, then copied rows. */
+/* Scratch: sums of a step, those of a panel and all tiles of rows where the depth is cut, then copied rows. */
 #define UNIT_SUMS (TILE_ROWS * PANEL_COLUMNS)
 
+static inline int64_t tiles_to_cut(int64_t rows) { return rows / 8 + 2; }
 static inline int64_t scratch_own(int64_t rows) {
-  return (2 * UNIT_SUMS + fb_round_up(rows, 2 * TILE_ROWS) * PANEL_COLUMNS) * (int64_t)sizeof(int32_t);
+  return (2 + tiles_to_cut(rows)) * UNIT_SUMS * (int64_t)sizeof(int32_t);
 }
 
 static uint64_t scratch_size(int64_t rows, int64_t n, int64_t taps, int64_t kc) {
@@ -66,51 +64,43 @@ static uint64_t scratch_size(int64_t rows, int64_t n, int64_t taps, int64_t kc) 
 
 typedef struct work {
   const fb_q8_block *b;
-  const uint8_t *a;
-  int64_t a_step, depth;    /* in units of 64 codes */
-  int64_t tiles, tile_rows; /* of rows; the last tiles end with the block and may share rows with those before */
-  int64_t cuts;             /* parts of the depth */
+  const tiles *rows;
+  int64_t count;     /* of tiles of rows; a last odd one stands alone */
+  int64_t tile_rows; /* of each */
+  int64_t x_step, run, depth, cuts;
   stream passes;
+  int64_t size;      /* of an output */
   int32_t *step_sums, *cut_sums;
   sums waiting[2];
 } work;
 
-static sums sums_of(const work *w, const panel *p, const int32_t *from, int64_t row, int64_t rows, int64_t n) {
-  const fb_q8_block *b = w->b;
-  const int64_t size = b->finish->to == FB_Q8_CODES ? 1 : 4;
+static inline sums sums_of(const work *w, const panel *p, const int32_t *from, const tiles *rows, int64_t n) {
   return (sums){.p = p,
                 .from = from,
-                .row_sum = b->row_sum ? b->row_sum + row : NULL,
-                .y = (char *)b->y + size * (row * b->y_step + n),
-                .rows = rows,
-                .y_step = b->y_step,
-                .size = size};
+                .row_sum = rows->row_sum,
+                .y = (char *)w->b->y + rows->y + w->size * n,
+                .rows = rows->rows,
+                .y_step = w->b->y_step,
+                .size = w->size};
 }
 
 /* Pairs of tiles of rows times the panel of columns from n on. */
 static void pairs(work *w, const panel *p, const int8_t *weights, int64_t n) {
   const int64_t w_step = p->wide ? 128 : 64;
-  const int64_t second = fb_min64(w->tile_rows, w->b->rows - w->tile_rows), rows = w->tile_rows + second;
-  int64_t k = 0;
+  step s = {.x_step = w->x_step, .run = w->run, .w_step = {w_step}, .to = {w->step_sums}};
   for (int64_t cut = 1; cut <= w->cuts; ++cut) {
-    const int64_t end = w->cuts == 1 ? w->depth : w->depth * cut / w->cuts;
-    step_function *plain = two_by_plain(w->passes, end - k);
-    for (int64_t t = 0; t + 1 < w->tiles; t += 2) {
-      const int64_t row = fb_min64(t * w->tile_rows, w->b->rows - rows);
-      const uint8_t *a = w->a + row * w->a_step + 64 * k;
-      int32_t *to = w->cuts > 1 ? w->cut_sums + t * UNIT_SUMS : w->step_sums;
-      const step s = {.a = {a, a + second * w->a_step},
-                      .a_step = w->a_step,
-                      .w = {weights + 16 * k * w_step},
-                      .w_step = {w_step},
-                      .depth = end - k,
-                      .more = k > 0,
-                      .to = {to, to + second * PANEL_COLUMNS}};
+    s.w[0] = weights + 16 * s.at * w_step;
+    s.depth = (w->cuts == 1 ? w->depth : w->depth * cut / w->cuts) - s.at;
+    step_function *plain = two_by_plain(w->passes, s.depth);
+    for (int64_t t = 0; t < w->count / 2; ++t) {
+      s.a = &w->rows[t];
+      if (w->cuts > 1) s.to[0] = w->cut_sums + 2 * t * UNIT_SUMS;
       finish_all(&w->waiting[1]);
       (!p->wide ? two_by_1 : is_plain(w->waiting) ? plain : two_by_2)(&s, w->waiting);
-      if (cut == w->cuts) w->waiting[0] = sums_of(w, p, to, row, rows, n);
+      if (cut == w->cuts) w->waiting[0] = sums_of(w, p, s.to[0], s.a, n);
     }
-    k = end;
+    s.at += s.depth;
+    s.more = true;
   }
 }
 
@@ -118,10 +108,11 @@ static void pairs(work *w, const panel *p, const int8_t *weights, int64_t n) {
 static void panels_of(work *w, int64_t n, panel *p) {
   static step_function *const one_by_n[] = {one_by_1, one_by_2, one_by_3, one_by_4};
   const fb_q8_block *b = w->b;
-  const int64_t k = b->taps * b->kc, row = b->rows - w->tile_rows;
+  const int64_t k = b->taps * b->kc;
   const int count = b->n1 - n > PANEL_COLUMNS ? 2 : 1;
-  step s = {.a = {w->a + row * w->a_step},
-            .a_step = w->a_step,
+  step s = {.a = &w->rows[w->count / 2],
+            .x_step = w->x_step,
+            .run = w->run,
             .depth = w->depth,
             .to = {w->step_sums, w->step_sums + UNIT_SUMS}};
   int columns = 0;
@@ -133,30 +124,60 @@ static void panels_of(work *w, int64_t n, panel *p) {
     columns += p[i].wide ? 2 : 1;
     pairs(w, &p[i], s.w[i], at);
   }
-  if (w->tiles % 2 == 0) return;
+  if (w->count % 2 == 0) return;
   (columns == 4 && is_plain(w->waiting) ? one_by_4_1 : one_by_n[columns - 1])(&s, w->waiting);
-  for (int i = 0; i < count; ++i)
-    w->waiting[i] = sums_of(w, &p[i], s.to[i], row, w->tile_rows, n + i * PANEL_COLUMNS);
+  for (int i = 0; i < count; ++i) w->waiting[i] = sums_of(w, &p[i], s.to[i], s.a, n + i * PANEL_COLUMNS);
+}
+
+/* Cuts the rows into tiles, none of which spans runs of rows; the last one of a run ends with it. */
+static void cut_rows(work *w, const uint8_t *const *x, int64_t taps, int64_t run_rows, tiles *to) {
+  const fb_q8_block *b = w->b;
+  const int64_t per_run = fb_ceil_div(run_rows, TILE_ROWS);
+  w->rows = to;
+  w->tile_rows = fb_ceil_div(run_rows, per_run);
+  for (int64_t first = 0; first < b->rows; first += run_rows)
+    for (int64_t i = 0; i < per_run; ++i, ++w->count) {
+      const int64_t row = first + fb_min64(i * w->tile_rows, run_rows - w->tile_rows);
+      const uint8_t *const *runs = x + row * taps;
+      tiles *t = &to[w->count / 2];
+      if (w->count % 2 == 0) {
+        *t = (tiles){.x = {runs},
+                     .a = {runs[0]},
+                     .rows = w->tile_rows,
+                     .second = row,
+                     .row_sum = b->row_sum ? b->row_sum + row : NULL,
+                     .y = w->size * row * b->y_step};
+        continue;
+      }
+      t->x[1] = runs;
+      t->a[1] = runs[0];
+      t->second = row - t->second;
+      t->rows += t->second;
+    }
 }
 
 static void tile_block(const fb_q8_block *b) {
-  const int64_t depth = padded_depth(b->taps * b->kc), tiles = fb_ceil_div(b->rows, TILE_ROWS);
+  const int64_t depth = padded_depth(b->taps * b->kc);
+  const bool copies = b->flip != 0 || b->kc % 64 != 0 || b->x_step == 0;
   work w = {.b = b,
-            .a = b->x[0],
-            .a_step = b->x_step,
+            .x_step = copies ? depth : b->x_step,
+            .run = (copies ? depth : b->kc) / 64,
             .depth = depth / 64,
-            .tiles = tiles,
-            .tile_rows = fb_ceil_div(b->rows, tiles),
-            .cuts = depth > 64 * CUT_ABOVE && tiles >= ROWS_TO_CUT ? fb_ceil_div(depth, 64 * CUT_TO) : 1,
-            .passes = b->rows * depth <= A_STAYS ? STREAM_W : STREAM_A,
+            .cuts = 1,
+            .passes = b->taps > 1 && !copies ? STREAM_NONE : b->rows * depth <= A_STAYS ? STREAM_W : STREAM_A,
+            .size = b->finish->to == FB_Q8_CODES ? 1 : 4,
             .step_sums = b->scratch};
   w.cut_sums = w.step_sums + 2 * UNIT_SUMS;
-  if (tile_copies(b->taps, b->kc, b->flip, b->x_step)) {
+  tiles rows[MOST_ROWS / 2];
+  if (copies) {
     fb_q8_block copy = *b;
     copy.scratch = (char *)b->scratch + scratch_own(b->rows);
-    w.a = rows_copy(&copy, depth)[0];
-    w.a_step = depth;
+    cut_rows(&w, rows_copy(&copy, depth), 1, b->rows, rows);
+  } else {
+    cut_rows(&w, b->x, b->taps, b->x_run ? b->x_run : b->rows, rows);
   }
+  if (w.depth > CUT_ABOVE && w.count >= ROWS_TO_CUT && w.count <= tiles_to_cut(b->rows))
+    w.cuts = fb_ceil_div(w.depth, CUT_TO);
   configure(w.tile_rows);
   panel panels[4]; /* those in work, and those whose sums still wait */
   int turn = 0;
@@ -175,7 +196,7 @@ static void block(const fb_q8_block *b) {
 
 const fb_q8_core fb_q8_tile__amx_int8 = {
     .name = "tile__amx_int8",
-    .rows = 256,
+    .rows = MOST_ROWS,
     .cols = 2 * PANEL_COLUMNS,
     .run = 64,
     .even = true,
