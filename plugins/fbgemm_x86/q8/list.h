@@ -57,7 +57,7 @@ void fb_list_pack(const fb_q8_weight *w, void *packed, int32_t *sums);
 
 /*
  * Rows [0, rows), 1 to 64, into a panel of [quad][64 rows][4 bytes]; rows up to the next multiple of `step` (8 or 16)
- * repeat the last one. Row r is made of `taps` runs of kc bytes at x[r * taps]. `room` has 8 * fb_list_row_room(depth)
+ * repeat the last one. Row r is made of `taps` runs of kc bytes at x[r * taps]. `room` has 16 * fb_list_row_room(depth)
  * bytes.
  */
 void fb_list_rows(uint8_t *panel, const uint8_t *const *x, int64_t rows, int64_t step, int64_t taps, int64_t kc,

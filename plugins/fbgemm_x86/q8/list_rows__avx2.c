@@ -7,7 +7,11 @@
 
 #include "q8/list.h"
 
-enum { STEP = 8 }; /* rows at a time */
+enum {
+  STEP = 8,     /* rows that are turned at a time */
+  BOTH = 16,    /* rows that fill cache lines of the panel, ... */
+  SEGMENT = 64, /* ... a few of which are worked on at a time: bytes of k */
+};
 
 /* Rows i and i + 4 (of 8 of which `rows` are there), 16 bytes each. */
 static inline __m256i load2(const uint8_t *const *x, int64_t at, int i, __m256i flip) {
@@ -28,9 +32,8 @@ static inline void put4(uint8_t *to, const uint8_t *const *x, int64_t at, __m256
   if (quads > 3) _mm256_store_si256((__m256i *)(to + 3 * FB_LIST_QUAD), _mm256_unpackhi_epi64(ab1, cd1));
 }
 
-/* `bytes` of each of 8 rows; after the last whole quad come zeros. */
-static void put_run(uint8_t *to, const uint8_t *const *x, int64_t bytes, __m256i flip) {
-  int64_t at = 0;
+/* Bytes [at, bytes) of each of 8 rows; after the last whole quad come zeros. */
+static inline void put_run(uint8_t *to, const uint8_t *const *x, int64_t at, int64_t bytes, __m256i flip) {
   for (; at + 16 <= bytes; at += 16, to += (ptrdiff_t)4 * FB_LIST_QUAD) put4(to, x, at, flip, 4);
   if (at == bytes) return;
   uint8_t rest[STEP][16] = {{0}};
@@ -59,27 +62,33 @@ static inline uint8_t *append(uint8_t *to, const uint8_t *from, int64_t n) {
   return to + n;
 }
 
+/* `bytes` of rows [0, rows), 8 or 16. */
+static void put_rows(uint8_t *to, const uint8_t *const *x, int64_t rows, int64_t bytes, __m256i flip) {
+  for (int64_t at = 0; at < bytes; at += SEGMENT, to += (ptrdiff_t)SEGMENT / 4 * FB_LIST_QUAD)
+    for (int64_t r = 0; r < rows; r += STEP) put_run(to + r * 4, x + r, at, fb_min64(bytes, at + SEGMENT), flip);
+}
+
 void fb_list_rows(uint8_t *panel, const uint8_t *const *x, int64_t rows, int64_t step, int64_t taps, int64_t kc,
                   uint8_t flip, uint8_t *room) {
   const __m256i flips = _mm256_set1_epi8((char)flip);
-  const int64_t depth = taps * kc;
+  const int64_t depth = taps * kc, all = fb_round_up(rows, step);
   const bool whole = taps == 1 || (kc % 16 == 0 && kc > 0);
-  for (int64_t r = 0; r < fb_round_up(rows, step); r += STEP, panel += STEP * 4) {
-    const uint8_t *const *runs[STEP];
-    const uint8_t *at[STEP];
-    for (int i = 0; i < STEP; i++) runs[i] = x + fb_min64(r + i, rows - 1) * taps;
+  for (int64_t r = 0; r < all; r += BOTH, panel += BOTH * 4) {
+    const int64_t here = fb_min64(BOTH, all - r);
+    const uint8_t *at[BOTH];
     if (whole) {
       for (int64_t tap = 0; tap < taps; tap++) {
-        for (int i = 0; i < STEP; i++) at[i] = runs[i][tap];
-        put_run(panel + tap * (kc / 4) * FB_LIST_QUAD, at, kc, flips);
+        for (int64_t i = 0; i < here; i++) at[i] = x[fb_min64(r + i, rows - 1) * taps + tap];
+        put_rows(panel + tap * (kc / 4) * FB_LIST_QUAD, at, here, kc, flips);
       }
       continue;
     }
-    for (int i = 0; i < STEP; i++) {
+    for (int64_t i = 0; i < here; i++) {
       uint8_t *to = room + i * fb_list_row_room(depth);
+      const uint8_t *const *runs = x + fb_min64(r + i, rows - 1) * taps;
       at[i] = to;
-      for (int64_t tap = 0; tap < taps; tap++) to = append(to, runs[i][tap], kc);
+      for (int64_t tap = 0; tap < taps; tap++) to = append(to, runs[tap], kc);
     }
-    put_run(panel, at, depth, flips);
+    put_rows(panel, at, here, depth, flips);
   }
 }
