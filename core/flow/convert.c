@@ -40,7 +40,7 @@ static qe_status_t fixed_params(const qe__node *n, qe_dtype_t dtype, qe__qparams
 static qe_status_t keep_within(converter *c, qe__value_id v, qe__act act) {
   const qe__observer *o = c->p->observer[v];
   const qe_observer_config_t *config = qe__observer_config(o);
-  if (config->qscheme != QE_PER_TENSOR_AFFINE || strcmp(config->observer, "fixed_qparams") == 0) return QE_OK;
+  if (config->qscheme != QE_PER_TENSOR_AFFINE || strcmp(config->observer, "histogram") != 0) return QE_OK;
   float scale = c->q[v].view.scales[0];
   int32_t zero = c->q[v].view.zero_points[0], qmin, qmax;
   qe__observer_range(o, &qmin, &qmax);

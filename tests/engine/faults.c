@@ -70,7 +70,7 @@ Test(faults, a_kernel_that_declines_is_passed_over_with_its_words) {
     qe_session_t *s = NULL;
     cr_assert_eq(live_open(m, "live", 1, &s), QE_OK);
     cr_assert_eq(relu_run(s, RELU_COUNT), QE_OK, "%s", qe_last_error());
-    cr_assert_str_eq(engine_of_step(s, 0), "reference");
+    cr_assert_str_neq(engine_of_step(s, 0), "live");
     qe_session_destroy(&s);
     cr_assert_eq(qe__engine_retire(engine), QE_OK);
   }

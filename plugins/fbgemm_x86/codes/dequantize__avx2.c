@@ -1,1 +1,2 @@
+/* codes/dequantize.inc for AVX2. */
 #include "codes/dequantize.inc"

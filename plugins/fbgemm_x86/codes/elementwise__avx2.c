@@ -1,1 +1,2 @@
+/* codes/elementwise.inc for AVX2. */
 #include "codes/elementwise.inc"

@@ -1,1 +1,2 @@
+/* codes/quantize.inc for AVX2. */
 #include "codes/quantize.inc"

@@ -1,1 +1,2 @@
+/* float/batch_norm.inc for AVX2. */
 #include "float/batch_norm.inc"

@@ -1,1 +1,2 @@
+/* float/binary.inc for AVX2. */
 #include "float/binary.inc"

@@ -1,1 +1,2 @@
+/* float/group_norm.inc for AVX2. */
 #include "float/group_norm.inc"

@@ -1,1 +1,2 @@
+/* float/reduce.inc for AVX2. */
 #include "float/reduce.inc"

@@ -1,1 +1,2 @@
+/* float/softmax.inc for AVX2. */
 #include "float/softmax.inc"

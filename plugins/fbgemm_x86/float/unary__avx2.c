@@ -1,1 +1,2 @@
+/* float/unary.inc for AVX2. */
 #include "float/unary.inc"
