@@ -21,6 +21,7 @@ fb_q8_cut fb_q8_cut_of(const fb_q8_product *p, const fb_q8_core *core) {
   fb_q8_cut c = {.parts = 1};
   const int64_t most = fb_q8_by_rows(p) ? fb_min64(core->rows, BY_ROWS) : core->rows;
   c.block = fb_min64(most, even_step(p->rows, most, 4));
+  if (p->line) c.block = even_step(p->rows, most / p->line * p->line, p->line);
   const int64_t per_column = fb_max64(1, fb_max64(c.block, FEW_ROWS) * p->taps * p->kc);
   c.cols = even_step(p->n, fb_max64(core->cols, TILE_WORK / per_column), core->cols);
   if (c.cols >= p->n) {

@@ -26,6 +26,7 @@ typedef struct fb_q8_window {
   int64_t part_step; /* input channels of a part */
   bool joined;       /* a run is a whole kernel row */
   bool gathered;     /* the whole window is copied into one run, and flipped */
+  bool spread, copied; /* windows lie x_step apart, line by line; lines are copied with their padding, and flipped */
   int64_t taps, run; /* runs in x of a window, and their bytes */
   int64_t zeros;     /* bytes at the start of space: a run in the padding */
 } fb_q8_window;
@@ -43,6 +44,7 @@ struct fb_q8_product {
   int64_t phases; /* products of the problem; this is one of them */
   int64_t parts, rows, n, taps, kc;
   uint8_t flip;       /* of fb_q8_block */
+  int64_t line;       /* blocks are whole lines of this many rows (x_run of fb_q8_block); 0: of any */
   bool constant;      /* the weight is packed once */
   bool integer;       /* zero points are inputs 2 and 3; the sums are the output */
   bool own_columns;   /* every part has parameters of its own for its columns */
@@ -69,7 +71,7 @@ struct fb_q8_found {
   int64_t part, first, count;
   uint8_t *space;
   const uint8_t **x;
-  int64_t x_step;
+  int64_t x_step, x_run;
 };
 
 typedef struct fb_q8_op {

@@ -128,6 +128,7 @@ static void block(run *r, int64_t part, int64_t first, int64_t count, int64_t n0
                          .kc = p->kc,
                          .flip = p->flip,
                          .x_step = r->found.x_step,
+                         .x_run = r->found.x_run,
                          .row_sum = r->w_zeros ? r->row_sum : NULL,
                          .packed = p->constant ? r->weights + (uint64_t)part * (p->own_columns ? r->part_size : 0)
                                                : r->packed,

@@ -96,6 +96,10 @@ void fb_q8_window_find(const fb_q8_product *p, fb_q8_found *f) {
     for (int64_t r = 0; r < f->count; ++r) f->x[r] = x + r * f->x_step;
     return;
   }
+  if (w->spread) {
+    fb_q8_window_spread(p, f);
+    return;
+  }
   memset(f->space, f->zero, (size_t)w->run);
   if (w->gathered) {
     fb_q8_window_gather(p, f);
@@ -123,6 +127,7 @@ void fb_q8_window_runs(fb_q8_product *p, const fb_q8_core *core) {
   w->joined = p->constant && p->parts == 1 && w->kernel[2] > 1 && w->dilation[2] == 1 && w->x_step[2] == p->kc;
   w->run = p->kc * (w->joined ? w->kernel[2] : 1);
   w->taps = w->kernel[0] * w->kernel[1] * (w->joined ? 1 : w->kernel[2]);
+  if (!is_pointwise(w) && fb_q8_window_spread_runs(p, core)) return;
   w->gathered = fb_q8_can_fill(p) && !is_pointwise(w) && w->taps > 0 &&
                 (core->even || (w->taps > 1 && (w->run < GATHER_BELOW || w->run % step != 0)));
   w->zeros = fb_round_up(w->run + FB_Q8_GATHER_MOST, 64);

@@ -57,6 +57,9 @@ static inline int64_t fb_q8_gather_beyond(int64_t run) {
   return (run <= 16 ? 16 : run <= 32 ? 32 : FB_Q8_GATHER_MOST) - run;
 }
 void fb_q8_window_gather(const fb_q8_product *p, fb_q8_found *f);
+/* Can they be spread (spread.c)? Then sets taps, kc, flip, line and space. */
+bool fb_q8_window_spread_runs(fb_q8_product *p, const fb_q8_core *core);
+void fb_q8_window_spread(const fb_q8_product *p, fb_q8_found *f);
 /* Rows [first, first + count) of outputs, columns [n0, n1) of n, go where the window says; size: of an element. */
 void fb_q8_window_scatter(const fb_q8_product *p, const char *from, char *y, int64_t part, int64_t first, int64_t count,
                           int64_t n0, int64_t n1, int64_t size);

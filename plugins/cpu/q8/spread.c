@@ -1,0 +1,101 @@
+/*
+ * Windows side by side, for cores that want rows equally spaced: the windows of a line of outputs are one step apart in
+ * x for every tap, if only x had its padding. So lines of x are copied with theirs, once for all windows that see them
+ * (unless there is none and codes need no flip: then nothing is copied). Space: a line of zeros, then the lines.
+ */
+#include <string.h>
+
+#include "q8/window.h"
+
+/* Lines of fewer outputs fill no tile. */
+#define LEAST_OUT 8
+
+/* Does some window reach beyond x along dimension d? */
+static bool is_padded(const fb_q8_window *w, int d) {
+  const int64_t last = (w->out[d] - 1) * w->stride[d] + (w->kernel[d] - 1) * w->dilation[d];
+  return w->first[d] < 0 || w->first[d] + last >= w->in[d];
+}
+
+static int64_t line_pixels(const fb_q8_window *w) {
+  return (w->out[2] - 1) * w->stride[2] + (w->kernel[2] - 1) * w->dilation[2] + 1;
+}
+static int64_t line_bytes(const fb_q8_window *w) { return fb_round_up(line_pixels(w) * w->x_step[2], 64); }
+
+bool fb_q8_window_spread_runs(fb_q8_product *p, const fb_q8_core *core) {
+  fb_q8_window *w = &p->at.window;
+  w->spread = core->even && p->parts == 1 && !p->scattered && w->run % core->run == 0 && w->x_step[2] == w->part_step &&
+              w->out[2] >= LEAST_OUT && w->out[2] <= core->rows && w->kernel[0] == 1 && w->in[0] == 1 &&
+              w->out[0] == 1 && !is_padded(w, 0) && w->dilation[1] > 0 && w->dilation[2] > 0;
+  if (!w->spread) return false;
+  const uint8_t flip = fb_q8_flip_x(p->problem);
+  w->copied = flip != 0 || is_padded(w, 1) || is_padded(w, 2);
+  p->taps = w->taps;
+  p->kc = w->run;
+  p->flip = 0;
+  p->line = w->out[2];
+  if (!w->copied) return true;
+  /* Each line of outputs sees some lines of x, and moves on by some. */
+  const int64_t lines = (w->kernel[1] - 1) * w->dilation[1] + 1 + w->stride[1];
+  p->space = line_bytes(w);
+  p->space_row = fb_ceil_div(lines * line_bytes(w), w->out[2]);
+  return true;
+}
+
+/* n codes, flipped. */
+static void copy_codes(uint8_t *to, const uint8_t *from, int64_t n, uint8_t flip) {
+  if (!flip)
+    memcpy(to, from, (size_t)n);
+  else
+    for (int64_t i = 0; i < n; ++i) to[i] = from[i] ^ flip;
+}
+
+/* Line b of x from the first pixel that a window sees, with zeros where there is none. */
+static void copy_line(const fb_q8_product *p, const fb_q8_found *f, int64_t n, int64_t b, uint8_t *to) {
+  const fb_q8_window *w = &p->at.window;
+  const uint8_t flip = fb_q8_flip_x(p->problem);
+  const int64_t size = w->x_step[2], pixels = line_pixels(w), before = fb_min64(fb_max64(-w->first[2], 0), pixels);
+  const int64_t end = fb_max64(before, fb_min64(w->in[2] - w->first[2], pixels));
+  memset(to, f->zero ^ flip, (size_t)(before * size));
+  if (end > before)
+    copy_codes(to + before * size, f->data + n * w->x_batch + b * w->x_step[1] + (w->first[2] + before) * size,
+               (end - before) * size, flip);
+  memset(to + end * size, f->zero ^ flip, (size_t)((pixels - end) * size));
+}
+
+/* Copied lines: those of image n from `first` up to `next`. */
+typedef struct lines {
+  uint8_t *at, *free;
+  int64_t n, first, next;
+} lines;
+
+/* Line b of image n; those before `first` are of no use any more. */
+static const uint8_t *copied_line(const fb_q8_product *p, const fb_q8_found *f, lines *l, int64_t n, int64_t first,
+                                  int64_t b) {
+  const int64_t size = line_bytes(&p->at.window);
+  if (n != l->n) *l = (lines){.at = l->free, .free = l->free, .n = n, .first = first, .next = first};
+  for (; l->next <= b; ++l->next, l->free += size) copy_line(p, f, n, l->next, l->free);
+  return l->at + (b - l->first) * size;
+}
+
+void fb_q8_window_spread(const fb_q8_product *p, fb_q8_found *f) {
+  const fb_q8_window *w = &p->at.window;
+  lines l = {.free = f->space + p->space, .n = -1};
+  if (w->copied) memset(f->space, f->zero ^ fb_q8_flip_x(p->problem), (size_t)p->space);
+  f->x_step = w->stride[2] * w->x_step[2];
+  f->x_run = w->out[2];
+  for (int64_t r = 0; r < f->count; r += w->out[2]) {
+    const int64_t line = (f->first + r) / w->out[2], n = line / w->out[1], y = line % w->out[1];
+    const uint8_t **to = f->x + r * w->taps;
+    const int64_t first = y * w->stride[1] + w->first[1];
+    for (int64_t j = 0; j < w->kernel[1]; ++j) {
+      const int64_t b = first + j * w->dilation[1];
+      const uint8_t *from;
+      if (!w->copied)
+        from = f->data + n * w->x_batch + b * w->x_step[1] + w->first[2] * w->x_step[2];
+      else
+        from = b < 0 || b >= w->in[1] ? f->space : copied_line(p, f, &l, n, fb_max64(first, 0), b);
+      for (int64_t k = 0; k < (w->joined ? 1 : w->kernel[2]); ++k) *to++ = from + k * w->dilation[2] * w->x_step[2];
+    }
+    for (int64_t i = w->taps; i < w->out[2] * w->taps; ++i, ++to) *to = to[-w->taps] + f->x_step;
+  }
+}
