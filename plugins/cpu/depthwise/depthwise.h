@@ -15,6 +15,9 @@
  * A form is how that is done on an instruction set: quads (vpdpbusd: 4 bytes, w~ must fit int8) or pairs (vpmaddwd: the
  * four bytes widened to two int16 pairs, sources 0, 1 and 2, 3; any w~).
  *
+ * An odd number of rows leaves half a pair over. Then the last row is paired with itself one step further ("doubled"):
+ * even steps take two taps of it, odd ones none.
+ *
  * Channels come in groups of as many as a vector has bytes, each lane of 16 bytes 16 of them; vector j of sums holds
  * channels 4 j .. 4 j + 3 of each lane, which is how unpacking and packing leave them. A last group of 32 or 16
  * channels fills its lanes with further parts of the row ("parts"): part t has pixels [t * each, (t + 1) * each).
@@ -37,6 +40,7 @@ typedef struct fb_dw {
   fb_dw_form form;
   bool shared;  /* sources are rows; else all taps */
   int64_t rows; /* output rows computed together: 1 or 2 */
+  bool doubled; /* the last row stands twice among the sources, the second time a step further; see below */
   int64_t sources, chunks;
   int64_t steps;               /* columns of a window */
   int64_t step, stride;        /* columns between the steps of a window, and between windows */
@@ -95,6 +99,8 @@ typedef struct fb_dw_source {
 typedef struct fb_dw_chunk {
   const fb_dw_source *source;
   int64_t sources;
+  bool doubled; /* the last two sources are a doubled row */
+  bool sparse;  /* of which odd columns are not looked at */
   const uint8_t *from[4];
   int64_t step[4], part[4];
   int64_t begin, end, first, last;

@@ -46,7 +46,9 @@ static inline int64_t ceil_div(int64_t n, int64_t size) {
 /* Where a source lies for outputs from `o` on. */
 static fb_dw_source source_at(const fb_dw *s, const place *o, int64_t source) {
   const fb_window *g = &s->g;
-  const int64_t k = s->shared ? 0 : source % g->kernel[2], line = s->shared ? source : source / g->kernel[2];
+  const bool again = s->doubled && source == s->sources - 1;
+  const int64_t k = s->shared ? again : source % g->kernel[2];
+  const int64_t line = s->shared ? source - again : source / g->kernel[2];
   const int64_t kernel = g->kernel[1] + s->rows - 1; /* rows of all the windows */
   const int64_t plane = g->kernel[0] == 1 ? 0 : line / kernel, row = line - plane * kernel;
   const int64_t a = o->at[0] * g->stride[0] - g->pad[0] + plane * g->dilation[0];
@@ -115,7 +117,11 @@ static void run_groups(const fb_dw *s, const fb_dw_loops *loops, const place *at
       o->each = o->group.parts == 1 ? o->pixels : fb_ceil_div(o->pixels, o->group.parts);
       o->apart = o->each * s->stride;
       o->chunk_bytes = fb_dw_columns(s, o->each) * s->column_bytes;
-      for (int64_t i = 0; i < s->chunks; ++i) chunk_at(&chunks[i], sources + 4 * i, fb_min64(4, s->sources - 4 * i), o);
+      for (int64_t i = 0; i < s->chunks; ++i) {
+        chunk_at(&chunks[i], sources + 4 * i, fb_min64(4, s->sources - 4 * i), o);
+        chunks[i].doubled = s->doubled && i == s->chunks - 1;
+        chunks[i].sparse = chunks[i].doubled && s->stride % 2 == 0;
+      }
     }
     o->packed = packed + 64 + group * s->group_bytes;
     o->weights = o->packed + FB_DW_WEIGHTS * s->form.bytes;

@@ -3,7 +3,7 @@
 
 #define TILE_MACS    (INT64_C(1) << 18) /* of one tile: some 10 us */
 #define STRIP_BYTES  16384              /* of columns, which are read several times from the nearest cache */
-#define LEAST_STRIP  28                 /* outputs all the same: a piece has a cost of its own */
+#define LEAST_STRIP  16                 /* outputs all the same: a piece has a cost of its own */
 #define MOST_DILATED 64                 /* columns that a window of shared columns may reach over */
 
 /* What a row of outputs costs by vector and output, in units of half a product: columns take about six. */
@@ -20,7 +20,8 @@ static void choose_sources(fb_dw *s) {
   s->shared = (g->kernel[2] - 1) * g->dilation[2] < MOST_DILATED &&
               cost(fb_ceil_div(sources, 4), g->kernel[2], g->stride[2], rows) < cost(fb_ceil_div(g->taps, 4), 1, 1, 1);
   s->rows = s->shared ? rows : 1;
-  s->sources = s->shared ? sources : g->taps;
+  s->doubled = s->shared && !s->form.quads && sources % 2 != 0 && g->kernel[2] > 1;
+  s->sources = s->shared ? sources + s->doubled : g->taps;
   s->steps = s->shared ? g->kernel[2] : 1;
   s->step = s->shared ? g->dilation[2] : 1;
   s->stride = s->shared ? g->stride[2] : 1;
@@ -82,8 +83,14 @@ void fb_dw_init(fb_dw *s, const qe_problem *p, fb_dw_form form) {
 }
 
 int64_t fb_dw_tap(const fb_dw *s, int64_t row, int64_t source, int64_t step) {
-  const int64_t own = s->shared ? source - row : source;
-  return own < 0 || own >= s->sources - s->rows + 1 ? -1 : own * s->steps + step;
+  const int64_t lines = s->sources - s->doubled - s->rows + 1; /* of taps */
+  int64_t own = s->shared ? source - row : source;
+  if (s->doubled && own >= lines - 1) {
+    if (step % 2 != 0 || own > lines) return -1;
+    step += own - (lines - 1);
+    own = lines - 1;
+  }
+  return own < 0 || own >= lines || step >= s->steps ? -1 : own * s->steps + step;
 }
 
 static int64_t reach(const qe_operand *o) {
