@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "conform/report_json.h"
 #include "conform/run_internal.h"
 
 enum { SCHEMA = 1, LARGEST_FILE = 4 << 20 };

@@ -208,3 +208,12 @@ qe_status_t qe__report_settle(qe_conform_report_t *r) {
   r->n_records = kept;
   return fail_declined(r);
 }
+
+qe_status_t qe__finish_text(FILE *f, char **buffer, char **text) {
+  if (fclose(f) != 0 || *buffer == NULL) {
+    free(*buffer);
+    return qe__fail(QE_ERROR_OUT_OF_MEMORY, "out of memory while writing a report");
+  }
+  *text = *buffer;
+  return QE_OK;
+}

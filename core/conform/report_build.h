@@ -2,7 +2,6 @@
 #ifndef QE_CORE_CONFORM_REPORT_BUILD_H
 #define QE_CORE_CONFORM_REPORT_BUILD_H
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -50,11 +49,6 @@ const char *qe__level_text(int level);
 
 /* Text with &, <, >, " escaped for HTML and XML. */
 void qe__put_escaped(FILE *f, const char *text);
-/* The pieces of JSON, owned by the caller; NULL: out of memory. */
-json_t *qe__json_counts(const qe_conform_counts_t *c);
-json_t *qe__json_case(const qe_conform_report_t *r, const qe_conform_case_t *c);
-/* Hex SHA-256 of the canonical form (sorted keys, no blanks) of an object. */
-qe_status_t qe__json_digest(const json_t *object, char out[65]);
 /* Ends a memory stream; *text is qe_string_free's. */
 qe_status_t qe__finish_text(FILE *f, char **buffer, char **text);
 

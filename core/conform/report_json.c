@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/sha256.h"
-#include "conform/report_build.h"
+#include "conform/report_json.h"
 
 enum { SCHEMA = 1, FAILURES_IN_SUMMARY = 100 };
 
@@ -144,15 +144,6 @@ static qe_status_t dump(FILE *f, json_t *object, size_t flags) {
       object != NULL && json_dumpf(object, f, flags | JSON_REAL_PRECISION(9)) == 0 && fputc('\n', f) != EOF;
   json_decref(object);
   return good ? QE_OK : no_memory();
-}
-
-qe_status_t qe__finish_text(FILE *f, char **buffer, char **text) {
-  if (fclose(f) != 0 || *buffer == NULL) {
-    free(*buffer);
-    return qe__fail(QE_ERROR_OUT_OF_MEMORY, "out of memory while writing a report");
-  }
-  *text = *buffer;
-  return QE_OK;
 }
 
 static qe_status_t write_text(const qe_conform_report_t *r, bool lines, char **text) {

@@ -2,6 +2,7 @@
 #include "conform/waivers.h"
 
 #include <fnmatch.h>
+#include <jansson.h>
 #include <string.h>
 #include <time.h>
 

@@ -10,11 +10,6 @@
 
 enum { PREFIX = 80 * 1024 }; /* holds the longest .npy header that is accepted */
 
-bool qe__gzip_magic(const void *data, size_t size) {
-  const uint8_t *p = data;
-  return size >= 2 && p[0] == 0x1f && p[1] == 0x8b;
-}
-
 typedef struct stream {
   z_stream z;
   const uint8_t *in;

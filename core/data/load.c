@@ -8,6 +8,16 @@
 #include "onnx/onnx.h"
 #include "qengine/data.h"
 
+bool qe__npz_magic(const void *data, size_t size) {
+  /* A local file header, or the end record of an empty archive. */
+  return size >= 4 && (memcmp(data, "PK\3\4", 4) == 0 || memcmp(data, "PK\5\6", 4) == 0);
+}
+
+bool qe__gzip_magic(const void *data, size_t size) {
+  const uint8_t *p = data;
+  return size >= 2 && p[0] == 0x1f && p[1] == 0x8b;
+}
+
 static bool ends_with(const char *text, const char *ending) {
   const size_t n = strlen(text), e = strlen(ending);
   return n >= e && strcmp(text + n - e, ending) == 0;

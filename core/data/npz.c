@@ -8,11 +8,6 @@
 
 enum { NAME_SIZE = 512, METHOD_STORED = 0, METHOD_DEFLATED = 8, FLAG_ENCRYPTED = 1 };
 
-bool qe__npz_magic(const void *data, size_t size) {
-  /* A local file header, or the end record of an empty archive. */
-  return size >= 4 && (memcmp(data, "PK\3\4", 4) == 0 || memcmp(data, "PK\5\6", 4) == 0);
-}
-
 /* minizip's input functions over memory. */
 typedef struct memory_file {
   const uint8_t *data;

@@ -57,7 +57,7 @@ const qe_observer *qe__engine_observer(const char *name, const qe__engine *prefe
 /* JSON of an engine's default qconfig, or NULL. */
 const char *qe__engine_default_qconfig(const char *engine_name);
 
-/* The machine (hwloc), capped by QENGINE_CPU_MASK. Never NULL. */
+/* The machine, capped by QENGINE_CPU_MASK. Never NULL. */
 const qe_cpu *qe__cpu(void);
 /* "avx2 avx512vnni" into buffer. */
 const char *qe__isa_text(uint64_t isa, char *buffer, size_t size);

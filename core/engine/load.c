@@ -4,7 +4,6 @@
  */
 #include "engine/load.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
@@ -57,13 +56,19 @@ static qe_status_t candidate_copy(qe__candidate *to, const qe__candidate *from) 
   return QE_ERROR_OUT_OF_MEMORY;
 }
 
+/* A file is known by its path; those inside the library share one. */
+static bool same_candidate(const qe__candidate *a, const qe__candidate *b) {
+  if (strcmp(a->path, b->path) != 0) return false;
+  return strcmp(a->path, QE__BUILT_IN) != 0 || strcmp(a->name != NULL ? a->name : "", b->name != NULL ? b->name : "") == 0;
+}
+
 /* A file that was tried before gets its new result. */
 static qe_status_t remember(const qe__candidate *c) {
   qe__candidate copy;
   QE_TRY(candidate_copy(&copy, c));
   pthread_mutex_lock(&list_lock);
   size_t at = 0;
-  while (at < n_candidates && strcmp(candidates[at].path, c->path) != 0) at++;
+  while (at < n_candidates && !same_candidate(&candidates[at], c)) at++;
   qe_status_t status = QE_OK;
   if (at == n_candidates) status = qe__grow((void **)&candidates, &candidate_capacity, n_candidates, sizeof *candidates);
   if (status != QE_OK) {
@@ -110,9 +115,8 @@ void qe__candidates_free(qe__candidate *list, size_t count) {
   qe__free(list);
 }
 
-/* All steps from "check" on. On failure *step says which one refused. */
-static qe_status_t run_steps(const char *real, qe__loaded *l, qe__load_step *step) {
-  const qe_plugin *table;
+/* The steps that bring a file's table into the process. */
+static qe_status_t open_file(const char *real, qe__loaded *l, qe__load_step *step, const qe_plugin **table) {
   *step = QE__LOAD_CHECK;
   QE_TRY(qe__engine_check(real));
   *step = QE__LOAD_MAP;
@@ -121,7 +125,15 @@ static qe_status_t run_steps(const char *real, qe__loaded *l, qe__load_step *ste
     return qe__fail(QE_ERROR_ENGINE, "was retired in this process and can't be started again; load it in another process");
   }
   *step = QE__LOAD_QUERY;
-  QE_TRY(qe__engine_query(l->handle, &table));
+  return qe__engine_query(l->handle, table);
+}
+
+/* All steps; on failure *step says which one refused. query NULL: a file. */
+static qe_status_t run_steps(const char *real, qe_plugin_query_fn query, qe__loaded *l, qe__load_step *step) {
+  const qe_plugin *table = NULL;
+  *step = QE__LOAD_QUERY;
+  if (query == NULL) QE_TRY(open_file(real, l, step, &table));
+  else table = query(QE_ABI_MAJOR, QE_ABI_MINOR);
   *step = QE__LOAD_VALIDATE;
   QE_TRY(qe__engine_validate(table, l));
   const qe__engine *same = qe__engine_by_name(l->engine.name);
@@ -162,14 +174,15 @@ static qe_status_t refuse(const char *path, const qe__loaded *l, qe__load_step s
   return result;
 }
 
-static qe_status_t load_real(const char *real, const qe__engine **out) {
+/* query NULL: the file at `real`. */
+static qe_status_t load_engine(const char *real, qe_plugin_query_fn query, const qe__engine **out) {
   qe__load_step step = QE__LOAD_CHECK;
-  *out = loaded_from(real);
+  *out = query == NULL ? loaded_from(real) : NULL;
   if (*out != NULL) return QE_OK;
   qe__loaded *l = qe__calloc(1, sizeof *l);
   if (l == NULL) return QE_ERROR_OUT_OF_MEMORY;
   l->engine.path = qe__strdup(real);
-  qe_status_t status = l->engine.path != NULL ? run_steps(real, l, &step) : QE_ERROR_OUT_OF_MEMORY;
+  qe_status_t status = l->engine.path != NULL ? run_steps(real, query, l, &step) : QE_ERROR_OUT_OF_MEMORY;
   if (status == QE_OK) {
     *out = &l->engine;
     const qe__candidate c = {.path = l->engine.path, .name = l->engine.name, .vendor = l->engine.vendor,
@@ -181,7 +194,7 @@ static qe_status_t load_real(const char *real, const qe__engine **out) {
   }
   status = refuse(real, l, step, status);
   /* Code that ran may have left threads or callbacks behind, so what was created stays mapped. */
-  if (l->handle != NULL && !l->created) dlclose(l->handle);
+  if (!l->created) qe__engine_unmap(l->handle);
   qe__loaded_free(l);
   return status;
 }
@@ -193,7 +206,7 @@ static qe_status_t load_locked(const char *path, const qe__engine **out) {
     qe__fail(QE_ERROR_ENGINE, "can't be found: %s", strerror(errno));
     return refuse(path, NULL, QE__LOAD_CHECK, QE_ERROR_ENGINE);
   }
-  return load_real(real, out);
+  return load_engine(real, NULL, out);
 }
 
 qe_status_t qe__engine_load_file(const char *path, const qe__engine **out) {
@@ -211,6 +224,17 @@ qe_status_t qe__engine_retire(const qe__engine *engine) {
   if (status == QE_OK) qe__engine_mark_retired(engine);
   pthread_mutex_unlock(&load_lock);
   if (status == QE_OK) qe__engine_release(engine); /* the registry's; may call the plugin's destroy */
+  return status;
+}
+
+static qe_status_t load_built_in(void) {
+  qe_status_t status = QE_OK;
+  for (size_t i = 0; status == QE_OK && qe__built_in_engines[i] != NULL; i++) {
+    const qe__engine *engine;
+    status = load_engine(QE__BUILT_IN, qe__built_in_engines[i], &engine);
+    if (status == QE_ERROR_ENGINE) qe__log(QE_LOG_INFO, "%s", qe_last_error());
+    if (status == QE_ERROR_ENGINE) status = QE_OK;
+  }
   return status;
 }
 
@@ -234,7 +258,9 @@ qe_status_t qe__engines_ready(void) {
   pthread_mutex_lock(&load_lock);
   qe_status_t status = QE_OK;
   if (!atomic_load_explicit(&scanned, memory_order_relaxed)) {
-    status = qe__engine_discover(&paths);
+    status = load_built_in();
+    if (status == QE_OK) status = qe__engine_discover(&paths);
+    else memset(&paths, 0, sizeof paths);
     for (size_t i = 0; status == QE_OK && i < paths.count; i++) status = scan_entry(paths.path[i], paths.problem[i]);
     qe__paths_free(&paths);
     /* Out of memory: the next call tries again. */

@@ -1,5 +1,6 @@
 /*
- * The way of a plugin into the registry: discover -> check -> map -> query -> validate -> create -> publish. Each step
+ * The way of a plugin into the registry: discover -> check -> map -> query -> validate -> create -> publish. An engine that
+ * is part of the library (QE_STATIC_ENGINES) starts at query, before any file is looked for. Each step
  * is a function of its own and fails with QE_ERROR_ENGINE and one sentence that says what was found, what was expected
  * and what to do; load.c runs them in order and remembers which step refused what.
  */
@@ -21,6 +22,11 @@ typedef enum qe__load_step {
   QE__LOAD_STEP_LIST(X)
 #undef X
 } qe__load_step;
+
+/* The path of engines that are part of the library. */
+#define QE__BUILT_IN "built in"
+/* Their query functions, ending with NULL; made by core/CMakeLists.txt. */
+extern const qe_plugin_query_fn qe__built_in_engines[];
 
 /* An engine on its way. `engine` comes first, so that a published engine's record can be found from it. */
 typedef struct qe__loaded {
@@ -55,6 +61,8 @@ qe_status_t qe__engine_check(const char *real);
 qe_status_t qe__elf_check(int fd, uint64_t size);
 /* dlopen of the real path. */
 qe_status_t qe__engine_map(const char *real, void **handle);
+/* Takes it out again; NULL is allowed. */
+void qe__engine_unmap(void *handle);
 /* Calls qe_plugin_query; *table is never NULL on success, but nothing of it was looked at yet. */
 qe_status_t qe__engine_query(void *handle, const qe_plugin **table);
 /* Copies the table, the kernels and the observers into `into`, checking all of it. Names no engine in use. */
@@ -112,6 +120,8 @@ bool qe__engine_was_retired(const void *handle);
 /* Tests: unmaps a retired and destroyed engine. Nothing of it may be in use. Errors: STATE. */
 qe_status_t qe__engine_unload(const qe__engine *engine);
 
+/* Fills in cores and caches; what is not known stays 0. */
+void qe__topology(qe_cpu *cpu);
 /* The mask of QENGINE_CPU_MASK's text; all bits for NULL. Unknown names are warned about and listed. */
 uint64_t qe__isa_mask(const char *text);
 

@@ -1,7 +1,6 @@
 /* Steps "map" and "query": the file enters the process, and says what it is. */
 #include <dlfcn.h>
 #include <fenv.h>
-#include <link.h>
 #include <string.h>
 
 #include "engine/load.h"
@@ -22,6 +21,10 @@ qe_status_t qe__engine_map(const char *real, void **handle) {
   return QE_OK;
 }
 
+void qe__engine_unmap(void *handle) {
+  if (handle != NULL) dlclose(handle);
+}
+
 qe_status_t qe__engine_query(void *handle, const qe_plugin **table) {
   qe_plugin_query_fn query = NULL;
   *table = NULL;
@@ -37,39 +40,4 @@ qe_status_t qe__engine_query(void *handle, const qe_plugin **table) {
                     QE_ABI_MINOR);
   }
   return QE_OK;
-}
-
-typedef struct range {
-  uintptr_t begin, end; /* asked for: begin; found: end of its segment, 0 when there is none */
-} range;
-
-static int find_segment(struct dl_phdr_info *info, size_t size, void *arg) {
-  range *r = arg;
-  (void)size;
-  for (unsigned i = 0; i < info->dlpi_phnum; i++) {
-    const ElfW(Phdr) *s = &info->dlpi_phdr[i];
-    if (s->p_type != PT_LOAD || (s->p_flags & PF_R) == 0) continue;
-    const uintptr_t begin = (uintptr_t)info->dlpi_addr + (uintptr_t)s->p_vaddr;
-    if (r->begin < begin || r->begin - begin >= s->p_memsz) continue;
-    r->end = begin + (uintptr_t)s->p_memsz;
-    return 1;
-  }
-  return 0;
-}
-
-static size_t room_at(const void *p) {
-  range r = {(uintptr_t)p, 0};
-  if (p == NULL) return 0;
-  dl_iterate_phdr(find_segment, &r);
-  return r.end > r.begin ? (size_t)(r.end - r.begin) : 0;
-}
-
-bool qe__mapped(const void *p, size_t size) { return size <= room_at(p); }
-
-long qe__mapped_text(const char *p, size_t max) {
-  const size_t room = room_at(p);
-  for (size_t i = 0; i < room && i <= max; i++) {
-    if (p[i] == '\0') return (long)i;
-  }
-  return -1;
 }

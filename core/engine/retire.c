@@ -2,7 +2,6 @@
  * Leaving. A retired engine gets no new plans; the last plan, session or observer that lets go of it destroys it. Its
  * code stays mapped, because no one can know that nothing of it is in use any more (a thread, a callback, a text).
  */
-#include <dlfcn.h>
 #include <pthread.h>
 
 #include "engine/load.h"
@@ -58,7 +57,7 @@ qe_status_t qe__engine_unload(const qe__engine *engine) {
                     engine->name, qe__engine_is_retired(engine) ? "is still used" : "is not retired", count);
   }
   pthread_mutex_lock(&retired_lock);
-  if (l->handle != NULL) dlclose(l->handle);
+  qe__engine_unmap(l->handle);
   l->handle = NULL;
   pthread_mutex_unlock(&retired_lock);
   return QE_OK;

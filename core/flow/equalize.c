@@ -8,9 +8,8 @@
  * that the statistics promise and meets the upper bound of a Clip. Data plays no part, so the result depends on the
  * model alone.
  */
-#include <jansson.h>
 #include <math.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "flow/flow_internal.h"
@@ -78,20 +77,42 @@ static qe_status_t scale_constant(qe__graph *g, qe__node *n, uint32_t i, int64_t
   return status;
 }
 
+/* `text` as it stands between the quotes of a JSON string. Returns where writing ended; `to` has room for 6 times its length. */
+static char *put_json_text(char *to, const char *text) {
+  static const char plain[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
+  for (; *text != '\0'; text++) {
+    const char *found = strchr(plain, *text);
+    if (found != NULL) {
+      *to++ = '\\';
+      *to++ = letters[found - plain];
+    } else if ((unsigned char)*text < 0x20) {
+      to += sprintf(to, "\\u%04X", (unsigned)*text);
+    } else {
+      *to++ = *text;
+    }
+  }
+  return to;
+}
+
 /*
  * What was scaled is kept with the model, so that its values can be compared with those of the model it came from:
  * metadata "qengine.equalization" is a JSON object, value name -> power of two of each channel (dimension 1).
  */
 static qe_status_t record(qe__graph *g, qe__value_id v, int64_t channels, const int *shift) {
-  const char *old = qe__graph_get_metadata(g, "qengine.equalization");
-  json_t *all = old ? json_loads(old, 0, NULL) : json_object(), *list = json_array();
-  for (int64_t c = 0; c < channels; c++) json_array_append_new(list, json_integer(shift[c]));
-  json_object_set(all, g->values[v].name, list);
-  char *text = json_dumps(all, JSON_COMPACT);
-  const qe_status_t status = text ? qe__graph_set_metadata(g, "qengine.equalization", text) : qe__fail(QE_ERROR_OUT_OF_MEMORY, "out of memory while recording an equalization");
-  free(text);
-  json_decref(list);
-  json_decref(all);
+  static const char key[] = "qengine.equalization";
+  const char *old = qe__graph_get_metadata(g, key), *name = g->values[v].name;
+  const size_t kept = old != NULL && strlen(old) > 2 ? strlen(old) - 1 : 0; /* without its closing brace */
+  char *text = qe__calloc(kept + 6 * strlen(name) + 4 * (size_t)channels + 16, 1);
+  if (text == NULL) return QE_ERROR_OUT_OF_MEMORY;
+  memcpy(text, kept > 0 ? old : "{", kept > 0 ? kept : 1);
+  char *to = text + (kept > 0 ? kept : 1);
+  to += sprintf(to, kept > 0 ? ",\"" : "\"");
+  to = put_json_text(to, name);
+  to += sprintf(to, "\":[");
+  for (int64_t c = 0; c < channels; c++) to += sprintf(to, c > 0 ? ",%d" : "%d", shift[c]);
+  sprintf(to, "]}");
+  const qe_status_t status = qe__graph_set_metadata(g, key, text);
+  qe__free(text);
   return status;
 }
 

@@ -42,8 +42,6 @@ int64_t qe__weight_channels(const qe__graph *g, const qe__node *n);
 /* Quantizes a float constant by an observer config; bound (NULL or one per channel): smallest scale of each channel. */
 qe_status_t qe__quantize_constant(const qe_tensor_t *w, const qe_observer_config_t *config, int32_t axis, const float *bound,
                                   const char *what, qe_tensor_t **out, double *sqnr_db);
-/* bias_i32 = rne(b / (sx * sw_c)), saturated with a warning. channels: number of output channels. */
-qe_status_t qe__quantize_bias(const qe_tensor_t *b, int64_t channels, float sx, const qe_qparams_t *w, const char *what, qe_tensor_t **out);
 /* 10 log10(sum x^2 / sum (x - y)^2); +inf when equal. Sums in double, in order. */
 double qe__sqnr_db(const float *x, const float *y, int64_t n);
 

@@ -8,18 +8,15 @@
  *
  * The arguments make a file readable without its model; a file fits only a model prepared with the same mapping.
  */
-#include <stdlib.h>
 #include <string.h>
-
-#include <jansson.h>
 
 #include "base/file.h"
 #include "base/sha256.h"
-#include "flow/flow_internal.h"
+#include "flow/stats_file.h"
 #include "graph/model.h"
 
 static const char MAGIC[8] = {'Q', 'E', 'S', 'T', 'A', 'T', 'S', '1'};
-enum { HASH = 32 };
+enum { HASH = QE__STATS_HASH };
 #define MAX_STATS_BYTES (UINT64_C(1) << 32)
 
 /* ---- writing ---- */
@@ -91,24 +88,9 @@ static qe_status_t put_config(sink *s, const qe_observer_config_t *c) {
 
 /* ---- reading ---- */
 
-typedef struct block {
-  const unsigned char *data;
-  size_t size;
-} block;
-
-typedef struct entry {
-  block name, config, state;
-} entry;
-
-typedef struct stats_file {
-  void *data;
-  size_t size;
-  uint64_t batches;
-  const unsigned char *hash;
-  block mapping;
-  uint32_t count;
-  entry *entries;
-} stats_file;
+typedef qe__stats_block block;
+typedef qe__stats_entry entry;
+typedef qe__stats_file stats_file;
 
 typedef struct cursor {
   const unsigned char *p;
@@ -159,7 +141,7 @@ static bool take_config(block from, qe_observer_config_t *c) {
   return in.left == 0;
 }
 
-static void stats_close(stats_file *f) {
+void qe__stats_close(qe__stats_file *f) {
   qe__free_aligned(f->data);
   qe__free(f->entries);
   memset(f, 0, sizeof *f);
@@ -190,11 +172,11 @@ static qe_status_t stats_parse(stats_file *f, const char *path) {
   return c.left ? qe__fail(QE_ERROR_FORMAT, "'%s' has %zu bytes too many", path, c.left) : QE_OK;
 }
 
-static qe_status_t stats_open(const char *path, stats_file *f) {
+qe_status_t qe__stats_open(const char *path, qe__stats_file *f) {
   memset(f, 0, sizeof *f);
   QE_TRY(qe__read_file(path, MAX_STATS_BYTES, &f->data, &f->size));
   const qe_status_t status = stats_parse(f, path);
-  if (status != QE_OK) stats_close(f);
+  if (status != QE_OK) qe__stats_close(f);
   return status;
 }
 
@@ -265,7 +247,7 @@ static qe_status_t take_states(qe_prepared_t *p, const char *path, bool merge) {
   stats_file f;
   qe__observer **fresh = qe__calloc(p->n_watched + 1, sizeof *fresh);
   if (!fresh) return QE_ERROR_OUT_OF_MEMORY;
-  qe_status_t status = stats_open(path, &f);
+  qe_status_t status = qe__stats_open(path, &f);
   if (status != QE_OK) goto done;
   QE_TRY_GOTO(check_fits(p, &f, path), close);
   for (uint32_t i = 0; i < p->n_watched; i++) { /* all states are read before any is used */
@@ -289,7 +271,7 @@ static qe_status_t take_states(qe_prepared_t *p, const char *path, bool merge) {
   }
   p->batches = merge ? p->batches + f.batches : f.batches;
 close:
-  stats_close(&f);
+  qe__stats_close(&f);
 done:
   for (uint32_t i = 0; i < p->n_watched; i++) qe__observer_destroy(&fresh[i]);
   qe__free(fresh);
@@ -308,7 +290,7 @@ qe_status_t qe_prepared_merge_stats(qe_prepared_t *p, const char *path) {
 
 /* ---- files without their model ---- */
 
-static qe_status_t open_observer(const entry *e, const char *path, qe__observer **out) {
+qe_status_t qe__stats_observer(const qe__stats_entry *e, const char *path, qe__observer **out) {
   qe_observer_config_t config;
   *out = NULL;
   if (!take_config(e->config, &config)) return qe__fail(QE_ERROR_FORMAT, "'%s': the arguments of an observer are malformed", path);
@@ -333,8 +315,8 @@ static qe_status_t merge_into(sink *s, const stats_file *a, const stats_file *b,
     if (!same_block(a->entries[i].name, b->entries[i].name) || !same_block(a->entries[i].config, b->entries[i].config)) {
       return qe__fail(QE_ERROR_STATE, "'%s' and '%s' observe different tensors", a_path, b_path);
     }
-    qe_status_t status = open_observer(&a->entries[i], a_path, &x);
-    if (status == QE_OK) status = open_observer(&b->entries[i], b_path, &y);
+    qe_status_t status = qe__stats_observer(&a->entries[i], a_path, &x);
+    if (status == QE_OK) status = qe__stats_observer(&b->entries[i], b_path, &y);
     if (status == QE_OK) status = qe__observer_merge(x, y);
     if (status == QE_OK) status = put_observer(s, a->entries[i].name.data, a->entries[i].name.size, x);
     qe__observer_destroy(&x);
@@ -348,81 +330,14 @@ qe_status_t qe_stats_merge(const char *a, const char *b, const char *out_path, i
   stats_file fa, fb;
   sink s = {0};
   QE_CHECK_ARG(a && b && out_path, "a path is NULL");
-  QE_TRY(stats_open(a, &fa));
-  qe_status_t status = stats_open(b, &fb);
+  QE_TRY(qe__stats_open(a, &fa));
+  qe_status_t status = qe__stats_open(b, &fb);
   if (status == QE_OK) {
     status = merge_into(&s, &fa, &fb, a, b);
     if (status == QE_OK) status = qe__write_file(out_path, s.data, s.size, overwrite);
-    stats_close(&fb);
+    qe__stats_close(&fb);
   }
-  stats_close(&fa);
+  qe__stats_close(&fa);
   qe__free(s.data);
-  return status;
-}
-
-static qe_status_t describe(const entry *e, const char *path, json_t *list) {
-  qe__observer *o = NULL;
-  qe__qparams q = {0};
-  bool observed;
-  float min, max;
-  QE_TRY(open_observer(e, path, &o));
-  const qe_observer_config_t *config = qe__observer_config(o);
-  json_t *row = json_object(), *scale = json_array(), *zero_point = json_array();
-  qe_status_t status = row && scale && zero_point ? qe__observer_qparams(o, &q, &observed) : QE_ERROR_OUT_OF_MEMORY;
-  if (status == QE_OK) {
-    for (uint32_t c = 0; c < q.view.count; c++) {
-      json_array_append_new(scale, json_real((double)q.scales[c]));
-      json_array_append_new(zero_point, json_integer(q.zero_points[c]));
-    }
-    json_object_set_new(row, "tensor", json_stringn((const char *)e->name.data, e->name.size));
-    json_object_set_new(row, "observer", json_string(config->observer));
-    json_object_set_new(row, "dtype", json_string(qe_dtype_name(config->dtype)));
-    json_object_set_new(row, "observed", json_boolean(observed));
-    if (qe__observer_min_max(o, &min, &max)) {
-      json_object_set_new(row, "min", json_real((double)min));
-      json_object_set_new(row, "max", json_real((double)max));
-    }
-    json_object_set(row, "scale", scale);
-    json_object_set(row, "zero_point", zero_point);
-    json_array_append(list, row);
-  }
-  json_decref(row);
-  json_decref(scale);
-  json_decref(zero_point);
-  qe__qparams_clear(&q);
-  qe__observer_destroy(&o);
-  return status;
-}
-
-qe_status_t qe_stats_dump(const char *path, char **json) {
-  stats_file f;
-  char hash[2 * HASH + 1];
-  QE_CHECK_ARG(json, "json is NULL");
-  *json = NULL;
-  QE_CHECK_ARG(path, "path is NULL");
-  QE_TRY(stats_open(path, &f));
-  static const char digits[] = "0123456789abcdef";
-  for (size_t i = 0; i < HASH; i++) {
-    hash[2 * i] = digits[f.hash[i] >> 4];
-    hash[2 * i + 1] = digits[f.hash[i] & 15];
-  }
-  hash[2 * HASH] = '\0';
-  json_t *root = json_object(), *list = json_array();
-  qe_status_t status = root && list ? QE_OK : QE_ERROR_OUT_OF_MEMORY;
-  for (uint32_t i = 0; i < f.count && status == QE_OK; i++) status = describe(&f.entries[i], path, list);
-  if (status == QE_OK) {
-    json_object_set_new(root, "schema_version", json_integer(1));
-    json_object_set_new(root, "model_hash", json_string(hash));
-    json_object_set_new(root, "batches", json_integer((json_int_t)f.batches));
-    json_object_set_new(root, "qconfig", json_loadb((const char *)f.mapping.data, f.mapping.size, 0, NULL));
-    json_object_set(root, "observers", list);
-    char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
-    *json = text ? qe__strdup(text) : NULL;
-    free(text);
-    if (!*json) status = QE_ERROR_OUT_OF_MEMORY;
-  }
-  json_decref(root);
-  json_decref(list);
-  stats_close(&f);
   return status;
 }

@@ -1,4 +1,4 @@
-/* Models in files: the public functions that read and write ONNX. */
+/* Models from files and memory: the public functions that read ONNX. */
 #include <string.h>
 
 #include "base/file.h"
@@ -39,15 +39,4 @@ qe_status_t qe_model_load_buffer(const void *data, size_t size, qe_model_t **out
     return qe__fail(QE_ERROR_FORMAT, "model in memory: %zu bytes; an ONNX message can have 2147483647", size);
   }
   return import(data, size, NULL, "model in memory", out);
-}
-
-qe_status_t qe_model_save(const qe_model_t *model, const char *path, qe_format_t format, int overwrite) {
-  QE_CHECK_ARG(model != NULL, "model is NULL");
-  QE_CHECK_ARG(path != NULL, "path is NULL");
-  QE_CHECK_ARG(format == QE_FORMAT_QDQ || format == QE_FORMAT_QOPERATOR, "format");
-  if (model->build_status != QE_OK) {
-    return qe__fail(model->build_status, "%s",
-                    model->build_error != NULL ? model->build_error : "the model was not built");
-  }
-  return qe__onnx_export(model->graph, format, path, overwrite);
 }

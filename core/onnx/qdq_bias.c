@@ -3,7 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "flow/flow_internal.h"
 #include "onnx/qdq.h"
 
 /* The file's bias codes serve as they are: scales are x * w bit for bit, zero points 0. */

@@ -94,7 +94,3 @@ qe_status_t qe_qconfig_mapping_dump(const qe_qconfig_mapping_t *mapping, char **
   free(text);
   return *json ? QE_OK : QE_ERROR_OUT_OF_MEMORY;
 }
-
-void qe_string_free(char *text) {
-  qe__free(text);
-}

@@ -168,3 +168,5 @@ qe_status_t qe__qconfig_resolve(const qe_qconfig_mapping_t *mapping, const qe__g
   qe__free(scratch);
   return status;
 }
+
+void qe_string_free(char *text) { qe__free(text); }

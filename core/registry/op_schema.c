@@ -8,8 +8,18 @@
 
 static const qe__op_schema ops[QE__OP_COUNT] = {
 #define QE_OP(id_, domain_, min_in_, max_in_, min_out_, max_out_, kernel_in_, view_, qrule_, qexec_, infer_)           \
-  {QE__OP_##id_, #id_,       domain_, min_in_, max_in_, min_out_,                                                      \
-   max_out_,     kernel_in_, view_,   qrule_,  qexec_,  qe__infer_##infer_},
+  {.id = QE__OP_##id_,                                                                                                 \
+   .name = #id_,                                                                                                       \
+   .domain = domain_,                                                                                                  \
+   .min_in = min_in_,                                                                                                  \
+   .max_in = max_in_,                                                                                                  \
+   .min_out = min_out_,                                                                                                \
+   .max_out = max_out_,                                                                                                \
+   .kernel_in = kernel_in_,                                                                                            \
+   .view = view_,                                                                                                      \
+   .qrule = qrule_,                                                                                                    \
+   .qexec = qexec_,                                                                                                    \
+   QE_WITH_OP(id_, .infer = qe__infer_##infer_)},
 #include "registry/ops.def"
 #undef QE_OP
 };
@@ -75,6 +85,9 @@ qe_status_t qe__op_infer(qe__infer_ctx *ctx) {
   ctx->params->clip_lo = -INFINITY;
   ctx->params->clip_hi = INFINITY;
   qe_status_t status = check_arity(ctx);
+  if (status == QE_OK && n->op->infer == NULL) {
+    status = qe__fail(QE_ERROR_UNSUPPORTED, "this build of qengine leaves the op out (CMake option QE_OPS)");
+  }
   if (status == QE_OK) status = n->op->infer(ctx);
   for (uint32_t i = 0; status == QE_OK && i < ctx->n_out; i++) status = check_output(&ctx->out[i], i);
   if (status != QE_OK) return qe__fail_in(status, "node '%s' (%s)", n->name, n->op->name);

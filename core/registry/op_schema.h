@@ -10,6 +10,10 @@
 
 struct qe__node;
 
+#ifndef QE_WITH_OP /* a build with QE_OPS (cmake/ops.cmake) leaves out what belongs to other ops */
+#define QE_WITH_OP(op, ...) __VA_ARGS__
+#endif
+
 /* How an output of a quantized op gets its parameters. */
 typedef enum qe__qrule {
   QE__Q_NEVER,     /* stays as it is: shapes, indices, comparisons */
@@ -63,7 +67,7 @@ typedef struct qe__op_schema {
   bool view;                 /* output 0 is input 0's elements under another shape */
   qe__qrule qrule;
   qe__qexec qexec;
-  qe__infer_fn infer;
+  qe__infer_fn infer;        /* NULL: this build leaves the op out (QE_OPS) */
 } qe__op_schema;
 
 enum {

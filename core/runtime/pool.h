@@ -6,7 +6,7 @@
 
 typedef struct qe__pool qe__pool;
 
-/* threads 0: qe_set_threads > QENGINE_THREADS > cores of this process (hwloc, affinity respected). */
+/* threads 0: qe_set_threads > QENGINE_THREADS > cores that this process may use. */
 qe_status_t qe__pool_create(uint32_t threads, qe__pool **out);
 void qe__pool_destroy(qe__pool **pool);
 uint32_t qe__pool_threads(const qe__pool *pool);

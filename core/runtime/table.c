@@ -14,11 +14,10 @@
 #define TANH(x) Sleef_cinz_tanhd1_u10purec(x)
 #define ERF(x) Sleef_cinz_erfd1_u10purec(x)
 
-static double sigmoid(double x) { return 1.0 / (1.0 + EXP(-x)); }
+#define SIGMOID(x) (1.0 / (1.0 + EXP(-(x))))
+#define SOFTPLUS(x) ((x) > 0.0 ? (x) + LOG1P(EXP(-(x))) : LOG1P(EXP(x)))
 
-static double softplus(double x) { return x > 0.0 ? x + LOG1P(EXP(-x)) : LOG1P(EXP(x)); }
-
-static double clamp01(double x) { return x < 0.0 ? 0.0 : x > 1.0 ? 1.0 : x; }
+#define CLAMP01(x) ((x) < 0.0 ? 0.0 : (x) > 1.0 ? 1.0 : (x))
 
 typedef struct unary {
   uint16_t op;
@@ -26,42 +25,46 @@ typedef struct unary {
   bool tanh_gelu;
 } unary;
 
+#define GELU_TANH(x) (0.5 * (x) * (1.0 + TANH(0.7978845608028654 * ((x) + 0.044715 * (x) * (x) * (x)))))
+
+#define OP(op, value) QE_WITH_OP(op, case QE__OP_##op : return value;)
+
 static double apply(const unary *u, double x) {
   switch (u->op) {
-    case QE__OP_Relu: return x > 0.0 ? x : 0.0;
-    case QE__OP_Clip: return x < u->alpha ? u->alpha : x > u->beta ? u->beta : x;
-    case QE__OP_LeakyRelu: return x < 0.0 ? u->alpha * x : x;
-    case QE__OP_Elu: return x < 0.0 ? u->alpha * EXPM1(x) : x;
-    case QE__OP_Selu: return u->gamma * (x > 0.0 ? x : u->alpha * EXPM1(x));
-    case QE__OP_Celu: return x > 0.0 ? x : u->alpha * EXPM1(x / u->alpha);
-    case QE__OP_ThresholdedRelu: return x > u->alpha ? x : 0.0;
-    case QE__OP_Sigmoid: return sigmoid(x);
-    case QE__OP_HardSigmoid: return clamp01(u->alpha * x + u->beta);
-    case QE__OP_Tanh: return TANH(x);
-    case QE__OP_HardSwish: return x * clamp01(x / 6.0 + 0.5);
-    case QE__OP_Silu: return x * sigmoid(x);
-    case QE__OP_Mish: return x * TANH(softplus(x));
-    case QE__OP_Gelu:
-      if (u->tanh_gelu) return 0.5 * x * (1.0 + TANH(0.7978845608028654 * (x + 0.044715 * x * x * x)));
-      return 0.5 * x * (1.0 + ERF(x * 0.7071067811865476));
-    case QE__OP_Softplus: return softplus(x);
-    case QE__OP_Softsign: return x / (1.0 + fabs(x));
-    case QE__OP_Erf: return ERF(x);
-    case QE__OP_Exp: return EXP(x);
-    case QE__OP_Log: return LOG(x);
-    case QE__OP_Sqrt: return sqrt(x);
-    case QE__OP_Neg: return -x;
-    case QE__OP_Abs: return fabs(x);
-    case QE__OP_Reciprocal: return 1.0 / x;
-    case QE__OP_Floor: return floor(x);
-    case QE__OP_Ceil: return ceil(x);
-    case QE__OP_Round: return rint(x);
-    case QE__OP_Sign: return x > 0.0 ? 1.0 : x < 0.0 ? -1.0 : 0.0;
-    case QE__OP_Sin: return Sleef_cinz_sind1_u10purec(x);
-    case QE__OP_Cos: return Sleef_cinz_cosd1_u10purec(x);
+    OP(Relu, x > 0.0 ? x : 0.0)
+    OP(Clip, x < u->alpha ? u->alpha : x > u->beta ? u->beta : x)
+    OP(LeakyRelu, x < 0.0 ? u->alpha * x : x)
+    OP(Elu, x < 0.0 ? u->alpha * EXPM1(x) : x)
+    OP(Selu, u->gamma * (x > 0.0 ? x : u->alpha * EXPM1(x)))
+    OP(Celu, x > 0.0 ? x : u->alpha * EXPM1(x / u->alpha))
+    OP(ThresholdedRelu, x > u->alpha ? x : 0.0)
+    OP(Sigmoid, SIGMOID(x))
+    OP(HardSigmoid, CLAMP01(u->alpha * x + u->beta))
+    OP(Tanh, TANH(x))
+    OP(HardSwish, x * CLAMP01(x / 6.0 + 0.5))
+    OP(Silu, x * SIGMOID(x))
+    OP(Mish, x * TANH(SOFTPLUS(x)))
+    OP(Gelu, u->tanh_gelu ? GELU_TANH(x) : 0.5 * x * (1.0 + ERF(x * 0.7071067811865476)))
+    OP(Softplus, SOFTPLUS(x))
+    OP(Softsign, x / (1.0 + fabs(x)))
+    OP(Erf, ERF(x))
+    OP(Exp, EXP(x))
+    OP(Log, LOG(x))
+    OP(Sqrt, sqrt(x))
+    OP(Neg, -x)
+    OP(Abs, fabs(x))
+    OP(Reciprocal, 1.0 / x)
+    OP(Floor, floor(x))
+    OP(Ceil, ceil(x))
+    OP(Round, rint(x))
+    OP(Sign, x > 0.0 ? 1.0 : x < 0.0 ? -1.0 : 0.0)
+    OP(Sin, Sleef_cinz_sind1_u10purec(x))
+    OP(Cos, Sleef_cinz_cosd1_u10purec(x))
     default: return x;
   }
 }
+
+#undef OP
 
 static bool scalar_input(const qe__graph *g, const qe__node *n, uint32_t i, double fallback, double *out) {
   *out = fallback;

@@ -53,6 +53,10 @@ double qe__tensor_float_at(const qe_tensor_t *t, int64_t index);
 /* "[1,3,224,224]" into buffer. */
 const char *qe__dims_text(uint32_t rank, const int64_t *dims, char *buffer, size_t size);
 
+/* bias_i32 = rne(b / (sx * sw_c)), saturated with a warning. channels: number of output channels. */
+qe_status_t qe__quantize_bias(const qe_tensor_t *b, int64_t channels, float sx, const qe_qparams_t *w, const char *what,
+                              qe_tensor_t **out);
+
 /* sat(rne(x / s) + z), NaN -> z, +-Inf saturates. */
 int32_t qe__quantize_value(float x, float scale, int32_t zero_point, int32_t qmin, int32_t qmax);
 

@@ -15,9 +15,13 @@
 #define ISA UINT64_C(0)
 #endif
 
+#ifndef QE_WITH_OP /* a build with QE_OPS leaves out rows */
+#define QE_WITH_OP(op, ...) __VA_ARGS__
+#endif
+
 static const qe_kernel kernels[] = {
 #define REF_KERNEL(kernel_name, op_name, i0, i1, i2, i3, o, q, key_layout, supports_fn, plan_fn, prepack_fn, run_fn) \
-  {                                                                                                                  \
+  QE_WITH_OP(op_name, {                                                                                              \
       .struct_size = sizeof(qe_kernel),                                                                              \
       .key = {.op = #op_name,                                                                                        \
               .in = {QE_DT_##i0, QE_DT_##i1, QE_DT_##i2, QE_DT_##i3},                                                \
@@ -30,7 +34,7 @@ static const qe_kernel kernels[] = {
       .plan = ref_##plan_fn##_plan,                                                                                  \
       .prepack = ref_##prepack_fn##_prepack,                                                                         \
       .run = ref_##run_fn##_run,                                                                                     \
-  },
+  },)
 #include "kernels.def"
 #undef REF_KERNEL
 };

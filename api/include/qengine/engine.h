@@ -17,7 +17,7 @@ extern "C" {
 
 typedef struct qe_engine_info {
   const char *name;      /* NULL when the file never said */
-  const char *path;
+  const char *path;      /* "built in": an engine that is part of the library (CMake option QE_STATIC_ENGINES) */
   const char *version, *vendor; /* NULL when unusable before they were known */
   int usable;
   const char *reason;    /* why not usable; "" when usable */
