@@ -1,9 +1,12 @@
 /*
- * The instruction sets of this engine and what it has on each, for the tables of plugins/cpu. A name here is the ending
+ * This engine: its name, its instruction sets and what it has on each, for the tables of plugins/cpu. A name here is the ending
  * of the files that are built for it (CMakeLists.txt) and of its kernels.
  */
 #ifndef QE_FBGEMM_ISAS_H
 #define QE_FBGEMM_ISAS_H
+
+#define FB_ENGINE "fbgemm_x86"
+#define FB_BUILD  "x86-64"
 
 #define FB_ISA_avx2       (QE_ISA_X86_AVX2 | QE_ISA_X86_FMA)
 #define FB_ISA_avx512bw   (QE_ISA_X86_AVX512BW | FB_ISA_avx2)

@@ -133,6 +133,8 @@ typedef struct fb_dw_loops {
 } fb_dw_loops;
 
 /* What the kernels of all forms do. */
+int fb_depthwise_supports(void *self, const qe_problem *p, char *reason, size_t reason_size);
+int fb_depthwise_quads_supports(void *self, const qe_problem *p, char *reason, size_t reason_size);
 int fb_dw_plan(const qe_problem *p, qe_kernel_plan *plan, fb_dw_form form);
 int fb_dw_prepack(const qe_problem *p, void *packed, fb_dw_form form);
 int fb_dw_run(const qe_call *call, int64_t tile_begin, int64_t tile_end, const fb_dw_loops *loops);

@@ -6,12 +6,6 @@
 
 #include <sleef.h>
 
-#if defined(__AVX512BW__)
-#define FBV_SLEEF(name) Sleef_finz_##name##f16_u10avx512f
-#else
-#define FBV_SLEEF(name) Sleef_finz_##name##f8_u10avx2
-#endif
-
 static inline fb_f fbv_exp(fb_f x) { return FBV_SLEEF(exp)(x); }
 static inline fb_f fbv_log(fb_f x) { return FBV_SLEEF(log)(x); }
 static inline fb_f fbv_log1p(fb_f x) { return FBV_SLEEF(log1p)(x); }

@@ -1,6 +1,6 @@
 /*
  * Sums in the order that docs/numerics.md fixes: lane i takes the terms i, i + 16, ... of a chunk of 65,536; a tree adds
- * the lanes; the chunks are added in order. 16 lanes are one vector of AVX-512 or two of AVX2.
+ * the lanes; the chunks are added in order.
  */
 #ifndef QE_FBGEMM_FLOAT_SUMS_H
 #define QE_FBGEMM_FLOAT_SUMS_H
@@ -8,8 +8,7 @@
 #include "float/vec.h"
 
 #define FBV_SUM_CHUNK 65536
-#define FBV_SUM_ROWS  (FB_LANES == 16 ? 4 : 1) /* most rows that are summed at once; AVX2 lacks the registers */
-#define FBV_PARTS     (16 / FB_LANES)
+#define FBV_SUM_ROWS  (FB_LANES == 16 ? 4 : 1) /* most rows that are summed at once: of short vectors one fills the registers */
 
 typedef struct fbv_lanes {
   fb_f part[FBV_PARTS];
@@ -19,14 +18,6 @@ static FBV_INLINE fbv_lanes fbv_lanes_zero(void) {
   fbv_lanes s;
   for (int k = 0; k < FBV_PARTS; ++k) s.part[k] = fbv_set1(0.0f);
   return s;
-}
-
-static FBV_INLINE float fbv_lanes_sum(const fbv_lanes *s) {
-#if FB_LANES == 16
-  return fbv_tree(_mm512_castps512_ps256(s->part[0]), _mm512_extractf32x8_ps(s->part[0], 1));
-#else
-  return fbv_tree(s->part[0], s->part[1]);
-#endif
 }
 
 typedef enum fbv_term { FBV_SUM, FBV_SQUARES, FBV_CENTERED } fbv_term;
@@ -68,7 +59,7 @@ static FBV_INLINE void fbv_sums(fbv_term term, const int rows, const float *x, i
           s[r].part[k] += fbv_keep_n(fbv_term_of(term, fbv_load_n(q, count - i), m[r]), count - i);
       }
     for (int r = 0; r < rows; ++r) {
-      const float part = fbv_lanes_sum(&s[r]);
+      const float part = fbv_sum16(s[r].part);
       sum[r] = begin == 0 ? part : sum[r] + part;
     }
   }

@@ -1,33 +1,19 @@
 /*
- * Vectors of floats and int32: 8 lanes on AVX2, 16 on AVX-512, under the same names, for sources that are built for both
- * (stem.inc). Operators + - * / of the compilers' vector types are IEEE operations with one rounding each. Functions
- * that end in _n touch the first n lanes only, 0 <= n < FB_LANES; the others read as 0 (fbv_load_or: as `other`).
+ * Vectors of floats and int32 under the same names on every instruction set, for sources that are built for several
+ * (stem.inc): FB_LANES lanes of type fb_f and fb_i, and fb_m, one truth value per lane. Operators + - * / of the
+ * compilers' vector types are IEEE operations with one rounding each. Functions that end in _n touch the first n lanes
+ * only, 0 <= n < FB_LANES; the others read as 0 (fbv_load_or: as `other`). FB_RUN(stem) is the name of the instruction
+ * set's run function. What depends on the instruction set is the engine's float/lanes.h.
  */
 #ifndef QE_FBGEMM_FLOAT_VEC_H
 #define QE_FBGEMM_FLOAT_VEC_H
 
-#include <immintrin.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 /* For functions that are to be compiled once for each set of constant arguments. */
 #define FBV_INLINE inline __attribute__((always_inline))
-
-/* FB_RUN(stem): the name of this instruction set's run function. */
-#if defined(__AVX512BW__)
-#define FB_RUN(stem) fb_##stem##__avx512bw_run
-#define FB_LANES     16
-typedef __m512 fb_f;
-typedef __m512i fb_i;
-typedef __mmask16 fb_m; /* one truth value per lane */
-#else
-#define FB_RUN(stem) fb_##stem##__avx2_run
-#define FB_LANES     8
-typedef __m256 fb_f;
-typedef __m256i fb_i;
-typedef __m256 fb_m;
-#endif
 
 /* Fewer than 8 bytes, the rest 0. */
 static inline uint64_t fbv_bytes_n(const uint8_t *p, int64_t n) {
@@ -58,141 +44,9 @@ static inline void fbv_put_bytes_n(uint8_t *p, uint64_t v, int64_t n) {
   if (n == 1) p[0] = (uint8_t)v;
 }
 
-#if defined(__AVX512BW__)
+#define FBV_PARTS (16 / FB_LANES) /* vectors of the 16 lanes in which the contract sums */
 
-static inline __mmask16 fbv_first(int64_t n) { return (__mmask16)((1u << n) - 1u); }
-
-static inline fb_f fbv_load(const float *p) { return _mm512_loadu_ps(p); }
-static inline fb_f fbv_load_n(const float *p, int64_t n) { return _mm512_maskz_loadu_ps(fbv_first(n), p); }
-static inline fb_f fbv_load_or(const float *p, int64_t n, fb_f other) { return _mm512_mask_loadu_ps(other, fbv_first(n), p); }
-static inline fb_f fbv_keep_n(fb_f v, int64_t n) { return _mm512_maskz_mov_ps(fbv_first(n), v); }
-static inline void fbv_store(float *p, fb_f v) { _mm512_storeu_ps(p, v); }
-static inline void fbv_store_n(float *p, fb_f v, int64_t n) { _mm512_mask_storeu_ps(p, fbv_first(n), v); }
-static inline fb_f fbv_set1(float v) { return _mm512_set1_ps(v); }
-static inline fb_i fbv_set1_i(int32_t v) { return _mm512_set1_epi32(v); }
-static inline fb_i fbv_load_i(const int32_t *p) { return _mm512_loadu_si512(p); }
-static inline fb_i fbv_load_i_n(const int32_t *p, int64_t n) { return _mm512_maskz_loadu_epi32(fbv_first(n), p); }
-static inline void fbv_store_i(int32_t *p, fb_i v) { _mm512_storeu_si512(p, v); }
-
-/* a > b ? a : b and a < b ? a : b: b when either is NaN, and of two zeros. */
-static inline fb_f fbv_max(fb_f a, fb_f b) { return _mm512_max_ps(a, b); }
-static inline fb_f fbv_min(fb_f a, fb_f b) { return _mm512_min_ps(a, b); }
-static inline fb_f fbv_fma(fb_f a, fb_f b, fb_f c) { return _mm512_fmadd_ps(a, b, c); }
-static inline fb_f fbv_fnma(fb_f a, fb_f b, fb_f c) { return _mm512_fnmadd_ps(a, b, c); }
-static inline fb_f fbv_sqrt(fb_f a) { return _mm512_sqrt_ps(a); }
-static inline fb_f fbv_round(fb_f a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-static inline fb_f fbv_floor(fb_f a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
-static inline fb_f fbv_ceil(fb_f a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC); }
-static inline fb_m fbv_lt(fb_f a, fb_f b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
-static inline fb_m fbv_le(fb_f a, fb_f b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
-static inline fb_m fbv_is_nan(fb_f a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q); }
-static inline fb_m fbv_or(fb_m a, fb_m b) { return (fb_m)(a | b); }
-static inline fb_f fbv_select(fb_m m, fb_f yes, fb_f no) { return _mm512_mask_blend_ps(m, no, yes); }
-/* v, or +0 where it is NaN. */
-static inline fb_f fbv_no_nan(fb_f v) { return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(v, v, _CMP_ORD_Q), v); }
-static inline fb_f fbv_abs(fb_f a) { return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a); }
-static inline fb_f fbv_neg(fb_f a) { return _mm512_xor_ps(_mm512_set1_ps(-0.0f), a); }
-static inline fb_i fbv_rne(fb_f v) { return _mm512_cvtps_epi32(v); }
-static inline fb_f fbv_float(fb_i v) { return _mm512_cvtepi32_ps(v); }
-static inline fb_f fbv_as_f(fb_i v) { return _mm512_castsi512_ps(v); }
-static inline fb_i fbv_xor_i(fb_i a, fb_i b) { return _mm512_xor_si512(a, b); }
-static inline fb_i fbv_add_i(fb_i a, fb_i b) { return _mm512_add_epi32(a, b); }
-
-/* One byte per lane, zero-extended; stored: the low byte of each lane. */
-static inline fb_i fbv_load_u8(const uint8_t *p) {
-  return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
-}
-static inline fb_i fbv_load_u8_n(const uint8_t *p, int64_t n) {
-  return _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(fbv_first(n), p));
-}
-static inline void fbv_store_u8(uint8_t *p, fb_i v) {
-  _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(v));
-}
-static inline void fbv_store_u8_n(uint8_t *p, fb_i v, int64_t n) {
-  _mm_mask_storeu_epi8(p, fbv_first(n), _mm512_cvtepi32_epi8(v));
-}
-/* Four vectors of values within int16, plus add (16-bit lanes), saturated to uint8, then flipped. */
-static inline void fbv_store_u8_x4(uint8_t *p, const fb_i v[4], fb_i add, fb_i flip) {
-  const fb_i lo = _mm512_add_epi16(_mm512_packs_epi32(v[0], v[1]), add);
-  const fb_i hi = _mm512_add_epi16(_mm512_packs_epi32(v[2], v[3]), add);
-  const fb_i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  const fb_i bytes = _mm512_permutexvar_epi32(order, _mm512_packus_epi16(lo, hi));
-  _mm512_storeu_si512(p, _mm512_xor_si512(bytes, flip));
-}
-static inline fb_i fbv_set1_i16(int32_t v) { return _mm512_set1_epi16((short)v); }
-static inline fb_i fbv_set1_u8(uint8_t v) { return _mm512_set1_epi8((char)v); }
-
-#else
-
-static inline __m256i fbv_first(int64_t n) {
-  return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
-
-static inline fb_f fbv_load(const float *p) { return _mm256_loadu_ps(p); }
-static inline fb_f fbv_load_n(const float *p, int64_t n) { return _mm256_maskload_ps(p, fbv_first(n)); }
-static inline fb_f fbv_load_or(const float *p, int64_t n, fb_f other) {
-  const __m256i some = fbv_first(n);
-  return _mm256_blendv_ps(other, _mm256_maskload_ps(p, some), _mm256_castsi256_ps(some));
-}
-static inline fb_f fbv_keep_n(fb_f v, int64_t n) { return _mm256_and_ps(v, _mm256_castsi256_ps(fbv_first(n))); }
-static inline void fbv_store(float *p, fb_f v) { _mm256_storeu_ps(p, v); }
-static inline void fbv_store_n(float *p, fb_f v, int64_t n) { _mm256_maskstore_ps(p, fbv_first(n), v); }
-static inline fb_f fbv_set1(float v) { return _mm256_set1_ps(v); }
-static inline fb_i fbv_set1_i(int32_t v) { return _mm256_set1_epi32(v); }
-static inline fb_i fbv_load_i(const int32_t *p) { return _mm256_loadu_si256((const __m256i *)(const void *)p); }
-static inline fb_i fbv_load_i_n(const int32_t *p, int64_t n) { return _mm256_maskload_epi32(p, fbv_first(n)); }
-static inline void fbv_store_i(int32_t *p, fb_i v) { _mm256_storeu_si256((__m256i *)(void *)p, v); }
-
-static inline fb_f fbv_max(fb_f a, fb_f b) { return _mm256_max_ps(a, b); }
-static inline fb_f fbv_min(fb_f a, fb_f b) { return _mm256_min_ps(a, b); }
-static inline fb_f fbv_fma(fb_f a, fb_f b, fb_f c) { return _mm256_fmadd_ps(a, b, c); }
-static inline fb_f fbv_fnma(fb_f a, fb_f b, fb_f c) { return _mm256_fnmadd_ps(a, b, c); }
-static inline fb_f fbv_sqrt(fb_f a) { return _mm256_sqrt_ps(a); }
-static inline fb_f fbv_round(fb_f a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-static inline fb_f fbv_floor(fb_f a) { return _mm256_floor_ps(a); }
-static inline fb_f fbv_ceil(fb_f a) { return _mm256_ceil_ps(a); }
-static inline fb_m fbv_lt(fb_f a, fb_f b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
-static inline fb_m fbv_le(fb_f a, fb_f b) { return _mm256_cmp_ps(a, b, _CMP_LE_OQ); }
-static inline fb_m fbv_is_nan(fb_f a) { return _mm256_cmp_ps(a, a, _CMP_UNORD_Q); }
-static inline fb_m fbv_or(fb_m a, fb_m b) { return _mm256_or_ps(a, b); }
-static inline fb_f fbv_select(fb_m m, fb_f yes, fb_f no) { return _mm256_blendv_ps(no, yes, m); }
-static inline fb_f fbv_no_nan(fb_f v) { return _mm256_and_ps(_mm256_cmp_ps(v, v, _CMP_ORD_Q), v); }
-static inline fb_f fbv_abs(fb_f a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
-static inline fb_f fbv_neg(fb_f a) { return _mm256_xor_ps(_mm256_set1_ps(-0.0f), a); }
-static inline fb_i fbv_rne(fb_f v) { return _mm256_cvtps_epi32(v); }
-static inline fb_f fbv_float(fb_i v) { return _mm256_cvtepi32_ps(v); }
-static inline fb_f fbv_as_f(fb_i v) { return _mm256_castsi256_ps(v); }
-static inline fb_i fbv_xor_i(fb_i a, fb_i b) { return _mm256_xor_si256(a, b); }
-static inline fb_i fbv_add_i(fb_i a, fb_i b) { return _mm256_add_epi32(a, b); }
-
-static inline fb_i fbv_load_u8(const uint8_t *p) {
-  return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));
-}
-static inline fb_i fbv_load_u8_n(const uint8_t *p, int64_t n) {
-  return _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)fbv_bytes_n(p, n)));
-}
-static inline uint64_t fbv_low_bytes(fb_i v) {
-  const __m128i pick = _mm_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
-  const __m128i lo = _mm_shuffle_epi8(_mm256_castsi256_si128(v), pick);
-  const __m128i hi = _mm_shuffle_epi8(_mm256_extracti128_si256(v, 1), pick);
-  return (uint64_t)_mm_cvtsi128_si64(_mm_unpacklo_epi32(lo, hi));
-}
-static inline void fbv_store_u8(uint8_t *p, fb_i v) {
-  const uint64_t bytes = fbv_low_bytes(v);
-  memcpy(p, &bytes, 8);
-}
-static inline void fbv_store_u8_n(uint8_t *p, fb_i v, int64_t n) { fbv_put_bytes_n(p, fbv_low_bytes(v), n); }
-static inline void fbv_store_u8_x4(uint8_t *p, const fb_i v[4], fb_i add, fb_i flip) {
-  const fb_i lo = _mm256_add_epi16(_mm256_packs_epi32(v[0], v[1]), add);
-  const fb_i hi = _mm256_add_epi16(_mm256_packs_epi32(v[2], v[3]), add);
-  const fb_i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-  const fb_i bytes = _mm256_permutevar8x32_epi32(_mm256_packus_epi16(lo, hi), order);
-  _mm256_storeu_si256((__m256i *)(void *)p, _mm256_xor_si256(bytes, flip));
-}
-static inline fb_i fbv_set1_i16(int32_t v) { return _mm256_set1_epi16((short)v); }
-static inline fb_i fbv_set1_u8(uint8_t v) { return _mm256_set1_epi8((char)v); }
-
-#endif
+#include "float/lanes.h"
 
 /* The first n lanes, 0 < n <= FB_LANES. */
 static FBV_INLINE fb_f fbv_load_some(const float *p, int64_t n) { return n < FB_LANES ? fbv_load_n(p, n) : fbv_load(p); }
@@ -201,26 +55,6 @@ static FBV_INLINE void fbv_store_some(float *p, fb_f v, int64_t n) {
     fbv_store_n(p, v, n);
   else
     fbv_store(p, v);
-}
-
-/* a[0..7] + a[8..15], then 4 + 4, 2 + 2, 1 + 1: how the contract adds 16 lanes. */
-static inline float fbv_tree(__m256 low, __m256 high) {
-  const __m256 eight = low + high;
-  const __m128 four = _mm256_castps256_ps128(eight) + _mm256_extractf128_ps(eight, 1);
-  const __m128 two = four + _mm_movehl_ps(four, four);
-  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
-}
-
-/* The largest lane of v, where there is no NaN. */
-static inline float fbv_largest(fb_f v) {
-#if FB_LANES == 16
-  const __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
-#else
-  const __m256 eight = v;
-#endif
-  const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-  const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-  return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
 
 /* The fused activation, lo <= hi: y < lo ? lo : y > hi ? hi : y; NaN and -0 stay. */

@@ -23,7 +23,7 @@ void fb_copy_init(fb_copy *c, size_t size, uint32_t rank, const int64_t *dims, c
 int64_t fb_copy_tiles(const fb_copy *c);
 void fb_copy_run(const fb_copy *c, void *y, const void *x, int64_t tile_begin, int64_t tile_end);
 
-/* y[r * y_row + c] = x[r + c * x_col], elements of `size` bytes (transpose__avx2.c). */
+/* y[r * y_row + c] = x[r + c * x_col], elements of `size` bytes (the engine's transpose). */
 void fb_transpose(size_t size, void *y, int64_t y_row, const void *x, int64_t x_col, int64_t rows, int64_t cols);
 
 static inline void *fb_element(void *base, size_t size, int64_t offset) { return (char *)base + offset * (int64_t)size; }

@@ -172,7 +172,7 @@ static void tile_block(const fb_q8_block *b) {
   if (copies) {
     fb_q8_block copy = *b;
     copy.scratch = (char *)b->scratch + scratch_own(b->rows);
-    cut_rows(&w, rows_copy(&copy, depth), 1, b->rows, rows);
+    cut_rows(&w, rows_copy(&copy, copy.flip, depth), 1, b->rows, rows);
   } else {
     cut_rows(&w, b->x, b->taps, b->x_run ? b->x_run : b->rows, rows);
   }

@@ -1,8 +1,11 @@
-/* The engine for x86-64: its table and its life. Its only export is qe_plugin_query; it links to SLEEF and libm. */
+/* An engine for processors: its table and its life; isas.h says which. Its only export is qe_plugin_query. */
 #include "fb.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+
+#define FB_ISA_OF(isa) FB_ISA_##isa
+#define FB_ISA(isa)    FB_ISA_OF(isa)
 
 /* Columns `none` of kernels.def. */
 #define fb_none_supports NULL
@@ -45,7 +48,7 @@ static int create(const qe_host *host, void **self) {
   *self = NULL;
   fb_self *s = host->alloc(host->ctx, sizeof *s, 64);
   if (!s) {
-    host->error(host->ctx, "fbgemm_x86: out of memory in create");
+    host->error(host->ctx, FB_ENGINE ": out of memory in create");
     return 1;
   }
   s->host = host;
@@ -65,12 +68,12 @@ static const qe_plugin plugin = {
     .abi_major = QE_ABI_MAJOR,
     .abi_minor = QE_ABI_MINOR,
     .sanitizer = QE_PLUGIN_SANITIZER,
-    .engine = "fbgemm_x86",
+    .engine = FB_ENGINE,
     .vendor = "qengine",
     .version = "0.1.0",
-    .build_id = "x86-64",
+    .build_id = FB_BUILD,
     .license = "Apache-2.0",
-    .isa_required = FB_ISA_avx2,
+    .isa_required = FB_ISA(FB_BASE),
     .priority = 100,
     .kernel_count = (uint32_t)(sizeof kernels / sizeof kernels[0]),
     .kernel_stride = sizeof(qe_kernel),

@@ -1,0 +1,21 @@
+# qe_cpu_engine(NAME): the engine of the folder at hand, made of its files and those of plugins/cpu, as both stand under one
+# include path. A file's name ends with the instruction set that it is built for (stem__avx2.c), whose flags are in
+# FB_FLAGS_<instruction set>; every other file is plain C, which may not contain instructions that a processor lacks.
+function(qe_cpu_engine name)
+  set(cpu ${PROJECT_SOURCE_DIR}/plugins/cpu)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.c ${cpu}/*.c)
+  add_library(${name} MODULE ${sources})
+  set_target_properties(${name} PROPERTIES PREFIX "qe_" LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/engines)
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/api/include ${CMAKE_CURRENT_SOURCE_DIR} ${cpu})
+  pkg_check_modules(SLEEF REQUIRED IMPORTED_TARGET sleef)
+  target_link_libraries(${name} PRIVATE qe_flags PkgConfig::SLEEF m)
+  foreach(source ${sources})
+    if(source MATCHES "__([a-z0-9_]+)\\.c$")
+      if(NOT DEFINED FB_FLAGS_${CMAKE_MATCH_1})
+        message(FATAL_ERROR "${source}: '${CMAKE_MATCH_1}' is no instruction set of ${name}")
+      endif()
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${FB_FLAGS_${CMAKE_MATCH_1}};-O3")
+    endif()
+  endforeach()
+  install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/qengine/engines)
+endfunction()
