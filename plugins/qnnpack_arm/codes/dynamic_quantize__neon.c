@@ -1,0 +1,1 @@
+#include "codes/dynamic_quantize.inc"

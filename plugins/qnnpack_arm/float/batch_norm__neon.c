@@ -1,0 +1,1 @@
+#include "float/batch_norm.inc"

@@ -1,0 +1,1 @@
+#include "float/group_norm.inc"

@@ -1,0 +1,1 @@
+#include "float/layer_norm.inc"

@@ -1,0 +1,2 @@
+/* Pools of 8-bit codes, NEON. */
+#include "pool/codes.inc"

@@ -1,0 +1,2 @@
+/* Pools of float32, NEON. */
+#include "pool/f32.inc"
