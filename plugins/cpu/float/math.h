@@ -12,6 +12,7 @@ static inline fb_f fbv_log1p(fb_f x) { return FBV_SLEEF(log1p)(x); }
 static inline fb_f fbv_tanh(fb_f x) { return FBV_SLEEF(tanh)(x); }
 static inline fb_f fbv_erf(fb_f x) { return FBV_SLEEF(erf)(x); }
 static inline fb_f fbv_sin(fb_f x) { return FBV_SLEEF(sin)(x); }
+static inline fb_f fbv_pow(fb_f x, fb_f y) { return FBV_SLEEF(pow)(x, y); }
 static inline fb_f fbv_cos(fb_f x) { return FBV_SLEEF(cos)(x); }
 
 #endif
