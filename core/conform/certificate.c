@@ -56,6 +56,8 @@ qe_status_t qe_conform_certificate(const qe_conform_report_t *r, char **text) {
   QE_CHECK_ARG(r != NULL, "report is NULL");
   if (!r->info.conforms)
     return qe__fail(QE_ERROR_STATE, "no certificate: the engine does not conform (%s)", r->info.why);
+  if (r->info.sha256[0] == '\0')
+    return qe__fail(QE_ERROR_STATE, "no certificate: engine '%s' is part of the library; one is for a plugin's file", r->info.engine);
   if (r->info.filter[0] != '\0')
     return qe__fail(QE_ERROR_STATE, "no certificate: only a part ran (%s); a certificate needs a whole suite",
                     r->info.filter);

@@ -9,6 +9,7 @@
 #include "conform/run_internal.h"
 #include "conform/waivers.h"
 #include "conform/worker_process.h"
+#include "engine/load.h"
 
 enum { MOST_JOBS = 256, MOST_MASKS = 16, MOST_CRASHES = 12, MOST_TIMEOUTS = 2 };
 #define DEFAULT_TIMEOUT    30.0
@@ -198,7 +199,7 @@ static qe_status_t run_all(const qe__run_settings *s, const qe__waivers *waivers
   const double began = qe__seconds();
   QE_TRY(describe(s, r));
   QE_TRY(run_passes(s, r));
-  QE_TRY(qe__file_digest(r->info.path, r->info.sha256));
+  if (strcmp(r->info.path, QE__BUILT_IN) != 0) QE_TRY(qe__file_digest(r->info.path, r->info.sha256));
   QE_TRY(qe__report_settle(r));
   if (waivers != NULL) QE_TRY(qe__waivers_apply(waivers, qe__today(), r->info.filter[0] == '\0', r));
   QE_TRY(qe__report_decide(r));

@@ -109,7 +109,7 @@ typedef struct qe_conform_time {
 
 typedef struct qe_conform_info {
   const char *engine, *vendor, *version, *path;
-  char sha256[65];             /* of the plugin's file */
+  char sha256[65];             /* of the plugin's file; "" when it is part of the library */
   char must_pass_hash[65];
   uint32_t abi_major, abi_minor;
   const char *isa, *against, *suite, *filter; /* filter: "" when all of the suite ran */
