@@ -43,9 +43,8 @@ static int check(const qe_problem *p, bool transposed, char *reason, size_t reas
   if (p->params->groups < 1 || p->in[0]->dims[1] % p->params->groups || p->out[0]->dims[1] % p->params->groups)
     return fb_refuse(reason, reason_size, "%s: channels are no multiples of %lld groups", p->op,
                      (long long)p->params->groups);
-  if (fb_has_in(p, 2) && p->in[2]->dtype != QE_DT_F32) return fb_refuse(reason, reason_size, "%s: bias is no float32", p->op);
-  if (p->params->groups > 1 && p->params->groups == p->in[0]->dims[1] && p->params->groups == p->out[0]->dims[1])
-    return fb_refuse(reason, reason_size, "%s: depthwise", p->op);
+  if (fb_has_in(p, 2) && p->in[2]->dtype != QE_DT_F32)
+    return fb_refuse(reason, reason_size, "%s: bias is no float32", p->op);
   if (fb_f32_phases(p, transposed) > MAX_PHASES)
     return fb_refuse(reason, reason_size, "%s: more than %d phases of the stride", p->op, MAX_PHASES);
   return 1;
@@ -65,7 +64,10 @@ static int plan(const fb_f32_conv *c, qe_kernel_plan *plan) {
 void fb_f32_conv_pack(const fb_f32_conv *c, const float *data, int64_t unit0, int64_t unit1, float *to) {
   const qe_operand *w = c->p->in[1];
   const uint32_t spatial = c->p->params->spatial, n_axis = c->transposed ? 1 : 0;
-  fb_f32_weight one = {.n = c->oc, .kc = c->ic, .taps = {1, 1, 1}, .step_n = w->strides[n_axis], .step_c = w->strides[!n_axis]};
+  fb_f32_weight one = {
+      .n = c->oc, .kc = c->ic, .taps = {1, 1, 1},
+              .step_n = w->strides[n_axis], .step_c = w->strides[!n_axis]
+  };
   for (uint32_t d = 0; d < spatial; ++d) {
     one.taps[3 - spatial + d] = c->p->params->kernel[d];
     one.step_tap[3 - spatial + d] = w->strides[2 + d];
@@ -85,23 +87,23 @@ static int prepack(const fb_f32_conv *c, void *packed) {
   return 0;
 }
 
-#define OP(name, transposed)                                                                                        \
-  int fb_f32_##name##_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {                 \
-    (void)self;                                                                                                     \
-    return check(p, transposed, reason, reason_size);                                                               \
-  }                                                                                                                 \
+#define OP(name, transposed)                                                                                           \
+  int fb_f32_##name##_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {                    \
+    (void)self;                                                                                                        \
+    return check(p, transposed, reason, reason_size);                                                                  \
+  }                                                                                                                    \
   int fb_f32_##name##_plan_on(const fb_f32_core *core, void *self, const qe_problem *p, qe_kernel_plan *kernel_plan) { \
-    const fb_f32_conv c = conv_of(core, self, p, transposed);                                                       \
-    return plan(&c, kernel_plan);                                                                                   \
-  }                                                                                                                 \
-  int fb_f32_##name##_prepack_on(const fb_f32_core *core, void *self, const qe_problem *p, void *packed) {          \
-    const fb_f32_conv c = conv_of(core, self, p, transposed);                                                       \
-    return prepack(&c, packed);                                                                                     \
-  }                                                                                                                 \
-  int fb_f32_##name##_run_on(const fb_f32_core *core, void *self, const qe_call *call, int64_t begin, int64_t end) { \
-    const fb_f32_conv c = conv_of(core, self, call->problem, transposed);                                           \
-    fb_f32_conv_tiles(&c, call, begin, end);                                                                        \
-    return 0;                                                                                                       \
+    const fb_f32_conv c = conv_of(core, self, p, transposed);                                                          \
+    return plan(&c, kernel_plan);                                                                                      \
+  }                                                                                                                    \
+  int fb_f32_##name##_prepack_on(const fb_f32_core *core, void *self, const qe_problem *p, void *packed) {             \
+    const fb_f32_conv c = conv_of(core, self, p, transposed);                                                          \
+    return prepack(&c, packed);                                                                                        \
+  }                                                                                                                    \
+  int fb_f32_##name##_run_on(const fb_f32_core *core, void *self, const qe_call *call, int64_t begin, int64_t end) {   \
+    const fb_f32_conv c = conv_of(core, self, call->problem, transposed);                                              \
+    fb_f32_conv_tiles(&c, call, begin, end);                                                                           \
+    return 0;                                                                                                          \
   }
 OP(conv, false)
 OP(conv_transpose, true)

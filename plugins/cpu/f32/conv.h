@@ -1,9 +1,10 @@
 /*
  * Convolutions of float32, plain and transposed, channels last. A pixel of the output is a row of a product whose terms
- * come in runs, one for each tap (or each row of taps, where those lie side by side). Pixels that have all their taps are
- * multiplied in blocks; at the edges some rows of a block lack some taps, which are skipped for those rows only.
+ * come in runs, one for each tap (or each row of taps, where those lie side by side). Pixels that have all their taps
+ * are multiplied in blocks; at the edges some rows of a block lack some taps, which are skipped for those rows only.
  *
- * A tile is a set of pixels (lines x width of one window) times a range of units; a unit is a panel of one group's columns.
+ * A tile is a set of pixels (lines x width of one window) times a range of units; a unit is a panel of one group's
+ * columns.
  */
 #ifndef QE_FBGEMM_F32_CONV_H
 #define QE_FBGEMM_F32_CONV_H
@@ -15,13 +16,13 @@ typedef struct fb_f32_conv {
   const fb_f32_core *core;
   const qe_problem *p;
   bool transposed;
-  int64_t groups, ic, oc;  /* channels per group */
-  int64_t depth, packed;   /* k's per column; floats of one group's packed weight */
-  int64_t panels;          /* of one group */
+  int64_t groups, ic, oc; /* channels per group */
+  int64_t depth, packed;  /* k's per column; floats of one group's packed weight */
+  int64_t panels;         /* of one group */
   int64_t phases;
-  int64_t lines, width;    /* most of a tile */
+  int64_t lines, width;                        /* most of a tile */
   int64_t line_tiles, width_tiles, unit_tiles; /* of each phase; some may be empty */
-  int64_t unit_step;       /* units of a tile */
+  int64_t unit_step;                           /* units of a tile */
 } fb_f32_conv;
 
 /* Where the parts of the scratch lie, and its size, in bytes. */
@@ -29,7 +30,9 @@ typedef struct fb_f32_conv_scratch {
   uint64_t x, y, edges, pieces, chunks, masks, part, weight, size;
 } fb_f32_conv_scratch;
 
-static inline int64_t fb_f32_chunks(int64_t depth) { return fb_max64(1, fb_ceil_div(depth, FB_F32_CHUNK)); }
+static inline int64_t fb_f32_chunks(int64_t depth) {
+  return fb_max64(1, fb_ceil_div(depth, FB_F32_CHUNK));
+}
 
 fb_f32_conv_scratch fb_f32_conv_layout(const fb_f32_conv *c);
 /* Tiles [begin, end); w: the packed weight, or NULL to pack it. */

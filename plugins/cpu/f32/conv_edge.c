@@ -1,6 +1,6 @@
 /*
- * Pixels that lack some taps (conv.h). A block goes through the taps in order; taps that the same rows have make one call
- * of the core for those rows, while the sums of the others rest in memory. So a tap in the padding is skipped, not
+ * Pixels that lack some taps (conv.h). A block goes through the taps in order; taps that the same rows have make one
+ * call of the core for those rows, while the sums of the others rest in memory. So a tap in the padding is skipped, not
  * multiplied by 0, and hardly slows down the rows that have it.
  */
 #include "f32/conv_edge.h"
@@ -17,13 +17,15 @@ typedef struct edge_block {
   float *const *y;
   float *sums[FB_F32_ROWS]; /* where sums of this chunk rest: y, or the scratch of later chunks */
   int64_t chunk;
-  bool begun;               /* the rows of sums have values */
-  unsigned mask;            /* rows of the pieces that wait */
+  bool begun;    /* the rows of sums have values */
+  unsigned mask; /* rows of the pieces that wait */
   int64_t waiting;
   fb_f32_piece pieces[PIECES];
 } edge_block;
 
-static unsigned all(const edge_block *e) { return (1u << e->rows) - 1; }
+static unsigned all(const edge_block *e) {
+  return (1u << e->rows) - 1;
+}
 
 /* Adds the waiting pieces for rows `mask`; `how`: what ends with them. */
 static void run(edge_block *e, unsigned mask, int how) {
@@ -113,7 +115,9 @@ static void run_pixels(const fb_f32_conv *c, const fb_f32_tile_job *j, fb_f32_bl
   end_chunk(&e);
 }
 
-static bool same_taps(const fb_f32_edge *a, const fb_f32_edge *b) { return memcmp(a, b, sizeof *a) == 0; }
+static bool same_taps(const fb_f32_edge *a, const fb_f32_edge *b) {
+  return memcmp(a, b, sizeof *a) == 0;
+}
 
 void fb_f32_run_edges(const fb_f32_conv *c, const fb_f32_tile_job *j, fb_f32_block b, int64_t n) {
   b.n = n;

@@ -9,7 +9,9 @@ static uint64_t place(uint64_t *at, uint64_t bytes) {
   return here;
 }
 
-static int64_t kernel_taps(const fb_f32_conv *c) { return c->depth / fb_max64(1, c->ic); }
+static int64_t kernel_taps(const fb_f32_conv *c) {
+  return c->depth / fb_max64(1, c->ic);
+}
 
 fb_f32_conv_scratch fb_f32_conv_layout(const fb_f32_conv *c) {
   fb_f32_conv_scratch s = {0};
@@ -155,6 +157,7 @@ static void run_units(const fb_f32_conv *c, fb_f32_tile_job *j, int64_t unit0, i
                             .w = w,
                             .depth = c->depth,
                             .bias = j->bias,
+                            .clamps = fb_clamps(c->p),
                             .lo = c->p->act_lo,
                             .hi = c->p->act_hi};
     if (j->whole > 0) run_whole(c, j, b, n);

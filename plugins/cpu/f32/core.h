@@ -1,15 +1,18 @@
 /*
  * Products of float32: what a core (the micro-kernels of one instruction set) is asked to do, and what the ops (matrix
  * products, convolutions) ask for. An op turns its problem into blocks of rows, which lie anywhere in memory, and a
- * weight packed in panels of `cols` neighbouring columns; the core multiplies. Ops know nothing of instruction sets, cores
- * nothing of ops.
+ * weight packed in panels of `cols` neighbouring columns; the core multiplies. Ops know nothing of instruction sets,
+ * cores nothing of ops.
  *
- * The order of each sum is that of docs/numerics.md: acc = +0, acc = fma(x_k, w_k, acc) for k ascending within chunks of
- * 4096 k, chunk sums added in order. Outputs lie side by side in vectors, so no sum is ever split. A sum may rest in memory
- * between two calls, which is how reductions are blocked for the caches and how taps that only some rows have are done.
+ * The order of each sum is that of docs/numerics.md: acc = +0, acc = fma(x_k, w_k, acc) for k ascending within chunks
+ * of 4096 k, chunk sums added in order. Outputs lie side by side in vectors, so no sum is ever split. A sum may rest in
+ * memory between two calls, which is how reductions are blocked for the caches and how taps that only some rows have
+ * are done.
  */
 #ifndef QE_FBGEMM_F32_CORE_H
 #define QE_FBGEMM_F32_CORE_H
+
+#include <math.h>
 
 #include "fb.h"
 
@@ -31,8 +34,8 @@ enum {
 
 /* A block of rows times n columns: elements [col, col + n) of the rows of acc and y and of the bias. */
 typedef struct fb_f32_block {
-  int rows;              /* 1 .. the core's rows */
-  int how;               /* FB_F32_* */
+  int rows; /* 1 .. the core's rows */
+  int how;  /* FB_F32_* */
   int64_t col, n;
   const float *const *x; /* rows; used from x_at on */
   float *const *acc;     /* rows of sums, read with RESUME, written with KEEP; may be those of y */
@@ -40,13 +43,19 @@ typedef struct fb_f32_block {
   int64_t x_at;
   const fb_f32_piece *pieces;
   int64_t count;
-  const float *w;        /* the panels of these columns, as packed */
-  int64_t depth;         /* of the packed weight: k's per column */
-  const float *bias;     /* or NULL */
+  const float *w;    /* the panels of these columns, as packed */
+  int64_t depth;     /* of the packed weight: k's per column */
+  const float *bias; /* or NULL */
+  bool clamps;       /* to [lo, hi] */
   float lo, hi;
-  const void *ahead;     /* memory that will be wanted soon, fetched into the second-level cache along the way; or NULL */
-  int64_t ahead_step;    /* bytes of it for each k, up to 128 */
+  const void *ahead;  /* memory that will be wanted soon, fetched into the second-level cache along the way; or NULL */
+  int64_t ahead_step; /* bytes of it for each k, up to 128 */
 } fb_f32_block;
+
+/* Is there a fused activation? */
+static inline bool fb_clamps(const qe_problem *p) {
+  return p->act_lo > -INFINITY || p->act_hi < INFINITY;
+}
 
 typedef struct fb_f32_core {
   int rows;  /* most rows of a block */
@@ -68,10 +77,12 @@ FB_VECTORS(FB_F32_CORE, )
 #undef FB_F32_CORE
 
 /*
- * Packed: panels of `cols` columns, one after the other: [k][cols], the last one [k][lanes] when that is enough; missing
- * columns are 0.
+ * Packed: panels of `cols` columns, one after the other: [k][cols], the last one [k][lanes] when that is enough;
+ * missing columns are 0.
  */
-static inline int64_t fb_f32_packed_cols(const fb_f32_core *core, int64_t n) { return fb_round_up(n, core->lanes); }
+static inline int64_t fb_f32_packed_cols(const fb_f32_core *core, int64_t n) {
+  return fb_round_up(n, core->lanes);
+}
 
 /* A weight as it lies in memory: column n of the product is w(k), k = tap * kc + c, taps in row-major order. */
 typedef struct fb_f32_weight {
@@ -80,7 +91,9 @@ typedef struct fb_f32_weight {
   int64_t step_n, step_c, step_tap[3];
 } fb_f32_weight;
 
-static inline int64_t fb_f32_depth(const fb_f32_weight *w) { return w->taps[0] * w->taps[1] * w->taps[2] * w->kc; }
+static inline int64_t fb_f32_depth(const fb_f32_weight *w) {
+  return w->taps[0] * w->taps[1] * w->taps[2] * w->kc;
+}
 static inline int64_t fb_f32_packed_floats(const fb_f32_core *core, const fb_f32_weight *w) {
   return fb_f32_packed_cols(core, w->n) * fb_f32_depth(w);
 }

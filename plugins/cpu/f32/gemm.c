@@ -5,15 +5,21 @@
 static fb_f32_product product_of(const qe_problem *p) {
   const qe_operand *a = p->in[0], *b = p->in[1];
   const int ta = p->params->trans_a != 0, tb = p->params->trans_b != 0;
-  fb_f32_product g = {.m = a->dims[ta],
-                      .k = a->dims[!ta],
-                      .n = b->dims[!tb],
-                      .a_m = a->strides[ta],
-                      .a_k = a->strides[!ta],
-                      .b_k = b->strides[tb],
-                      .b_n = b->strides[!tb],
-                      .y_m = p->out[0]->strides[0],
-                      .finish = {.alpha = p->params->alpha, .beta = p->params->beta, .lo = p->act_lo, .hi = p->act_hi}};
+  fb_f32_product g = {
+      .m = a->dims[ta],
+      .k = a->dims[!ta],
+      .n = b->dims[!tb],
+      .a_m = a->strides[ta],
+      .a_k = a->strides[!ta],
+      .b_k = b->strides[tb],
+      .b_n = b->strides[!tb],
+      .y_m = p->out[0]->strides[0],
+      .finish = {.alpha = p->params->alpha,
+                 .beta = p->params->beta,
+                 .clamps = fb_clamps(p),
+                 .lo = p->act_lo,
+                 .hi = p->act_hi}
+  };
   if (fb_has_in(p, 2)) {
     const qe_operand *c = p->in[2];
     const uint32_t r = c->rank;
@@ -25,7 +31,9 @@ static fb_f32_product product_of(const qe_problem *p) {
 
 static fb_f32_weight weight_of(const fb_f32_product *g, const float *data) {
   return (fb_f32_weight){
-      .data = data, .n = g->n, .kc = g->k, .taps = {1, 1, 1}, .step_n = g->b_n, .step_c = g->b_k};
+      .data = data, .n = g->n, .kc = g->k, .taps = {1, 1, 1},
+                 .step_n = g->b_n, .step_c = g->b_k
+  };
 }
 
 int fb_f32_gemm_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
@@ -68,6 +76,7 @@ int fb_f32_gemm_run_on(const fb_f32_core *core, void *self, const qe_call *call,
   g.y = call->out[0];
   if (fb_has_in(call->problem, 2)) g.finish.c = call->in[2];
   int64_t column = -1;
-  for (int64_t tile = tile_begin; tile < tile_end; ++tile) fb_f32_product_tile(core, &t, &g, tile, call->scratch, &column);
+  for (int64_t tile = tile_begin; tile < tile_end; ++tile)
+    fb_f32_product_tile(core, &t, &g, tile, call->scratch, &column);
   return 0;
 }

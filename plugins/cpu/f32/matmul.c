@@ -11,7 +11,7 @@ typedef struct matmul_shape {
   fb_f32_product one;
   int64_t batches, per_tile; /* products; those of one tile when each has one only */
   fb_f32_tiling tiling;
-  uint32_t rank; /* of the batch */
+  uint32_t rank;                                                       /* of the batch */
   int64_t dims[QE_MAX_RANK], a_step[QE_MAX_RANK], b_step[QE_MAX_RANK]; /* 0 where broadcast */
 } matmul_shape;
 
@@ -20,14 +20,16 @@ static matmul_shape shape_of(const fb_f32_core *core, void *self, const qe_probl
   const uint32_t ar = a->rank, br = b->rank;
   matmul_shape s = {.batches = 1};
   fb_f32_product *g = &s.one;
-  *g = (fb_f32_product){.m = ar > 1 ? a->dims[ar - 2] : 1,
-                        .n = br > 1 ? b->dims[br - 1] : 1,
-                        .k = a->dims[ar - 1],
-                        .a_m = ar > 1 ? a->strides[ar - 2] : 0,
-                        .a_k = a->strides[ar - 1],
-                        .b_k = b->strides[br > 1 ? br - 2 : 0],
-                        .b_n = br > 1 ? b->strides[br - 1] : 1,
-                        .finish = {.alpha = 1.0f, .beta = 1.0f, .c_n = 1, .lo = p->act_lo, .hi = p->act_hi}};
+  *g = (fb_f32_product){
+      .m = ar > 1 ? a->dims[ar - 2] : 1,
+      .n = br > 1 ? b->dims[br - 1] : 1,
+      .k = a->dims[ar - 1],
+      .a_m = ar > 1 ? a->strides[ar - 2] : 0,
+      .a_k = a->strides[ar - 1],
+      .b_k = b->strides[br > 1 ? br - 2 : 0],
+      .b_n = br > 1 ? b->strides[br - 1] : 1,
+      .finish = {.alpha = 1.0f, .beta = 1.0f, .c_n = 1, .clamps = fb_clamps(p), .lo = p->act_lo, .hi = p->act_hi}
+  };
   g->y_m = g->n;
   const uint32_t a_lead = ar > 2 ? ar - 2 : 0, b_lead = br > 2 ? br - 2 : 0;
   if (b_lead == 0) {
@@ -50,7 +52,9 @@ static matmul_shape shape_of(const fb_f32_core *core, void *self, const qe_probl
 
 static fb_f32_weight weight_of(const fb_f32_product *g, const float *data) {
   return (fb_f32_weight){
-      .data = data, .n = g->n, .kc = g->k, .taps = {1, 1, 1}, .step_n = g->b_n, .step_c = g->b_k};
+      .data = data, .n = g->n, .kc = g->k, .taps = {1, 1, 1},
+                 .step_n = g->b_n, .step_c = g->b_k
+  };
 }
 
 /* How many matrices B holds. */
@@ -75,7 +79,7 @@ int fb_f32_matmul_plan_on(const fb_f32_core *core, void *self, const qe_problem 
     plan->packed_size = sizeof(float) * (uint64_t)(matrices_of(p->in[1]) * fb_f32_packed_floats(core, &w));
     s.one.packed = p->in[1]->data; /* any: there is one */
   }
-  plan->tiles = p->out[0]->count == 0  ? 0
+  plan->tiles = p->out[0]->count == 0 ? 0
                 : s.tiling.tiles == 1 ? fb_ceil_div(s.batches, s.per_tile)
                                       : s.batches * s.tiling.tiles;
   plan->scratch_size = fb_f32_product_scratch(core, &s.tiling, &s.one);
@@ -112,7 +116,8 @@ static void run_batch(const fb_f32_core *core, const qe_call *call, matmul_shape
   fb_f32_product_tile(core, &s->tiling, g, tile, call->scratch, column);
 }
 
-int fb_f32_matmul_run_on(const fb_f32_core *core, void *self, const qe_call *call, int64_t tile_begin, int64_t tile_end) {
+int fb_f32_matmul_run_on(const fb_f32_core *core, void *self, const qe_call *call, int64_t tile_begin,
+                         int64_t tile_end) {
   matmul_shape s = shape_of(core, self, call->problem);
   if (fb_has_in(call->problem, 2)) s.one.finish.c = call->in[2];
   int64_t column = -1, last = -1;

@@ -4,10 +4,11 @@
 
 #include "f32/core.h"
 
-#define FB_F32_OP(name)                                                                                       \
-  int fb_f32_##name##_plan_on(const fb_f32_core *core, void *self, const qe_problem *p, qe_kernel_plan *plan); \
-  int fb_f32_##name##_prepack_on(const fb_f32_core *core, void *self, const qe_problem *p, void *packed);      \
-  int fb_f32_##name##_run_on(const fb_f32_core *core, void *self, const qe_call *call, int64_t tile_begin, int64_t tile_end);
+#define FB_F32_OP(name)                                                                                                \
+  int fb_f32_##name##_plan_on(const fb_f32_core *core, void *self, const qe_problem *p, qe_kernel_plan *plan);         \
+  int fb_f32_##name##_prepack_on(const fb_f32_core *core, void *self, const qe_problem *p, void *packed);              \
+  int fb_f32_##name##_run_on(const fb_f32_core *core, void *self, const qe_call *call, int64_t tile_begin,             \
+                             int64_t tile_end);
 FB_F32_OP(gemm)
 FB_F32_OP(matmul)
 FB_F32_OP(conv)

@@ -21,10 +21,18 @@ fb_f32_tiling fb_f32_tile(const fb_f32_core *core, const qe_cpu *cpu, int64_t m,
   return t;
 }
 
-static bool copies_rows(const fb_f32_product *p) { return p->a_k != 1 && p->k > 1; }
-static bool chunked(const fb_f32_product *p) { return p->k > FB_F32_CHUNK; }
-static int64_t packed_b(const fb_f32_tiling *t, const fb_f32_product *p) { return p->packed ? 0 : t->nc * p->k; }
-static int64_t copied_a(const fb_f32_tiling *t, const fb_f32_product *p) { return copies_rows(p) ? t->mc * p->k : 0; }
+static bool copies_rows(const fb_f32_product *p) {
+  return p->a_k != 1 && p->k > 1;
+}
+static bool chunked(const fb_f32_product *p) {
+  return p->k > FB_F32_CHUNK;
+}
+static int64_t packed_b(const fb_f32_tiling *t, const fb_f32_product *p) {
+  return p->packed ? 0 : t->nc * p->k;
+}
+static int64_t copied_a(const fb_f32_tiling *t, const fb_f32_product *p) {
+  return copies_rows(p) ? t->mc * p->k : 0;
+}
 
 uint64_t fb_f32_product_scratch(const fb_f32_core *core, const fb_f32_tiling *t, const fb_f32_product *p) {
   (void)core;
@@ -38,11 +46,13 @@ typedef struct tile_job {
   int64_t row, rows, col, cols;
   const float *a, *b; /* of row `row`; panel of column `col` */
   int64_t a_step;
-  bool new_rows;      /* the caches don't have them yet */
-  float *part;        /* sums of a chunk that are still to be added: rows x cols; NULL: one chunk */
+  bool new_rows; /* the caches don't have them yet */
+  float *part;   /* sums of a chunk that are still to be added: rows x cols; NULL: one chunk */
 } tile_job;
 
-static bool plain(const fb_f32_finish *f) { return f->alpha == 1.0f && (!f->c || (f->beta == 1.0f && !f->c_m && f->c_n)); }
+static bool plain(const fb_f32_finish *f) {
+  return f->alpha == 1.0f && (!f->c || (f->beta == 1.0f && !f->c_m && f->c_n));
+}
 
 /* Block number `block` of the tile's `blocks`, columns [col, col + n) of it, terms [k, k + kn). */
 static void run_block(const tile_job *t, int64_t block, int64_t blocks, int64_t col, int64_t n, int64_t k, int64_t kn) {
@@ -70,6 +80,7 @@ static void run_block(const tile_job *t, int64_t block, int64_t blocks, int64_t 
                     .count = kn > 0,
                     .w = t->b + col * p->k,
                     .depth = p->k,
+                    .clamps = p->finish.clamps,
                     .lo = p->finish.lo,
                     .hi = p->finish.hi};
   if (!chunk_ends)
@@ -134,7 +145,10 @@ void fb_f32_product_tile(const fb_f32_core *core, const fb_f32_tiling *t, const 
     job.a = p->a + row * p->a_m;
     job.b = p->packed ? p->packed + col * p->k : scratch;
     if (!p->packed && *column != col) {
-      const fb_f32_weight w = {.data = p->b, .n = p->n, .kc = p->k, .taps = {1, 1, 1}, .step_n = p->b_n, .step_c = p->b_k};
+      const fb_f32_weight w = {
+          .data = p->b, .n = p->n, .kc = p->k, .taps = {1, 1, 1},
+                     .step_n = p->b_n, .step_c = p->b_k
+      };
       fb_f32_pack(core, &w, col, col + job.cols, scratch);
     }
     if (copies_rows(p)) {

@@ -10,6 +10,7 @@
 /* Y = clamp(v), v = alpha * sum + beta * c, factors of 1 left out; c NULL: nothing added. */
 typedef struct fb_f32_finish {
   float alpha, beta, lo, hi;
+  bool clamps; /* to [lo, hi] */
   const float *c;
   int64_t c_m, c_n; /* steps of c, 0 where it is broadcast */
 } fb_f32_finish;
@@ -18,7 +19,7 @@ typedef struct fb_f32_product {
   int64_t m, n, k;
   const float *a;
   int64_t a_m, a_k;
-  const float *b;      /* when `packed` is NULL */
+  const float *b; /* when `packed` is NULL */
   int64_t b_k, b_n;
   const float *packed; /* B as fb_f32_pack makes it, or NULL */
   float *y;

@@ -1,7 +1,9 @@
 /* Geometry of convolutions (window.h). */
 #include "f32/window.h"
 
-static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
+static int64_t floor_div(int64_t a, int64_t b) {
+  return a / b - (a % b < 0);
+}
 
 void fb_f32_taps(const fb_f32_axis *a, int64_t i, int64_t *begin, int64_t *end) {
   const int64_t at = a->at + i * a->in_step; /* of tap 0 */
@@ -32,7 +34,9 @@ static void find_whole(fb_f32_axis *a) {
   a->hi = fb_max64(fb_min64(a->hi, a->n), a->lo);
 }
 
-static int64_t gcd(int64_t a, int64_t b) { return b == 0 ? a : gcd(b, a % b); }
+static int64_t gcd(int64_t a, int64_t b) {
+  return b == 0 ? a : gcd(b, a % b);
+}
 
 static fb_f32_axis axis_of(const qe_problem *p, uint32_t d, bool transposed, int64_t phase) {
   const qe_op_params *a = p->params;
@@ -40,8 +44,14 @@ static fb_f32_axis axis_of(const qe_problem *p, uint32_t d, bool transposed, int
   const int64_t out = p->out[0]->dims[2 + d];
   fb_f32_axis x = {.in = p->in[0]->dims[2 + d]};
   if (!transposed) {
-    x = (fb_f32_axis){.step = 1, .n = out, .at = -pad, .in_step = stride, .tap_step = dilation, .tap_skip = 1,
-                      .taps = kernel, .in = x.in};
+    x = (fb_f32_axis){.step = 1,
+                      .n = out,
+                      .at = -pad,
+                      .in_step = stride,
+                      .tap_step = dilation,
+                      .tap_skip = 1,
+                      .taps = kernel,
+                      .in = x.in};
   } else {
     /* Input i = (phase + pad - t * dilation) / stride must be whole. */
     const int64_t common = gcd(stride, dilation), skip = stride / common;
@@ -70,7 +80,8 @@ fb_f32_window fb_f32_window_of(const qe_problem *p, bool transposed, int64_t pha
   const uint32_t spatial = p->params->spatial, lead = 3 - spatial;
   fb_f32_window w = {.batch = x->dims[0], .x_batch = x->strides[0], .y_batch = y->strides[0]};
   for (uint32_t d = 0; d < lead; ++d) {
-    w.axis[d] = (fb_f32_axis){.step = 1, .n = 1, .in_step = 1, .tap_step = 1, .tap_skip = 1, .taps = 1, .in = 1, .hi = 1};
+    w.axis[d] =
+        (fb_f32_axis){.step = 1, .n = 1, .in_step = 1, .tap_step = 1, .tap_skip = 1, .taps = 1, .in = 1, .hi = 1};
     w.kernel[d] = 1;
   }
   for (uint32_t d = spatial; d-- > 0;) {

@@ -1,8 +1,8 @@
 /*
  * The geometry of convolutions in three spatial dimensions (missing leading ones have size 1). Along each dimension the
  * output positions of interest are first + i * step, i < n, and output i meets input at + i * in_step + t * tap_step
- * through its t'th tap, taps t < taps being the kernel's positions tap + t * tap_skip. A convolution is one such window; a
- * transposed one is a window for each phase of its stride: outputs of a phase have the same taps.
+ * through its t'th tap, taps t < taps being the kernel's positions tap + t * tap_skip. A convolution is one such
+ * window; a transposed one is a window for each phase of its stride: outputs of a phase have the same taps.
  */
 #ifndef QE_FBGEMM_F32_WINDOW_H
 #define QE_FBGEMM_F32_WINDOW_H

@@ -1,0 +1,4 @@
+/* Depthwise convolutions of float32 for AVX2. */
+#define LANES 8
+#define FN    fb_f32_dw__avx2
+#include "f32/depthwise.inc"
