@@ -11,10 +11,14 @@
 #define fb_none_supports NULL
 #define fb_none_prepack  NULL
 
+#ifndef QE_WITH_OP /* a build with QE_OPS leaves out rows */
+#define QE_WITH_OP(op, ...) __VA_ARGS__
+#endif
+
 static const qe_kernel kernels[] = {
 #define FB_KERNEL_AT(offset, kernel_name, isa, op_name, i0, i1, i2, i3, o, q, key_layout, supports_fn, plan_fn, \
                      prepack_fn, run_fn)                                                                        \
-  {                                                                                                             \
+  QE_WITH_OP(op_name, {                                                                                         \
       .struct_size = sizeof(qe_kernel),                                                                         \
       .priority = FB_RANK_##isa + (offset),                                                                     \
       .key = {.op = #op_name,                                                                                   \
@@ -29,7 +33,7 @@ static const qe_kernel kernels[] = {
       .plan = fb_##plan_fn##_plan,                                                                              \
       .prepack = fb_##prepack_fn##_prepack,                                                                     \
       .run = fb_##run_fn##_run,                                                                                 \
-  },
+  },)
 #define FB_KERNEL(...) FB_KERNEL_AT(0, __VA_ARGS__)
 #include "kernels.def"
 #undef FB_KERNEL
