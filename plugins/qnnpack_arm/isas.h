@@ -24,6 +24,6 @@ enum { FB_RANK_neon = 100, FB_RANK_dotprod = 200, FB_RANK_i8mm = 300 };
   X(dot, dotprod, 0, __VA_ARGS__) \
   X(tile, i8mm, 0, __VA_ARGS__)
 /* Forms of depthwise convolutions: isa, supports. */
-#define FB_DEPTHWISE(X)
+#define FB_DEPTHWISE(X) X(neon, depthwise) X(dotprod, depthwise_quads)
 
 #endif

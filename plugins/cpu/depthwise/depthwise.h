@@ -12,8 +12,8 @@
  * windows share nothing. columns   columns[chunk][i][vector]: sources 4 chunk .. 4 chunk + 3 at position i of the row
  *
  * then every output is the sum over chunks and a few neighbouring columns ("steps") of columns times weights.
- * A form is how that is done on an instruction set: quads (vpdpbusd: 4 bytes, w~ must fit int8) or pairs (vpmaddwd: the
- * four bytes widened to two int16 pairs, sources 0, 1 and 2, 3; any w~).
+ * A form is how that is done on an instruction set: quads (vpdpbusd, sdot: 4 bytes, w~ must fit int8) or pairs (vpmaddwd, smlal:
+ * the four bytes widened to two int16 pairs, sources 0, 1 and 2, 3; any w~).
  *
  * An odd number of rows leaves half a pair over. Then the last row is paired with itself one step further ("doubled"):
  * even steps take two taps of it, odd ones none.
@@ -30,6 +30,7 @@
 typedef struct fb_dw_form {
   int64_t bytes; /* of a vector */
   bool quads;
+  uint8_t less; /* 128: columns are int8, x' - 128 */
 } fb_dw_form;
 
 #define FB_DW_VECTORS 4 /* of sums of a group */
@@ -133,8 +134,6 @@ typedef struct fb_dw_loops {
 } fb_dw_loops;
 
 /* What the kernels of all forms do. */
-int fb_depthwise_supports(void *self, const qe_problem *p, char *reason, size_t reason_size);
-int fb_depthwise_quads_supports(void *self, const qe_problem *p, char *reason, size_t reason_size);
 int fb_dw_plan(const qe_problem *p, qe_kernel_plan *plan, fb_dw_form form);
 int fb_dw_prepack(const qe_problem *p, void *packed, fb_dw_form form);
 int fb_dw_run(const qe_call *call, int64_t tile_begin, int64_t tile_end, const fb_dw_loops *loops);

@@ -41,7 +41,7 @@ static void pack_group(const fb_dw *s, const qe_problem *p, const void *data, co
   const qe_operand *x = p->in[0], *w = p->in[1], *y = p->out[0];
   const bool real = y->dtype == QE_DT_F32;
   const int64_t vector = s->form.bytes;
-  const uint32_t x_zero = (uint32_t)(x->zero_points[0] + (x->dtype == QE_DT_I8 ? 0x80 : 0));
+  const uint32_t x_zero = (uint32_t)(x->zero_points[0] + (x->dtype == QE_DT_I8 ? 0x80 : 0) - s->form.less);
   const fb_dw_group group = fb_dw_group_at(s, number);
   weights one = {.kernel = s->g.kernel, .is_signed = w->dtype == QE_DT_I8};
   for (int d = 0; d < 3; ++d) one.step[d] = d + w->rank >= 5 ? w->strides[d + w->rank - 3] : 0;
