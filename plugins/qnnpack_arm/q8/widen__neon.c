@@ -53,6 +53,10 @@ static FBV_INLINE void multiply(int32_t *sums, const int R, const int first, con
         const int8x16_t b = vld1q_s8(w + c * STEP);
         FB_UNROLL
         for (int r = 0; r < R; ++r) acc[r * C + c] = add_products(acc[r * C + c], a[r], b, extremes);
+        if (R * C < 16) continue;
+        /* Compilers that begin all products first run out of registers. */
+        FB_UNROLL
+        for (int r = 0; r < R; ++r) __asm__("" : "+w"(acc[r * C + c]), "+w"(a[r]));
       }
     }
   }
