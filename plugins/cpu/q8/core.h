@@ -71,7 +71,7 @@ typedef struct fb_q8_core {
   int64_t cols;             /* columns come in multiples of this; several of it are better than one */
   int64_t run;              /* runs of a multiple of this that need no flip are read in place; 0: it copies anyway */
   bool even;                /* rows that lie one step apart spare it copying them */
-  int64_t fewest, least;    /* rows of a product and codes of its weight below which it is another core's */
+  int64_t fewest;           /* rows of a product below which it is another core's; 0: none */
   bool dynamic;             /* pack() is cheap enough to be called in run() for weights that are no constants */
   /* Bytes of a packed weight; a core that is not dynamic may look at the codes, others get no data here. */
   uint64_t (*packed_size)(const fb_q8_weight *w);

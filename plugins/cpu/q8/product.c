@@ -10,9 +10,6 @@ int fb_q8_supports(const fb_q8_op *op, const fb_q8_core *core, const qe_problem 
   if (product.rows < core->fewest)
     return fb_refuse(reason, reason_size, "%s: %s is for %lld rows or more, not %lld", p->op, core->name,
                      (long long)core->fewest, (long long)product.rows);
-  if (product.n * product.taps * product.kc < core->least)
-    return fb_refuse(reason, reason_size, "%s: %s is for %lld weights or more, not %lld", p->op, core->name,
-                     (long long)core->least, (long long)(product.n * product.taps * product.kc));
   return 1;
 }
 

@@ -200,7 +200,6 @@ const fb_q8_core fb_q8_tile__amx_int8 = {
     .cols = 2 * PANEL_COLUMNS,
     .run = 64,
     .even = true,
-    .least = 2048,
     .dynamic = true,
     .packed_size = packed_size,
     .pack = pack,
