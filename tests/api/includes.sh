@@ -38,7 +38,8 @@ for plugin in plugins/*/; do
              # found beside the file, else from the plugin's folder, else in what engines for processors share
              [ -f "$folder/$file" ] || folder=${plugin%/}
              [ -f "$folder/$file" ] || folder=plugins/cpu
-             [ "$folder/$file" = plugins/cpu/isas.h ] && continue # of the engine that is built
+             # what the shared part includes comes from the engine that is built with it: each of them has to have it
+             [ "$plugin" = plugins/cpu/ ] && [ -f "plugins/fbgemm_x86/$file" ] && [ -f "plugins/qnnpack_arm/$file" ] && continue
              [ -f "$folder/$file" ] && case $(realpath --relative-to=. "$folder/$file") in "$plugin"* | plugins/cpu/*) continue ;; esac ;;
         \<*) name=${header#<}; name=${name%.h>*}
              echo "$name" | grep -qxE "$libc" && continue ;;

@@ -1,1 +1,2 @@
+/* float/where.inc for AVX2. */
 #include "float/where.inc"

@@ -1,1 +1,2 @@
+/* codes/dequantize.inc for NEON. */
 #include "codes/dequantize.inc"

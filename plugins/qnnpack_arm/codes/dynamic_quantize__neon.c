@@ -1,1 +1,2 @@
+/* codes/dynamic_quantize.inc for NEON. */
 #include "codes/dynamic_quantize.inc"

@@ -1,1 +1,2 @@
+/* codes/elementwise.inc for NEON. */
 #include "codes/elementwise.inc"

@@ -1,1 +1,2 @@
+/* codes/quantize.inc for NEON. */
 #include "codes/quantize.inc"

@@ -1,1 +1,2 @@
+/* float/batch_norm.inc for NEON. */
 #include "float/batch_norm.inc"

@@ -1,1 +1,2 @@
+/* float/binary.inc for NEON. */
 #include "float/binary.inc"

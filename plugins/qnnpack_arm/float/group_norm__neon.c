@@ -1,1 +1,2 @@
+/* float/group_norm.inc for NEON. */
 #include "float/group_norm.inc"

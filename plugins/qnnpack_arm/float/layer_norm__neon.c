@@ -1,1 +1,2 @@
+/* float/layer_norm.inc for NEON. */
 #include "float/layer_norm.inc"

@@ -1,1 +1,2 @@
+/* float/reduce.inc for NEON. */
 #include "float/reduce.inc"

@@ -1,1 +1,2 @@
+/* float/softmax.inc for NEON. */
 #include "float/softmax.inc"

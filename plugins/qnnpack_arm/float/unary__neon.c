@@ -1,1 +1,2 @@
+/* float/unary.inc for NEON. */
 #include "float/unary.inc"

@@ -1,1 +1,2 @@
+/* float/where.inc for NEON. */
 #include "float/where.inc"
