@@ -158,7 +158,7 @@ typedef struct shape {
 /* Runs a core and compares every output with the definition; each run of a row is memory of its own. */
 static void check_core(const fb_q8_core *core, shape s, pattern wp, code_pattern xp, int to, bool zeros, uint8_t flip) {
   const int64_t depth = s.taps * s.kc, step = s.n + 5;
-  const bool wild = (wp + xp) % 2; /* multipliers that are no numbers */
+  const bool wild = ((int)wp + (int)xp) % 2; /* multipliers that are no numbers */
   fixture f = make_weight(wp, s.n, s.taps, s.kc, 0, 5);
   uint32_t seed = 99;
   uint8_t **x = malloc((size_t)(s.rows * s.taps + 1) * sizeof *x);
@@ -178,7 +178,7 @@ static void check_core(const fb_q8_core *core, shape s, pattern wp, code_pattern
   }
   for (int64_t r = 0; r < s.rows; r++) row_sum[r] = (int32_t)(next_random(&seed) % 2000) - 1000;
   const int32_t lo = zeros ? -128 : 0, hi = zeros ? 100 : 255;
-  const fb_q8_finish finish = {.to = to,
+  const fb_q8_finish finish = {.to = (unsigned)to,
                                .bias = bias,
                                .m = m,
                                .real_bias = zeros ? real_bias : NULL,
