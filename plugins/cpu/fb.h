@@ -1,9 +1,10 @@
 /*
  * Shared declarations of the engines for processors: the state behind `self`, small helpers, and the prototypes of all
- * kernel functions (made from kernels.def). Rules for every kernel: docs/kernels.md.
+ * kernel functions (made from kernels.def). All names here begin with fb_, in whichever engine they are built. Rules for
+ * every kernel: docs/kernels.md.
  */
-#ifndef QE_FBGEMM_FB_H
-#define QE_FBGEMM_FB_H
+#ifndef QE_CPU_FB_H
+#define QE_CPU_FB_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,6 +25,15 @@ static inline int64_t fb_max64(int64_t a, int64_t b) { return a > b ? a : b; }
 /* Number of pieces of `size` that cover n. */
 static inline int64_t fb_ceil_div(int64_t n, int64_t size) { return n / size + (n % size != 0); }
 static inline int64_t fb_round_up(int64_t n, int64_t size) { return fb_ceil_div(n, size) * size; }
+
+static inline int64_t fb_common_divisor(int64_t a, int64_t b) {
+  while (b != 0) {
+    const int64_t rest = a % b;
+    a = b;
+    b = rest;
+  }
+  return a;
+}
 
 static inline bool fb_has_in(const qe_problem *p, uint32_t i) { return i < p->n_in && p->in[i]; }
 static inline bool fb_has_out(const qe_problem *p, uint32_t i) { return i < p->n_out && p->out[i]; }

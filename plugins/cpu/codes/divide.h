@@ -5,8 +5,8 @@
  * round x / s correctly, as the first leaves q next to it and the residual of such a q is exact. That holds where nothing
  * over- or underflows: for s of ordinary size and x clamped to what the bounds need; quotients below 2^-60 are 0 anyway.
  */
-#ifndef QE_FBGEMM_CODES_DIVIDE_H
-#define QE_FBGEMM_CODES_DIVIDE_H
+#ifndef QE_CPU_CODES_DIVIDE_H
+#define QE_CPU_CODES_DIVIDE_H
 
 #include "float/vec.h"
 

@@ -1,6 +1,6 @@
 /* DynamicQuantizeLinear: how it is cut. */
-#ifndef QE_FBGEMM_CODES_DYNAMIC_QUANTIZE_H
-#define QE_FBGEMM_CODES_DYNAMIC_QUANTIZE_H
+#ifndef QE_CPU_CODES_DYNAMIC_QUANTIZE_H
+#define QE_CPU_CODES_DYNAMIC_QUANTIZE_H
 
 #include "fb.h"
 

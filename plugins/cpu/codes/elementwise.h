@@ -1,6 +1,6 @@
 /* Add, Sub and Mul of 8-bit codes: the numbers that the loops (elementwise.inc) work with. */
-#ifndef QE_FBGEMM_CODES_ELEMENTWISE_H
-#define QE_FBGEMM_CODES_ELEMENTWISE_H
+#ifndef QE_CPU_CODES_ELEMENTWISE_H
+#define QE_CPU_CODES_ELEMENTWISE_H
 
 #include "codes/nest.h"
 

@@ -1,6 +1,6 @@
 /* Lookup: how it is cut. */
-#ifndef QE_FBGEMM_CODES_LOOKUP_H
-#define QE_FBGEMM_CODES_LOOKUP_H
+#ifndef QE_CPU_CODES_LOOKUP_H
+#define QE_CPU_CODES_LOOKUP_H
 
 #include "fb.h"
 

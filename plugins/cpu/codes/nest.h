@@ -3,8 +3,8 @@
  * joined where one stride walks them for every operand, so that dense operands end up as one long row. What is left is
  * walked in blocks: the two innermost dimensions, rows and columns.
  */
-#ifndef QE_FBGEMM_CODES_NEST_H
-#define QE_FBGEMM_CODES_NEST_H
+#ifndef QE_CPU_CODES_NEST_H
+#define QE_CPU_CODES_NEST_H
 
 #include "fb.h"
 

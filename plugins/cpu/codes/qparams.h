@@ -1,6 +1,6 @@
 /* Scale and zero point of Quantize- and DequantizeLinear: constants of an operand, or computed inputs 1 and 2. */
-#ifndef QE_FBGEMM_CODES_QPARAMS_H
-#define QE_FBGEMM_CODES_QPARAMS_H
+#ifndef QE_CPU_CODES_QPARAMS_H
+#define QE_CPU_CODES_QPARAMS_H
 
 #include "codes/nest.h"
 

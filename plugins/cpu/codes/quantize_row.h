@@ -1,6 +1,6 @@
 /* A dense row of floats to 8-bit codes with one pair of parameters: q = clamp(rne(x / scale) + zero); NaN -> zero. */
-#ifndef QE_FBGEMM_CODES_QUANTIZE_ROW_H
-#define QE_FBGEMM_CODES_QUANTIZE_ROW_H
+#ifndef QE_CPU_CODES_QUANTIZE_ROW_H
+#define QE_CPU_CODES_QUANTIZE_ROW_H
 
 #include "codes/divide.h"
 

@@ -22,10 +22,10 @@
  * channels 4 j .. 4 j + 3 of each lane, which is how unpacking and packing leave them. A last group of 32 or 16
  * channels fills its lanes with further parts of the row ("parts"): part t has pixels [t * each, (t + 1) * each).
  */
-#ifndef QE_FBGEMM_DEPTHWISE_H
-#define QE_FBGEMM_DEPTHWISE_H
+#ifndef QE_CPU_DEPTHWISE_H
+#define QE_CPU_DEPTHWISE_H
 
-#include "window.h"
+#include "spatial.h"
 
 typedef struct fb_dw_form {
   int64_t bytes; /* of a vector */

@@ -1,5 +1,6 @@
 /* Which convolutions are served, how taps become sources and steps, how outputs are cut into tiles (depthwise.h). */
 #include "depthwise/depthwise.h"
+#include "q8/check.h"
 
 #define TILE_MACS    (INT64_C(1) << 18) /* of one tile: some 10 us */
 #define STRIP_BYTES  16384              /* of columns, which are read several times from the nearest cache */
@@ -93,38 +94,18 @@ int64_t fb_dw_tap(const fb_dw *s, int64_t row, int64_t source, int64_t step) {
   return own < 0 || own >= lines || step >= s->steps ? -1 : own * s->steps + step;
 }
 
-static int64_t reach(const qe_operand *o) {
-  const int32_t lo = o->dtype == QE_DT_I8 ? INT8_MIN : 0;
-  int64_t most = 0;
-  for (uint32_t i = 0; i < o->q_count; ++i)
-    most = fb_max64(most, fb_max64(o->zero_points[i] - lo, lo + UINT8_MAX - o->zero_points[i]));
-  return most;
-}
-
 int fb_depthwise_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
   (void)self;
-  const qe_operand *x = p->in[0], *w = p->in[1], *y = p->out[0];
-  const bool real = y->dtype == QE_DT_F32;
-  if (!fb_window_check(p, reason, reason_size)) return 0;
-  const int64_t channels = x->dims[1];
-  if (p->params->groups < 2 || p->params->groups != channels || y->dims[1] != channels || w->rank != x->rank ||
-      w->dims[0] != channels || w->dims[1] != 1)
+  if (!fb_conv_check(p, false, reason, reason_size)) return 0;
+  const int64_t channels = p->in[0]->dims[1];
+  if (p->params->groups < 2 || p->params->groups != channels || p->out[0]->dims[1] != channels)
     return fb_refuse(reason, reason_size, "Conv: %lld groups of %lld -> %lld channels, expected one channel per group",
-                     (long long)p->params->groups, (long long)channels, (long long)y->dims[1]);
-  for (uint32_t i = 0; i < p->params->spatial; ++i)
-    if (w->dims[2 + i] != p->params->kernel[i]) return fb_refuse(reason, reason_size, "Conv: the kernel is not w's");
-  if (!fb_is_code8(x) || x->q_count != 1 || !fb_is_code8(w) || !(real || (fb_is_code8(y) && y->q_count == 1)))
-    return fb_refuse(reason, reason_size, "Conv: expected codes of 8 bits, x and y with one pair of parameters");
-  if (w->q_count != 1 && (w->q_axis != 0 || (int64_t)w->q_count != channels))
-    return fb_refuse(reason, reason_size, "Conv: the weight has %u parameters, expected one or one per channel",
-                     w->q_count);
-  if (fb_has_in(p, 2) && (p->in[2]->dtype != (real ? QE_DT_F32 : QE_DT_I32) || p->in[2]->count != channels))
+                     (long long)p->params->groups, (long long)channels, (long long)p->out[0]->dims[1]);
+  if (fb_has_in(p, 2) && p->in[2]->count != channels)
     return fb_refuse(reason, reason_size, "Conv: the bias does not fit");
   fb_window g;
   fb_window_init(&g, p);
-  if (!w->data && g.taps > INT32_MAX / fb_max64(1, reach(x) * reach(w)))
-    return fb_refuse(reason, reason_size, "Conv: a sum of %lld products could reach 2^31", (long long)g.taps);
-  return 1;
+  return fb_q8_check(p, 0, channels, g.taps, reason, reason_size);
 }
 
 /* The form of quads wants codes that fit int8 once the zero point is taken off. */

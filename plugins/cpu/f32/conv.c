@@ -2,6 +2,7 @@
 #include "f32/conv.h"
 
 #include "f32/ops.h"
+#include "spatial.h"
 
 #define TILE_WORK  6000000 /* multiplications of a tile, some 60 us */
 #define FEW_PIXELS 16      /* as many take about as long as one: the weights come from memory */
@@ -37,12 +38,7 @@ static fb_f32_conv conv_of(const fb_f32_core *core, void *self, const qe_problem
 }
 
 static int check(const qe_problem *p, bool transposed, char *reason, size_t reason_size) {
-  if (p->params->spatial < 1 || p->params->spatial > 3 || p->in[0]->rank != p->params->spatial + 2)
-    return fb_refuse(reason, reason_size, "%s: %u spatial dimensions for rank %u", p->op, p->params->spatial,
-                     p->in[0]->rank);
-  if (p->params->groups < 1 || p->in[0]->dims[1] % p->params->groups || p->out[0]->dims[1] % p->params->groups)
-    return fb_refuse(reason, reason_size, "%s: channels are no multiples of %lld groups", p->op,
-                     (long long)p->params->groups);
+  if (!fb_conv_check(p, transposed, reason, reason_size)) return 0;
   if (fb_has_in(p, 2) && p->in[2]->dtype != QE_DT_F32)
     return fb_refuse(reason, reason_size, "%s: bias is no float32", p->op);
   if (fb_f32_phases(p, transposed) > MAX_PHASES)

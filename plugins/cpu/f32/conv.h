@@ -6,8 +6,8 @@
  * A tile is a set of pixels (lines x width of one window) times a range of units; a unit is a panel of one group's
  * columns.
  */
-#ifndef QE_FBGEMM_F32_CONV_H
-#define QE_FBGEMM_F32_CONV_H
+#ifndef QE_CPU_F32_CONV_H
+#define QE_CPU_F32_CONV_H
 
 #include "f32/core.h"
 #include "f32/window.h"

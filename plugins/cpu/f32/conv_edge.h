@@ -1,6 +1,6 @@
 /* A tile of a convolution at work, and its pixels at the edges (conv.h). */
-#ifndef QE_FBGEMM_F32_CONV_EDGE_H
-#define QE_FBGEMM_F32_CONV_EDGE_H
+#ifndef QE_CPU_F32_CONV_EDGE_H
+#define QE_CPU_F32_CONV_EDGE_H
 
 #include "f32/conv.h"
 

@@ -9,8 +9,8 @@
  * memory between two calls, which is how reductions are blocked for the caches and how taps that only some rows have
  * are done.
  */
-#ifndef QE_FBGEMM_F32_CORE_H
-#define QE_FBGEMM_F32_CORE_H
+#ifndef QE_CPU_F32_CORE_H
+#define QE_CPU_F32_CORE_H
 
 #include <math.h>
 

@@ -5,6 +5,7 @@
 #include "f32/depthwise.h"
 #include "f32/core.h"
 #include "f32/window.h"
+#include "spatial.h"
 
 #define TILE_WORK 1000000 /* multiplications of a tile */
 
@@ -26,9 +27,7 @@ static shape shape_of(const qe_problem *p) {
 
 int fb_f32_depthwise_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
   (void)self;
-  if (p->params->spatial < 1 || p->params->spatial > 3 || p->in[0]->rank != p->params->spatial + 2)
-    return fb_refuse(reason, reason_size, "Conv: %u spatial dimensions for rank %u", p->params->spatial,
-                     p->in[0]->rank);
+  if (!fb_conv_check(p, false, reason, reason_size)) return 0;
   if (p->params->groups != p->in[0]->dims[1] || p->params->groups != p->out[0]->dims[1])
     return fb_refuse(reason, reason_size, "Conv: not depthwise");
   if (!p->in[1]->data) return fb_refuse(reason, reason_size, "Conv: computed depthwise weights");

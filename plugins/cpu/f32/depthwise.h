@@ -1,6 +1,6 @@
 /* Depthwise convolutions of float32: what the loop of one instruction set (depthwise.inc) is asked to do. */
-#ifndef QE_FBGEMM_F32_DEPTHWISE_H
-#define QE_FBGEMM_F32_DEPTHWISE_H
+#ifndef QE_CPU_F32_DEPTHWISE_H
+#define QE_CPU_F32_DEPTHWISE_H
 
 #include "fb.h"
 

@@ -1,6 +1,6 @@
 /* Functions of the float32 products for any core; entries.c binds them to cores. */
-#ifndef QE_FBGEMM_F32_OPS_H
-#define QE_FBGEMM_F32_OPS_H
+#ifndef QE_CPU_F32_OPS_H
+#define QE_CPU_F32_OPS_H
 
 #include "f32/core.h"
 

@@ -2,8 +2,8 @@
  * Y = A * B for one matrix by tiles of rows x columns; what Gemm and MatMul share. Tiles are numbered with the rows
  * running fastest, so that neighbouring tiles use the same panels of B.
  */
-#ifndef QE_FBGEMM_F32_PRODUCT_H
-#define QE_FBGEMM_F32_PRODUCT_H
+#ifndef QE_CPU_F32_PRODUCT_H
+#define QE_CPU_F32_PRODUCT_H
 
 #include "f32/core.h"
 

@@ -1,6 +1,6 @@
 /* Words of the templates of this folder, which are built once for each instruction set with vectors. */
-#ifndef QE_FBGEMM_F32_TEMPLATE_H
-#define QE_FBGEMM_F32_TEMPLATE_H
+#ifndef QE_CPU_F32_TEMPLATE_H
+#define QE_CPU_F32_TEMPLATE_H
 
 #include "f32/vec.h" /* of the engine that is built */
 

@@ -34,10 +34,6 @@ static void find_whole(fb_f32_axis *a) {
   a->hi = fb_max64(fb_min64(a->hi, a->n), a->lo);
 }
 
-static int64_t gcd(int64_t a, int64_t b) {
-  return b == 0 ? a : gcd(b, a % b);
-}
-
 static fb_f32_axis axis_of(const qe_problem *p, uint32_t d, bool transposed, int64_t phase) {
   const qe_op_params *a = p->params;
   const int64_t stride = a->stride[d], dilation = a->dilation[d], kernel = a->kernel[d], pad = a->pad_begin[d];
@@ -54,7 +50,7 @@ static fb_f32_axis axis_of(const qe_problem *p, uint32_t d, bool transposed, int
                       .in = x.in};
   } else {
     /* Input i = (phase + pad - t * dilation) / stride must be whole. */
-    const int64_t common = gcd(stride, dilation), skip = stride / common;
+    const int64_t common = fb_common_divisor(stride, dilation), skip = stride / common;
     x.first = phase;
     x.step = stride;
     x.n = phase < out ? fb_ceil_div(out - phase, stride) : 0;

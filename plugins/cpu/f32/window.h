@@ -4,8 +4,8 @@
  * through its t'th tap, taps t < taps being the kernel's positions tap + t * tap_skip. A convolution is one such
  * window; a transposed one is a window for each phase of its stride: outputs of a phase have the same taps.
  */
-#ifndef QE_FBGEMM_F32_WINDOW_H
-#define QE_FBGEMM_F32_WINDOW_H
+#ifndef QE_CPU_F32_WINDOW_H
+#define QE_CPU_F32_WINDOW_H
 
 #include "fb.h"
 

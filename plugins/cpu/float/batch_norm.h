@@ -1,6 +1,6 @@
 /* BatchNormalization: its factors and how it is cut. */
-#ifndef QE_FBGEMM_FLOAT_BATCH_NORM_H
-#define QE_FBGEMM_FLOAT_BATCH_NORM_H
+#ifndef QE_CPU_FLOAT_BATCH_NORM_H
+#define QE_CPU_FLOAT_BATCH_NORM_H
 
 #include "codes/nest.h"
 

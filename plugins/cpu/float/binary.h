@@ -1,6 +1,6 @@
 /* Two float32 operands with broadcasting: how they are cut. */
-#ifndef QE_FBGEMM_FLOAT_BINARY_H
-#define QE_FBGEMM_FLOAT_BINARY_H
+#ifndef QE_CPU_FLOAT_BINARY_H
+#define QE_CPU_FLOAT_BINARY_H
 
 #include "codes/nest.h"
 

@@ -1,6 +1,6 @@
 /* Group- and InstanceNormalization: the shape of a group, and how it gets into a dense row and back. */
-#ifndef QE_FBGEMM_FLOAT_GROUP_NORM_H
-#define QE_FBGEMM_FLOAT_GROUP_NORM_H
+#ifndef QE_CPU_FLOAT_GROUP_NORM_H
+#define QE_CPU_FLOAT_GROUP_NORM_H
 
 #include "move/copy.h"
 

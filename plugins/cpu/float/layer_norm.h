@@ -1,6 +1,6 @@
 /* LayerNormalization: its rows. */
-#ifndef QE_FBGEMM_FLOAT_LAYER_NORM_H
-#define QE_FBGEMM_FLOAT_LAYER_NORM_H
+#ifndef QE_CPU_FLOAT_LAYER_NORM_H
+#define QE_CPU_FLOAT_LAYER_NORM_H
 
 #include "fb.h"
 

@@ -1,6 +1,6 @@
 /* The transcendental functions of the float contract: SLEEF's deterministic vector variants, equal to the scalar ones. */
-#ifndef QE_FBGEMM_FLOAT_MATH_H
-#define QE_FBGEMM_FLOAT_MATH_H
+#ifndef QE_CPU_FLOAT_MATH_H
+#define QE_CPU_FLOAT_MATH_H
 
 #include "float/vec.h"
 

@@ -1,6 +1,6 @@
 /* ReduceSum, Mean, SumSquare, L2, Max and Min of float32: what is reduced and what is kept. */
-#ifndef QE_FBGEMM_FLOAT_REDUCE_H
-#define QE_FBGEMM_FLOAT_REDUCE_H
+#ifndef QE_CPU_FLOAT_REDUCE_H
+#define QE_CPU_FLOAT_REDUCE_H
 
 #include "codes/nest.h"
 

@@ -1,6 +1,6 @@
 /* Softmax and LogSoftmax: its rows, walked by a nest of y and x without the axis. */
-#ifndef QE_FBGEMM_FLOAT_SOFTMAX_H
-#define QE_FBGEMM_FLOAT_SOFTMAX_H
+#ifndef QE_CPU_FLOAT_SOFTMAX_H
+#define QE_CPU_FLOAT_SOFTMAX_H
 
 #include "codes/nest.h"
 

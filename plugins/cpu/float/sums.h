@@ -2,8 +2,8 @@
  * Sums in the order that docs/numerics.md fixes: lane i takes the terms i, i + 16, ... of a chunk of 65,536; a tree adds
  * the lanes; the chunks are added in order.
  */
-#ifndef QE_FBGEMM_FLOAT_SUMS_H
-#define QE_FBGEMM_FLOAT_SUMS_H
+#ifndef QE_CPU_FLOAT_SUMS_H
+#define QE_CPU_FLOAT_SUMS_H
 
 #include "float/vec.h"
 

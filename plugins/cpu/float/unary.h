@@ -1,6 +1,6 @@
 /* Unary float ops: how they are cut. */
-#ifndef QE_FBGEMM_FLOAT_UNARY_H
-#define QE_FBGEMM_FLOAT_UNARY_H
+#ifndef QE_CPU_FLOAT_UNARY_H
+#define QE_CPU_FLOAT_UNARY_H
 
 #include "fb.h"
 

@@ -5,8 +5,8 @@
  * only, 0 <= n < FB_LANES; the others read as 0 (fbv_load_or: as `other`). FB_RUN(stem) is the name of the instruction
  * set's run function. What depends on the instruction set is the engine's float/lanes.h.
  */
-#ifndef QE_FBGEMM_FLOAT_VEC_H
-#define QE_FBGEMM_FLOAT_VEC_H
+#ifndef QE_CPU_FLOAT_VEC_H
+#define QE_CPU_FLOAT_VEC_H
 
 #include <stdbool.h>
 #include <stdint.h>

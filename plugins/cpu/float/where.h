@@ -1,6 +1,6 @@
 /* Where: how it is cut. */
-#ifndef QE_FBGEMM_FLOAT_WHERE_H
-#define QE_FBGEMM_FLOAT_WHERE_H
+#ifndef QE_CPU_FLOAT_WHERE_H
+#define QE_CPU_FLOAT_WHERE_H
 
 #define FB_WHERE_TILE 32768 /* elements */
 

@@ -2,8 +2,8 @@
  * Copying between strides: all that Relayout, Transpose, Slice, Concat and their kin are made of. Rows that are dense on
  * both sides are copied; where x is dense along another dimension than y, blocks are transposed in registers.
  */
-#ifndef QE_FBGEMM_MOVE_COPY_H
-#define QE_FBGEMM_MOVE_COPY_H
+#ifndef QE_CPU_MOVE_COPY_H
+#define QE_CPU_MOVE_COPY_H
 
 #include "codes/nest.h"
 

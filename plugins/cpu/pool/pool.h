@@ -3,10 +3,10 @@
  * and finds the boxes; what happens in a box is a function of an instruction set (codes.inc, f32.inc). ReduceMean of
  * codes (reduce_mean.c) has boxes of its own.
  */
-#ifndef QE_FBGEMM_POOL_POOL_H
-#define QE_FBGEMM_POOL_POOL_H
+#ifndef QE_CPU_POOL_POOL_H
+#define QE_CPU_POOL_POOL_H
 
-#include "window.h"
+#include "spatial.h"
 
 /*
  * The elements of one output, for `channels` neighbouring channels, in row-major order; dimensions are joined as far as

@@ -1,5 +1,5 @@
-/* What the quantized products (Gemm, MatMul, Conv, ConvTranspose) ask of types and parameters. */
-#include "q8/product.h"
+/* Types and parameters of the quantized products (check.h). */
+#include "q8/check.h"
 
 /* The largest |code - zero point| of an operand. */
 static int64_t reach(const qe_operand *o) {

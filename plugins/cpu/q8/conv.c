@@ -1,20 +1,9 @@
 /* Conv on codes and ConvInteger, channels last: every output position is a row, its window the run of codes. */
+#include "q8/check.h"
 #include "q8/window.h"
 
-static int fits(const qe_problem *p, char *reason, size_t reason_size) {
-  if (!fb_q8_window_check(p, reason, reason_size)) return 0;
-  const qe_operand *x = p->in[0], *w = p->in[1], *y = p->out[0];
-  const int64_t groups = p->params->groups;
-  bool good = groups >= 1 && x->dims[1] % groups == 0 && y->dims[1] % groups == 0 && w->rank == x->rank &&
-              w->dims[0] == y->dims[1] && w->dims[1] == x->dims[1] / groups;
-  for (uint32_t i = 0; good && i < p->params->spatial; ++i) good = w->dims[2 + i] == p->params->kernel[i];
-  return good ? 1
-              : fb_refuse(reason, reason_size, "%s: a weight of rank %d and [%lld,%lld,...] does not fit %lld groups",
-                          p->op, w->rank, (long long)w->dims[0], (long long)w->dims[1], (long long)groups);
-}
-
 static int supports(const qe_problem *p, char *reason, size_t reason_size) {
-  if (!fits(p, reason, reason_size)) return 0;
+  if (!fb_conv_check(p, false, reason, reason_size)) return 0;
   int64_t terms = p->in[1]->dims[1];
   for (uint32_t i = 0; i < p->params->spatial; ++i) terms *= p->params->kernel[i];
   if (fb_has_in(p, 2) && p->in[2]->count != p->out[0]->dims[1])
@@ -31,7 +20,7 @@ static int supports_integer(const qe_problem *p, char *reason, size_t reason_siz
                             (p->in[i]->count != 1 && (i == 2 || p->in[i]->count != p->in[1]->dims[0]))))
       return fb_refuse(reason, reason_size, "ConvInteger: zero point %u has %lld elements or another type", i - 2,
                        (long long)p->in[i]->count);
-  return fits(p, reason, reason_size);
+  return fb_conv_check(p, false, reason, reason_size);
 }
 
 /* Columns up to which narrow groups become one part: a vector's lanes, more or less. */

@@ -3,6 +3,7 @@
  * neighbours among them neighbours of the input: each remainder (a phase) is a convolution of stride 1, whose outputs
  * lie a stride apart. Parameters of the weight: one pair, or one per dimension 1 (used in every group).
  */
+#include "q8/check.h"
 #include "q8/window.h"
 
 #define MOST_PHASES 1024
@@ -14,19 +15,10 @@ static int64_t phases_of(const qe_problem *p) {
 }
 
 static int supports(const qe_problem *p, char *reason, size_t reason_size) {
-  if (!fb_q8_window_check(p, reason, reason_size)) return 0;
-  const qe_operand *x = p->in[0], *w = p->in[1], *y = p->out[0];
-  const int64_t groups = p->params->groups;
-  bool fits = groups >= 1 && x->dims[1] % groups == 0 && y->dims[1] % groups == 0 && w->rank == x->rank &&
-              w->dims[0] == x->dims[1] && w->dims[1] == y->dims[1] / groups;
-  int64_t terms = fits ? x->dims[1] / groups : 0;
-  for (uint32_t i = 0; fits && i < p->params->spatial; ++i) {
-    fits = w->dims[2 + i] == p->params->kernel[i];
-    terms *= p->params->kernel[i];
-  }
-  if (!fits)
-    return fb_refuse(reason, reason_size, "ConvTranspose: a weight of rank %d and [%lld,%lld,...] does not fit %lld groups",
-                     w->rank, (long long)w->dims[0], (long long)w->dims[1], (long long)groups);
+  if (!fb_conv_check(p, true, reason, reason_size)) return 0;
+  const qe_operand *w = p->in[1], *y = p->out[0];
+  int64_t terms = w->dims[0] / p->params->groups;
+  for (uint32_t i = 0; i < p->params->spatial; ++i) terms *= p->params->kernel[i];
   if (!w->data) return fb_refuse(reason, reason_size, "ConvTranspose: the weight is computed, a constant was expected");
   if (phases_of(p) > MOST_PHASES) return fb_refuse(reason, reason_size, "ConvTranspose: strides beyond %d", MOST_PHASES);
   if (fb_has_in(p, 2) && p->in[2]->count != y->dims[1])
@@ -35,8 +27,6 @@ static int supports(const qe_problem *p, char *reason, size_t reason_size) {
   return fb_q8_check(p, 1, w->dims[1], terms, reason, reason_size);
 }
 
-static int64_t common_divisor(int64_t a, int64_t b) { return b == 0 ? a : common_divisor(b, a % b); }
-
 /*
  * Along dimension d (parameter i): output o = q * stride + rest sees tap t where o + pad - t * dilation is a multiple
  * of the stride: every (stride / divisor)-th from the first one on, or none.
@@ -44,7 +34,7 @@ static int64_t common_divisor(int64_t a, int64_t b) { return b == 0 ? a : common
 static void describe_axis(const qe_op_params *a, uint32_t i, int64_t rest, int64_t w_step, uint32_t d, fb_q8_product *p) {
   fb_q8_window *g = &p->at.window;
   const int64_t stride = a->stride[i], dilation = a->dilation[i], start = rest + a->pad_begin[i];
-  const int64_t divisor = common_divisor(stride, dilation), step = stride / divisor;
+  const int64_t divisor = fb_common_divisor(stride, dilation), step = stride / divisor;
   int64_t tap = 0;
   while (tap < step && (start - tap * dilation) % stride != 0) ++tap;
   g->kernel[d] = tap < step && tap < a->kernel[i] ? fb_ceil_div(a->kernel[i] - tap, step) : 0;

@@ -13,8 +13,8 @@
  * The second term is a constant of the column (folded into bias by the op, from the sums that pack() gives), the third
  * is there only for columns with zw' != 0.
  */
-#ifndef QE_FBGEMM_Q8_CORE_H
-#define QE_FBGEMM_Q8_CORE_H
+#ifndef QE_CPU_Q8_CORE_H
+#define QE_CPU_Q8_CORE_H
 
 #include "fb.h"
 

@@ -1,4 +1,5 @@
 /* Gemm on codes: y = A * B + c, alpha and beta 1; c is int32 (float32 for a float32 output) and broadcasts to [M, N]. */
+#include "q8/check.h"
 #include "q8/matrices.h"
 
 static int supports(const qe_problem *p, char *reason, size_t reason_size) {

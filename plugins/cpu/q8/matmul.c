@@ -2,6 +2,7 @@
  * MatMul on codes and MatMulInteger, under numpy's rules: one-dimensional operands are one row or column, one matrix B
  * for all rows of A makes one tall product, other batches are the parts of a product.
  */
+#include "q8/check.h"
 #include "q8/matrices.h"
 
 static bool sizes_fit(const qe_problem *p) {

@@ -1,6 +1,6 @@
 /* Rows of a matrix as rows of a product. */
-#ifndef QE_FBGEMM_Q8_MATRICES_H
-#define QE_FBGEMM_Q8_MATRICES_H
+#ifndef QE_CPU_Q8_MATRICES_H
+#define QE_CPU_Q8_MATRICES_H
 
 #include "q8/product.h"
 

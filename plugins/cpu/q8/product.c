@@ -77,7 +77,9 @@ int fb_q8_plan(const fb_q8_op *op, const fb_q8_core *core, void *self, const qe_
 
 static bool pack_phase(const fb_q8_core *core, void *self, const fb_q8_product *p, char *to) {
   fb_q8_packed *sizes = (void *)to;
-  if (!measure(core, self, p, sizes)) return false;
+  /* Sizes say where the next part or phase begins; where there is none, a core need not look at all codes again. */
+  *sizes = (fb_q8_packed){0};
+  if ((p->parts > 1 || p->phases > 1) && !measure(core, self, p, sizes)) return false;
   sizes->has_w_zeros = !p->integer && fb_q8_has_w_zeros(p, NULL);
   fb_q8_columns columns = fb_q8_columns_at(to + sizeof *sizes, fb_q8_columns_count(p));
   if (p->constant) {

@@ -5,8 +5,8 @@
  * A product has `parts` of equal size (groups of a convolution, batches of a MatMul), each of them rows times n columns.
  * Packed memory, for every phase: fb_q8_packed, the arrays of fb_q8_columns, then the packed weight of each part.
  */
-#ifndef QE_FBGEMM_Q8_PRODUCT_H
-#define QE_FBGEMM_Q8_PRODUCT_H
+#ifndef QE_CPU_Q8_PRODUCT_H
+#define QE_CPU_Q8_PRODUCT_H
 
 #include "q8/core.h"
 
@@ -90,7 +90,7 @@ int fb_q8_run(const fb_q8_op *op, const fb_q8_core *core, const qe_call *call, i
 
 /* Before the columns of every phase. Sizes in bytes. */
 typedef struct fb_q8_packed {
-  uint64_t size; /* of the phase with this header */
+  uint64_t size; /* of the phase with this header; 0: it is the only one, and of one part */
   uint64_t part; /* of the packed weight of a part */
   uint64_t has_w_zeros; /* not for integer ops, which see them in a call */
   uint64_t reserved[5];
@@ -109,14 +109,6 @@ typedef struct fb_q8_scratch {
   uint64_t x, row_sum, space, late, y, weight, core, size;
 } fb_q8_scratch;
 fb_q8_scratch fb_q8_scratch_of(const fb_q8_product *p, const fb_q8_core *core, const fb_q8_cut *cut);
-
-/* -- check.c ------------------------------------------------------------------------------------------------------- */
-
-/*
- * Types and parameters of quantized x, w, y and the bias: 1, or 0 with the reason. w has one pair of parameters or one
- * for each of its `channels` along `axis`; a weight that is no constant must keep sums of `terms` products below 2^31.
- */
-int fb_q8_check(const qe_problem *p, int32_t axis, int64_t channels, int64_t terms, char *reason, size_t reason_size);
 
 /* -- columns.c: what is constant for a column ---------------------------------------------------------------------- */
 
@@ -149,7 +141,7 @@ bool fb_q8_has_w_zeros(const fb_q8_product *p, const qe_call *call);
 static inline uint8_t fb_q8_flip_x(const qe_problem *p) { return p->in[0]->dtype == QE_DT_I8 ? 0x80 : 0; }
 static inline uint8_t fb_q8_flip_w(const qe_problem *p) { return p->in[1]->dtype == QE_DT_U8 ? 0x80 : 0; }
 
-/* Do sums need the hand of finish.c, as something differs from row to row? */
+/* Do sums need the hand of by_rows.c, as something differs from row to row? */
 static inline bool fb_q8_by_rows(const fb_q8_product *p) {
   const qe_problem *q = p->problem;
   return p->c_row != 0 || (p->integer && fb_has_in(q, 2) && q->in[2]->count > 1);

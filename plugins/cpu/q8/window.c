@@ -6,21 +6,6 @@
 /* Runs of this many bytes or more are good enough as they lie. */
 #define GATHER_BELOW 32
 
-static bool is_size(int64_t v, int64_t least) { return v >= least && v <= INT32_MAX; }
-
-int fb_q8_window_check(const qe_problem *p, char *reason, size_t reason_size) {
-  const qe_op_params *a = p->params;
-  if (a->spatial < 1 || a->spatial > QE_MAX_SPATIAL || p->in[0]->rank != a->spatial + 2 ||
-      p->out[0]->rank != a->spatial + 2)
-    return fb_refuse(reason, reason_size, "%s: x has rank %d and y rank %d with %u spatial dimensions", p->op,
-                     p->in[0]->rank, p->out[0]->rank, a->spatial);
-  for (uint32_t i = 0; i < a->spatial; ++i)
-    if (!is_size(a->kernel[i], 1) || !is_size(a->stride[i], 1) || !is_size(a->dilation[i], 1) ||
-        !is_size(a->pad_begin[i], INT32_MIN) || !is_size(a->pad_end[i], INT32_MIN))
-      return fb_refuse(reason, reason_size, "%s: sizes along spatial dimension %u are out of range", p->op, i);
-  return 1;
-}
-
 void fb_q8_window_init(fb_q8_window *w, const qe_problem *p) {
   const qe_operand *x = p->in[0], *y = p->out[0];
   const uint32_t lead = 3 - p->params->spatial;

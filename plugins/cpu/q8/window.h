@@ -2,13 +2,12 @@
  * Rows of a convolution: the windows of its output positions, each as runs of codes in x (window.c) or, where those are
  * short, copied together into one (gather.c).
  */
-#ifndef QE_FBGEMM_Q8_WINDOW_H
-#define QE_FBGEMM_Q8_WINDOW_H
+#ifndef QE_CPU_Q8_WINDOW_H
+#define QE_CPU_Q8_WINDOW_H
 
 #include "q8/product.h"
+#include "spatial.h"
 
-/* 1, or 0 with the reason: ranks and attributes fit each other. */
-int fb_q8_window_check(const qe_problem *p, char *reason, size_t reason_size);
 /* Sets the places of x and y and the sizes; kernel, stride, first, dilation, y_stride and y_first are the op's. */
 void fb_q8_window_init(fb_q8_window *w, const qe_problem *p);
 /* With the window complete and kc the channels of a part: how its taps become runs. Sets taps, kc, flip and space. */

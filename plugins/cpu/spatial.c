@@ -1,5 +1,5 @@
-/* Geometry of convolutions and pools (window.h). */
-#include "window.h"
+/* Geometry of convolutions and pools (spatial.h). */
+#include "spatial.h"
 
 static bool is_size(int64_t v, int64_t least) {
   return v >= least && v <= INT32_MAX;
@@ -16,6 +16,19 @@ int fb_window_check(const qe_problem *p, char *reason, size_t reason_size) {
         !is_size(a->pad_begin[i], INT32_MIN) || !is_size(a->pad_end[i], INT32_MIN))
       return fb_refuse(reason, reason_size, "%s: the window is larger than 2^31 along spatial dimension %u", p->op, i);
   return 1;
+}
+
+int fb_conv_check(const qe_problem *p, bool transposed, char *reason, size_t reason_size) {
+  if (!fb_window_check(p, reason, reason_size)) return 0;
+  const qe_op_params *a = p->params;
+  const qe_operand *x = p->in[0], *w = p->in[1], *y = p->out[0];
+  const int64_t groups = a->groups, ins = x->dims[1], outs = y->dims[1];
+  bool fits = a->spatial >= 1 && groups >= 1 && ins % groups == 0 && outs % groups == 0 && w->rank == x->rank &&
+              w->dims[0] == (transposed ? ins : outs) && w->dims[1] == (transposed ? outs : ins) / groups;
+  for (uint32_t i = 0; fits && i < a->spatial; ++i) fits = w->dims[2 + i] == a->kernel[i];
+  return fits ? 1
+              : fb_refuse(reason, reason_size, "%s: a weight of rank %d does not fit %lld -> %lld channels in %lld groups",
+                          p->op, w->rank, (long long)ins, (long long)outs, (long long)groups);
 }
 
 void fb_window_init(fb_window *g, const qe_problem *p) {

@@ -1,6 +1,6 @@
 /* The geometry of convolutions and pools, brought to three spatial dimensions (missing leading ones have size 1). */
-#ifndef QE_FBGEMM_WINDOW_H
-#define QE_FBGEMM_WINDOW_H
+#ifndef QE_CPU_SPATIAL_H
+#define QE_CPU_SPATIAL_H
 
 #include "fb.h"
 
@@ -15,6 +15,8 @@ typedef struct fb_window {
 
 /* 1, or 0 with the reason: ranks and attributes fit each other. */
 int fb_window_check(const qe_problem *p, char *reason, size_t reason_size);
+/* The same for Conv or (transposed) ConvTranspose: the window, the groups and the weight fit x and y. */
+int fb_conv_check(const qe_problem *p, bool transposed, char *reason, size_t reason_size);
 /* From x = in[0], y = out[0] and the params. params->spatial 0: one window that covers all of x (global pools). */
 void fb_window_init(fb_window *g, const qe_problem *p);
 
