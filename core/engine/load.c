@@ -158,7 +158,7 @@ static const qe__engine *loaded_from(const char *real) {
 
 /* Remembers a refusal and turns the current message into the full one. Running out of memory is not the file's fault. */
 static qe_status_t refuse(const char *path, const qe__loaded *l, qe__load_step step, qe_status_t status) {
-  if (status == QE_ERROR_OUT_OF_MEMORY) return qe__fail_in(status, "engine file %s", path);
+  if (status == QE_ERROR_OUT_OF_MEMORY) return qe__fail_in(status, "engine %s", path);
   char *reason = qe__format("%s: %s", step_name(step), qe_last_error());
   if (reason == NULL) return QE_ERROR_OUT_OF_MEMORY;
   qe__candidate c = {.path = qe__strdup(path), .reason = reason, .step = step};
@@ -168,29 +168,32 @@ static qe_status_t refuse(const char *path, const qe__loaded *l, qe__load_step s
     c.version = l->engine.version;
   }
   qe_status_t result = c.path != NULL ? remember(&c) : QE_ERROR_OUT_OF_MEMORY;
-  if (result == QE_OK) result = qe__fail(QE_ERROR_ENGINE, "engine file %s was refused (%s)", path, reason);
+  if (result == QE_OK) result = qe__fail(QE_ERROR_ENGINE, "engine %s was refused (%s)", path, reason);
   qe__free(c.path);
   qe__free(reason);
   return result;
 }
 
-/* query NULL: the file at `real`. */
+static qe_status_t remember_loaded(const qe__engine *engine) {
+  return remember(&(qe__candidate){.path = engine->path, .name = engine->name, .vendor = engine->vendor,
+                                   .version = engine->version, .step = QE__LOAD_PUBLISH, .engine = engine});
+}
+
+/* query NULL: the file at `real`. Out of memory with *out set: the engine is there, but it is not remembered yet. */
 static qe_status_t load_engine(const char *real, qe_plugin_query_fn query, const qe__engine **out) {
   qe__load_step step = QE__LOAD_CHECK;
   *out = query == NULL ? loaded_from(real) : NULL;
-  if (*out != NULL) return QE_OK;
+  if (*out != NULL) return remember_loaded(*out);
   qe__loaded *l = qe__calloc(1, sizeof *l);
   if (l == NULL) return QE_ERROR_OUT_OF_MEMORY;
   l->engine.path = qe__strdup(real);
   qe_status_t status = l->engine.path != NULL ? run_steps(real, query, l, &step) : QE_ERROR_OUT_OF_MEMORY;
   if (status == QE_OK) {
     *out = &l->engine;
-    const qe__candidate c = {.path = l->engine.path, .name = l->engine.name, .vendor = l->engine.vendor,
-                             .version = l->engine.version, .step = QE__LOAD_PUBLISH, .engine = &l->engine};
     char isa[128];
     qe__log(QE_LOG_DEBUG, "engine '%s' %s from %s: %u kernels, %u observers, %s", l->engine.name, l->engine.version, real, l->engine.n_kernels,
             l->engine.n_observers, qe__isa_text(qe__cpu()->isa, isa, sizeof isa));
-    return remember(&c);
+    return remember_loaded(*out);
   }
   status = refuse(real, l, step, status);
   /* Code that ran may have left threads or callbacks behind, so what was created stays mapped. */
@@ -227,15 +230,16 @@ qe_status_t qe__engine_retire(const qe__engine *engine) {
   return status;
 }
 
+/* Under load_lock. Each once: one that is there or was refused is not tried again when memory ran out later on. */
 static qe_status_t load_built_in(void) {
-  qe_status_t status = QE_OK;
-  for (size_t i = 0; status == QE_OK && qe__built_in_engines[i] != NULL; i++) {
-    const qe__engine *engine;
-    status = load_engine(QE__BUILT_IN, qe__built_in_engines[i], &engine);
+  static size_t next;
+  static const qe__engine *engine; /* made of the next, not remembered yet */
+  for (; qe__built_in_engines[next] != NULL; next++, engine = NULL) {
+    const qe_status_t status = engine != NULL ? remember_loaded(engine) : load_engine(QE__BUILT_IN, qe__built_in_engines[next], &engine);
     if (status == QE_ERROR_ENGINE) qe__log(QE_LOG_INFO, "%s", qe_last_error());
-    if (status == QE_ERROR_ENGINE) status = QE_OK;
+    else if (status != QE_OK) return status;
   }
-  return status;
+  return QE_OK;
 }
 
 static qe_status_t scan_entry(const char *path, const char *problem) {

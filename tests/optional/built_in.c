@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "engine/load.h"
 #include "qengine.h"
 
@@ -66,6 +67,23 @@ Test(built_in, what_is_wrong_with_one_is_told) {
   cr_assert_not_null(e);
   cr_assert_str_eq(e->path, "built in");
   cr_assert(strstr(e->reason, "Bad Name"), "%s", e->reason);
+  qe_engine_list_destroy(&list);
+}
+
+/* Wherever memory runs out, the engine is there in the end, once, and no refusal of it is remembered. */
+Test(built_in, running_out_of_memory_refuses_none) {
+  qe_engine_list_t *list = NULL;
+  long n = 0;
+  for (qe_status_t status = QE_ERROR_OUT_OF_MEMORY; status != QE_OK; n++) {
+    qe__fail_allocations_after(n);
+    status = qe__engines_ready();
+    qe__fail_allocations_after(-1);
+    cr_assert(status == QE_OK || status == QE_ERROR_OUT_OF_MEMORY, "%ld: %s", n, qe_last_error());
+  }
+  cr_assert_gt(n, 10);
+  cr_assert_eq(qe_engine_list_create(&list), QE_OK, "%s", qe_last_error());
+  cr_assert_not_null(find(list, "inside", 1));
+  cr_assert_null(find(list, "inside", 0));
   qe_engine_list_destroy(&list);
 }
 
