@@ -322,6 +322,8 @@ static int read_replays(conform_args *a, qe_conform_replay_t **out) {
 }
 
 static int dispatch(conform_args *a) {
+  if (a->verify && (a->options.op || a->options.kernel || a->cases.count || a->case_file || a->options.isa_masks))
+    return cli_usage("--verify runs the whole must-pass list, without --op, --kernel, --case, --cases and --isa-masks");
   if (a->verify) return run_verify(a);
   if (a->model) return conform_run_model(a);
   if (a->data.count) return cli_usage("--data is for --model");

@@ -115,6 +115,7 @@ Test(conform, wrong_command_lines) {
       {"reference " GEMM " --replay 0=images.npy",   "the case's input has 24"},
       {"reference --isa-masks avx2,",                "isa masks"           },
       {"--verify x.npy " REFERENCE,                  "x.npy"               },
+      {"--verify x.npy --kernel relu* " REFERENCE,   "whole must-pass list"},
   };
   for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
     result r = expect_run(2, lines[i].line);
