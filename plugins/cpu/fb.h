@@ -39,6 +39,9 @@ static inline bool fb_has_in(const qe_problem *p, uint32_t i) { return i < p->n_
 static inline bool fb_has_out(const qe_problem *p, uint32_t i) { return i < p->n_out && p->out[i]; }
 static inline bool fb_is_code8(const qe_operand *o) { return o->dtype == QE_DT_U8 || o->dtype == QE_DT_I8; }
 
+/* Terms of a float sum that are added in lanes before the sums of chunks are added in order (docs/numerics.md). */
+#define FB_SUM_CHUNK 65536
+
 /* Writes why supports() says no; returns 0, so that `return fb_refuse(...)` reads well. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
@@ -51,6 +54,15 @@ static inline void fb_code_range(const qe_problem *p, int32_t *lo, int32_t *hi) 
   *hi = p->out[0]->dtype == QE_DT_I8 ? INT8_MAX : UINT8_MAX;
   *lo = p->clamp_lo > *lo ? p->clamp_lo : *lo;
   *hi = p->clamp_hi < *hi ? p->clamp_hi : *hi;
+}
+
+/* clamp(rne(v) + zero); NaN stands for zero. Rounds by an addition, to even, as what is left after the clamp is small. */
+static inline int32_t fb_round_code(float v, int32_t zero, int32_t lo, int32_t hi) {
+  const float least = (float)(lo - zero), most = (float)(hi - zero);
+  v = v == v ? v : 0.0f;
+  v = v < least ? least : v;
+  v = v > most ? most : v;
+  return (int32_t)((v + 12582912.0f) - 12582912.0f) + zero;
 }
 
 #define FB_KERNEL_AT(offset, stem, isa, op, i0, i1, i2, i3, out, quantized, layout, supports, plan, prepack, run) \

@@ -18,6 +18,12 @@ int fb_window_check(const qe_problem *p, char *reason, size_t reason_size) {
   return 1;
 }
 
+int64_t fb_phases(const qe_problem *p) {
+  int64_t n = 1;
+  for (uint32_t i = 0; i < p->params->spatial; ++i) n = fb_min64(n * p->params->stride[i], FB_MOST_PHASES + 1);
+  return n;
+}
+
 int fb_conv_check(const qe_problem *p, bool transposed, char *reason, size_t reason_size) {
   if (!fb_window_check(p, reason, reason_size)) return 0;
   const qe_op_params *a = p->params;
@@ -26,9 +32,12 @@ int fb_conv_check(const qe_problem *p, bool transposed, char *reason, size_t rea
   bool fits = a->spatial >= 1 && groups >= 1 && ins % groups == 0 && outs % groups == 0 && w->rank == x->rank &&
               w->dims[0] == (transposed ? ins : outs) && w->dims[1] == (transposed ? outs : ins) / groups;
   for (uint32_t i = 0; fits && i < a->spatial; ++i) fits = w->dims[2 + i] == a->kernel[i];
-  return fits ? 1
-              : fb_refuse(reason, reason_size, "%s: a weight of rank %d does not fit %lld -> %lld channels in %lld groups",
-                          p->op, w->rank, (long long)ins, (long long)outs, (long long)groups);
+  if (!fits)
+    return fb_refuse(reason, reason_size, "%s: a weight of rank %d does not fit %lld -> %lld channels in %lld groups",
+                     p->op, w->rank, (long long)ins, (long long)outs, (long long)groups);
+  if (transposed && fb_phases(p) > FB_MOST_PHASES)
+    return fb_refuse(reason, reason_size, "%s: the strides have more than %d phases", p->op, FB_MOST_PHASES);
+  return 1;
 }
 
 void fb_window_init(fb_window *g, const qe_problem *p) {
@@ -36,11 +45,8 @@ void fb_window_init(fb_window *g, const qe_problem *p) {
   const qe_operand *x = p->in[0], *y = p->out[0];
   *g = (fb_window){.batch = x->dims[0],
                    .channels = x->dims[1],
-                   .out_channels = y->dims[1],
                    .x_batch = x->strides[0],
-                   .x_channel = x->strides[1],
                    .y_batch = y->strides[0],
-                   .y_channel = y->strides[1],
                    .taps = 1};
   for (int d = 0; d < 3; ++d) {
     const int axis = d + x->rank - 3;

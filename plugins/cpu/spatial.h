@@ -5,18 +5,25 @@
 #include "fb.h"
 
 typedef struct fb_window {
-  int64_t batch, channels, out_channels;
+  int64_t batch, channels;
   int64_t in[3], out[3]; /* sizes of x and y */
   int64_t kernel[3], stride[3], dilation[3], pad[3], pad_end[3];
-  int64_t x_batch, x_channel, x_step[3]; /* strides in elements */
-  int64_t y_batch, y_channel, y_step[3];
+  int64_t x_batch, x_step[3]; /* strides in elements */
+  int64_t y_batch, y_step[3];
   int64_t taps; /* of one window */
 } fb_window;
 
 /* 1, or 0 with the reason: ranks and attributes fit each other. */
 int fb_window_check(const qe_problem *p, char *reason, size_t reason_size);
-/* The same for Conv or (transposed) ConvTranspose: the window, the groups and the weight fit x and y. */
+/* The same for Conv or (transposed) ConvTranspose: the window, the groups and the weight fit x and y, and a transposed
+ * one has no more than FB_MOST_PHASES phases. */
 int fb_conv_check(const qe_problem *p, bool transposed, char *reason, size_t reason_size);
+/*
+ * Outputs of a transposed convolution that are equal modulo the strides are a phase of it: they have the same taps, and
+ * each phase is a convolution. This is how many there are, at most FB_MOST_PHASES + 1.
+ */
+#define FB_MOST_PHASES 1024
+int64_t fb_phases(const qe_problem *p);
 /* From x = in[0], y = out[0] and the params. params->spatial 0: one window that covers all of x (global pools). */
 void fb_window_init(fb_window *g, const qe_problem *p);
 

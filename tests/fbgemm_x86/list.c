@@ -110,7 +110,7 @@ static const uint8_t *check_list(const uint8_t *list, int64_t quads, int32_t *fo
 static void check_lists(pattern p, int64_t n, int64_t taps, int64_t kc, uint8_t flip) {
   fixture f = make_weight(p, n, taps, kc, flip, 77);
   const int64_t depth = taps * kc, chunks = fb_list_chunks(depth), step = 4 * fb_list_chunk(depth);
-  const uint32_t *starts = f.packed;
+  const uint64_t *starts = f.packed;
   const uint8_t *end = (const uint8_t *)f.packed + chunks * n * (int64_t)sizeof *starts;
   int64_t all = 0;
   for (int64_t j = 0; j < n; j++) {

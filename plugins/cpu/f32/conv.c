@@ -6,14 +6,13 @@
 
 #define TILE_WORK  6000000 /* multiplications of a tile, some 60 us */
 #define FEW_PIXELS 16      /* as many take about as long as one: the weights come from memory */
-#define MAX_PHASES 1024    /* of a transposed convolution */
 
 static fb_f32_conv conv_of(const fb_f32_core *core, void *self, const qe_problem *p, bool transposed) {
   const qe_operand *x = p->in[0], *y = p->out[0];
   fb_f32_conv c = {.core = core, .p = p, .transposed = transposed, .groups = p->params->groups};
   c.ic = x->dims[1] / c.groups;
   c.oc = y->dims[1] / c.groups;
-  c.phases = fb_f32_phases(p, transposed);
+  c.phases = transposed ? fb_phases(p) : 1;
   const fb_f32_window w = fb_f32_window_of(p, transposed, 0); /* the largest */
   c.depth = w.kernel[0] * w.kernel[1] * w.kernel[2] * c.ic;
   c.packed = fb_f32_packed_cols(core, c.oc) * c.depth;
@@ -41,8 +40,6 @@ static int check(const qe_problem *p, bool transposed, char *reason, size_t reas
   if (!fb_conv_check(p, transposed, reason, reason_size)) return 0;
   if (fb_has_in(p, 2) && p->in[2]->dtype != QE_DT_F32)
     return fb_refuse(reason, reason_size, "%s: bias is no float32", p->op);
-  if (fb_f32_phases(p, transposed) > MAX_PHASES)
-    return fb_refuse(reason, reason_size, "%s: more than %d phases of the stride", p->op, MAX_PHASES);
   return 1;
 }
 

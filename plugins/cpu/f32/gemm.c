@@ -29,13 +29,6 @@ static fb_f32_product product_of(const qe_problem *p) {
   return g;
 }
 
-static fb_f32_weight weight_of(const fb_f32_product *g, const float *data) {
-  return (fb_f32_weight){
-      .data = data, .n = g->n, .kc = g->k, .taps = {1, 1, 1},
-                 .step_n = g->b_n, .step_c = g->b_k
-  };
-}
-
 int fb_f32_gemm_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
   (void)self;
   if (p->in[0]->rank != 2 || p->in[1]->rank != 2 || p->out[0]->rank != 2)
@@ -48,7 +41,7 @@ int fb_f32_gemm_supports(void *self, const qe_problem *p, char *reason, size_t r
 
 int fb_f32_gemm_plan_on(const fb_f32_core *core, void *self, const qe_problem *p, qe_kernel_plan *plan) {
   fb_f32_product g = product_of(p);
-  const fb_f32_weight w = weight_of(&g, NULL);
+  const fb_f32_weight w = fb_f32_product_weight(&g, NULL);
   const fb_f32_tiling t = fb_f32_tile(core, fb_cpu(self), g.m, g.n, g.k);
   if (p->in[1]->data) {
     plan->packed_size = sizeof(float) * (uint64_t)fb_f32_packed_floats(core, &w);
@@ -62,7 +55,7 @@ int fb_f32_gemm_plan_on(const fb_f32_core *core, void *self, const qe_problem *p
 int fb_f32_gemm_prepack_on(const fb_f32_core *core, void *self, const qe_problem *p, void *packed) {
   (void)self;
   const fb_f32_product g = product_of(p);
-  const fb_f32_weight w = weight_of(&g, p->in[1]->data);
+  const fb_f32_weight w = fb_f32_product_weight(&g, p->in[1]->data);
   fb_f32_pack(core, &w, 0, g.n, packed);
   return 0;
 }

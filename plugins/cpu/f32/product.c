@@ -145,10 +145,7 @@ void fb_f32_product_tile(const fb_f32_core *core, const fb_f32_tiling *t, const 
     job.a = p->a + row * p->a_m;
     job.b = p->packed ? p->packed + col * p->k : scratch;
     if (!p->packed && *column != col) {
-      const fb_f32_weight w = {
-          .data = p->b, .n = p->n, .kc = p->k, .taps = {1, 1, 1},
-                     .step_n = p->b_n, .step_c = p->b_k
-      };
+      const fb_f32_weight w = fb_f32_product_weight(p, p->b);
       fb_f32_pack(core, &w, col, col + job.cols, scratch);
     }
     if (copies_rows(p)) {

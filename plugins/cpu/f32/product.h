@@ -27,6 +27,12 @@ typedef struct fb_f32_product {
   fb_f32_finish finish;
 } fb_f32_product;
 
+/* Its B as fb_f32_pack wants it. */
+static inline fb_f32_weight fb_f32_product_weight(const fb_f32_product *p, const float *data) {
+  fb_f32_weight w = {.data = data, .n = p->n, .kc = p->k, .taps = {1, 1, 1}, .step_n = p->b_n, .step_c = p->b_k};
+  return w;
+}
+
 /* How a product is cut; depends on sizes and machine only. */
 typedef struct fb_f32_tiling {
   int64_t mc, nc, kc; /* rows and columns of a tile; most k's at a time */

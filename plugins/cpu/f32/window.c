@@ -65,12 +65,6 @@ static fb_f32_axis axis_of(const qe_problem *p, uint32_t d, bool transposed, int
   return x;
 }
 
-int64_t fb_f32_phases(const qe_problem *p, bool transposed) {
-  int64_t n = 1;
-  for (uint32_t d = 0; transposed && d < p->params->spatial; ++d) n *= p->params->stride[d];
-  return n;
-}
-
 fb_f32_window fb_f32_window_of(const qe_problem *p, bool transposed, int64_t phase) {
   const qe_operand *x = p->in[0], *y = p->out[0];
   const uint32_t spatial = p->params->spatial, lead = 3 - spatial;

@@ -24,8 +24,7 @@ typedef struct fb_f32_window {
   int64_t batch, kernel[3];
 } fb_f32_window;
 
-/* How many windows a problem has. */
-int64_t fb_f32_phases(const qe_problem *p, bool transposed);
+/* One of the windows of a problem: phases of a transposed one (spatial.h), else the only one. */
 fb_f32_window fb_f32_window_of(const qe_problem *p, bool transposed, int64_t phase);
 /* Taps [*begin, *end) of output i lie within the input; none: both 0. */
 void fb_f32_taps(const fb_f32_axis *a, int64_t i, int64_t *begin, int64_t *end);

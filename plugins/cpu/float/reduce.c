@@ -55,6 +55,6 @@ int fb_reduce_plan(void *self, const qe_problem *p, qe_kernel_plan *plan) {
   fb_reduce s;
   fb_reduce_init(&s, p);
   plan->tiles = p->out[0]->count == 0 ? 0 : fb_nest_tiles(&s.kept, s.tile);
-  plan->scratch_size = sizeof(float) * (uint64_t)fb_min64(s.box_count, FB_REDUCE_CHUNK);
+  plan->scratch_size = sizeof(float) * (uint64_t)fb_min64(s.box_count, FB_SUM_CHUNK);
   return 0;
 }

@@ -5,7 +5,6 @@
 #include "codes/nest.h"
 
 /* Terms that are put together before they are added; longer reductions are chunks of as many. */
-#define FB_REDUCE_CHUNK 65536
 
 typedef struct fb_reduce {
   fb_nest kept;      /* y, x: the results */

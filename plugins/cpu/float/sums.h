@@ -7,7 +7,6 @@
 
 #include "float/vec.h"
 
-#define FBV_SUM_CHUNK 65536
 #define FBV_SUM_ROWS  (FB_LANES == 16 ? 4 : 1) /* most rows that are summed at once: of short vectors one fills the registers */
 
 typedef struct fbv_lanes {
@@ -36,8 +35,8 @@ static FBV_INLINE fb_f fbv_term_of(fbv_term term, fb_f v, fb_f mean) {
 static FBV_INLINE void fbv_sums(fbv_term term, const int rows, const float *x, int64_t row_step, int64_t n,
                                 const float *mean, float *sum) {
   for (int r = 0; r < rows; ++r) sum[r] = 0.0f;
-  for (int64_t begin = 0; begin < n; begin += FBV_SUM_CHUNK) {
-    const int64_t count = n - begin < FBV_SUM_CHUNK ? n - begin : FBV_SUM_CHUNK;
+  for (int64_t begin = 0; begin < n; begin += FB_SUM_CHUNK) {
+    const int64_t count = n - begin < FB_SUM_CHUNK ? n - begin : FB_SUM_CHUNK;
     const float *p = x + begin;
     fbv_lanes s[FBV_SUM_ROWS];
     fb_f m[FBV_SUM_ROWS];

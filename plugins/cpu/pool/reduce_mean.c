@@ -118,11 +118,7 @@ static int64_t sum_of(const shape *s, const uint8_t *x, uint8_t flip, fb_pool_ro
 static void one_mean(const fb_pool_finish *f, const shape *s, const uint8_t *x, uint8_t *y, float m,
                      fb_pool_row_sum_fn row_sum) {
   const int64_t sum = sum_of(s, x, f->x_flip, row_sum) - s->elements * f->x_zero;
-  const float lo = (float)(f->lo - f->y_zero), hi = (float)(f->hi - f->y_zero);
-  float v = (float)sum * m;
-  v = v < lo ? lo : v > hi ? hi : v;
-  const int32_t code = (int32_t)((v + 12582912.0f) - 12582912.0f) + f->y_zero; /* rounds to even: |v| is below 2^22 */
-  *y = (uint8_t)code ^ f->y_flip;
+  *y = (uint8_t)fb_round_code((float)sum * m, f->y_zero, f->lo, f->hi) ^ f->y_flip;
 }
 
 int fb_reduce_mean_run(const qe_call *call, int64_t tile_begin, int64_t tile_end, fb_pool_fn fn,

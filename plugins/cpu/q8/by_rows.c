@@ -4,20 +4,12 @@
  */
 #include "q8/product.h"
 
-static uint8_t code_of(float v, int32_t zero, int32_t lo, int32_t hi) {
-  const float least = (float)(lo - zero), most = (float)(hi - zero);
-  v = v == v ? v : 0.0f;
-  v = v < least ? least : v;
-  v = v > most ? most : v;
-  return (uint8_t)((int32_t)((v + 12582912.0f) - 12582912.0f) + zero); /* rounds half to even below 2^22 */
-}
-
 static void codes(const fb_q8_product *p, const int32_t *sums, const int32_t *bias, const float *m, int64_t n, uint8_t *y) {
   int32_t lo, hi;
   const int32_t zero = p->problem->out[0]->zero_points[0];
   fb_code_range(p->problem, &lo, &hi);
   for (int64_t i = 0; i < n; ++i)
-    y[i] = code_of((float)(int32_t)((uint32_t)sums[i] + (uint32_t)bias[i * p->c_col]) * m[i], zero, lo, hi);
+    y[i] = (uint8_t)fb_round_code((float)(int32_t)((uint32_t)sums[i] + (uint32_t)bias[i * p->c_col]) * m[i], zero, lo, hi);
 }
 
 static void real(const fb_q8_product *p, const int32_t *sums, const float *bias, const float *m, int64_t n, float *y) {

@@ -6,21 +6,12 @@
 #include "q8/check.h"
 #include "q8/window.h"
 
-#define MOST_PHASES 1024
-
-static int64_t phases_of(const qe_problem *p) {
-  int64_t n = 1;
-  for (uint32_t i = 0; i < p->params->spatial && n <= MOST_PHASES; ++i) n *= p->params->stride[i];
-  return n;
-}
-
 static int supports(const qe_problem *p, char *reason, size_t reason_size) {
   if (!fb_conv_check(p, true, reason, reason_size)) return 0;
   const qe_operand *w = p->in[1], *y = p->out[0];
   int64_t terms = w->dims[0] / p->params->groups;
   for (uint32_t i = 0; i < p->params->spatial; ++i) terms *= p->params->kernel[i];
   if (!w->data) return fb_refuse(reason, reason_size, "ConvTranspose: the weight is computed, a constant was expected");
-  if (phases_of(p) > MOST_PHASES) return fb_refuse(reason, reason_size, "ConvTranspose: strides beyond %d", MOST_PHASES);
   if (fb_has_in(p, 2) && p->in[2]->count != y->dims[1])
     return fb_refuse(reason, reason_size, "ConvTranspose: the bias has %lld elements, expected one per channel",
                      (long long)p->in[2]->count);
@@ -53,7 +44,7 @@ static void describe(const qe_problem *p, const fb_q8_core *core, int64_t phase,
   const qe_operand *x = p->in[0], *w = p->in[1], *y = p->out[0];
   const int64_t groups = a->groups, channels = x->dims[1] / groups;
   *out = (fb_q8_product){.problem = p,
-                         .phases = phases_of(p),
+                         .phases = fb_phases(p),
                          .parts = groups,
                          .n = y->dims[1] / groups,
                          .kc = channels,

@@ -70,7 +70,7 @@ typedef struct fb_q8_core {
   int64_t rows;             /* most rows of a block */
   int64_t cols;             /* columns come in multiples of this; several of it are better than one */
   int64_t run;              /* runs of a multiple of this that need no flip are read in place; 0: it copies anyway */
-  bool even;                /* rows that lie one step apart spare it copying them */
+  bool even;                /* rows that lie one step apart spare it copying them; then run is not 0 */
   int64_t fewest;           /* rows of a product below which it is another core's; 0: none */
   bool dynamic;             /* pack() is cheap enough to be called in run() for weights that are no constants */
   /* Bytes of a packed weight; a core that is not dynamic may look at the codes, others get no data here. */

@@ -39,23 +39,19 @@ static int supports_integer(const qe_problem *p, char *reason, size_t reason_siz
 }
 
 static void find_batch(const fb_q8_product *p, int64_t part, int64_t *a, int64_t *b) {
-  const fb_q8_matrices *m = &p->at.matrices;
-  *a = *b = 0;
-  for (uint32_t i = m->rank; i-- > 0; part /= m->dims[i]) {
-    *a += part % m->dims[i] * m->a_batch[i];
-    *b += part % m->dims[i] * m->b_batch[i];
-  }
+  fb_batch_at(&p->at.matrices.batch, part, a, b);
 }
 
 static void describe(const qe_problem *p, const fb_q8_core *core, int64_t phase, fb_q8_product *out) {
   (void)core;
   (void)phase;
-  const qe_operand *a = p->in[0], *b = p->in[1], *y = p->out[0];
-  const uint32_t ar = a->rank, br = b->rank, a_lead = ar > 2 ? ar - 2 : 0, b_lead = br > 2 ? br - 2 : 0;
+  const qe_operand *a = p->in[0], *b = p->in[1];
+  const uint32_t ar = a->rank, br = b->rank;
+  const fb_batch batch = fb_batch_of(p);
   *out = (fb_q8_product){.problem = p,
                          .phases = 1,
-                         .parts = 1,
-                         .rows = ar > 1 ? a->dims[ar - 2] : 1,
+                         .parts = batch.count,
+                         .rows = fb_batch_rows(p),
                          .n = br > 1 ? b->dims[br - 1] : 1,
                          .taps = 1,
                          .flip = fb_q8_flip_x(p),
@@ -65,19 +61,8 @@ static void describe(const qe_problem *p, const fb_q8_core *core, int64_t phase,
   fb_q8_matrices_init(out, ar > 1 ? a->strides[ar - 2] : 0, a->strides[ar - 1], br > 1 ? b->strides[br - 1] : 1,
                       b->strides[br > 1 ? br - 2 : 0]);
   out->y_step = out->n;
-  if (b_lead == 0) {
-    for (uint32_t i = 0; i < a_lead; ++i) out->rows *= a->dims[i];
-    return;
-  }
-  fb_q8_matrices *m = &out->at.matrices;
-  m->rank = a_lead > b_lead ? a_lead : b_lead;
-  for (uint32_t i = 0; i < m->rank; ++i) {
-    const uint32_t skip_a = m->rank - a_lead, skip_b = m->rank - b_lead;
-    m->dims[i] = y->dims[i];
-    m->a_batch[i] = i < skip_a || a->dims[i - skip_a] == 1 ? 0 : a->strides[i - skip_a];
-    m->b_batch[i] = i < skip_b || b->dims[i - skip_b] == 1 ? 0 : b->strides[i - skip_b];
-    out->parts *= m->dims[i];
-  }
+  if (br <= 2) return;
+  out->at.matrices.batch = batch;
   out->y_part = out->rows * out->n;
   out->find_batch = find_batch;
 }

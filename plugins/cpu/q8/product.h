@@ -8,6 +8,7 @@
 #ifndef QE_CPU_Q8_PRODUCT_H
 #define QE_CPU_Q8_PRODUCT_H
 
+#include "batch.h"
 #include "q8/core.h"
 
 /* The weight of a part in memory: w(n, k), k running over `size` in row-major order. In elements. */
@@ -33,8 +34,7 @@ typedef struct fb_q8_window {
 
 typedef struct fb_q8_matrices {
   int64_t a_m, a_k;
-  uint32_t rank; /* of the batch */
-  int64_t dims[QE_MAX_RANK], a_batch[QE_MAX_RANK], b_batch[QE_MAX_RANK];
+  fb_batch batch;
 } fb_q8_matrices;
 
 typedef struct fb_q8_found fb_q8_found;
@@ -47,7 +47,7 @@ struct fb_q8_product {
   int64_t line;       /* blocks are whole lines of this many rows (x_run of fb_q8_block); 0: of any */
   bool constant;      /* the weight is packed once */
   bool integer;       /* zero points are inputs 2 and 3; the sums are the output */
-  bool own_columns;   /* every part has parameters of its own for its columns */
+  bool own_columns;   /* every part has parameters of its own for its columns; else a constant weight has one part */
   fb_q8_codes w;
   int64_t w_part;     /* elements from one part's weight to the next one's; find_batch says otherwise */
   int64_t merged;     /* groups in a part: channels of the others get a weight that stands for 0 */
@@ -141,7 +141,7 @@ bool fb_q8_has_w_zeros(const fb_q8_product *p, const qe_call *call);
 static inline uint8_t fb_q8_flip_x(const qe_problem *p) { return p->in[0]->dtype == QE_DT_I8 ? 0x80 : 0; }
 static inline uint8_t fb_q8_flip_w(const qe_problem *p) { return p->in[1]->dtype == QE_DT_U8 ? 0x80 : 0; }
 
-/* Do sums need the hand of by_rows.c, as something differs from row to row? */
+/* Do sums need the hand of by_rows.c, as something differs from row to row? Never with columns of a part's own. */
 static inline bool fb_q8_by_rows(const fb_q8_product *p) {
   const qe_problem *q = p->problem;
   return p->c_row != 0 || (p->integer && fb_has_in(q, 2) && q->in[2]->count > 1);

@@ -130,7 +130,7 @@ static void block(run *r, int64_t part, int64_t first, int64_t count, int64_t n0
                          .x_step = r->found.x_step,
                          .x_run = r->found.x_run,
                          .row_sum = r->w_zeros ? r->row_sum : NULL,
-                         .packed = p->constant ? r->weights + (uint64_t)part * (p->own_columns ? r->part_size : 0)
+                         .packed = p->constant ? r->weights + (uint64_t)part * r->part_size
                                                : r->packed,
                          .n = p->constant ? p->n : n1 - n0,
                          .n0 = n0 - shift,
@@ -143,7 +143,6 @@ static void block(run *r, int64_t part, int64_t first, int64_t count, int64_t n0
   r->core->block(&b);
   if (r->by_rows) {
     fb_q8_columns c = r->known;
-    if (p->own_columns) c.m += part * p->n;
     if (!p->constant) c.sums = r->late.sums;
     fb_q8_finish_by_rows(p, r->call, &c, part, first, count, n0, n1, (void *)r->y);
   } else if (p->scattered) {

@@ -105,7 +105,7 @@ void fb_q8_window_find(const fb_q8_product *p, fb_q8_found *f) {
   }
 }
 
-/* Space, unless gather.c has its say: a run of zeros, then, for every row, kernel rows that the padding cuts. */
+/* Space, unless gather.c or spread.c has its say: a run of zeros, then, for every row, kernel rows that the padding cuts. */
 void fb_q8_window_runs(fb_q8_product *p, const fb_q8_core *core) {
   fb_q8_window *w = &p->at.window;
   const int64_t step = core->run ? core->run : 4;

@@ -1,6 +1,7 @@
 /*
  * Rows of a convolution: the windows of its output positions, each as runs of codes in x (window.c) or, where those are
- * short, copied together into one (gather.c).
+ * short, copied together into one (gather.c), or, for cores that want lines of them, as copied with their padding
+ * (spread.c).
  */
 #ifndef QE_CPU_Q8_WINDOW_H
 #define QE_CPU_Q8_WINDOW_H
@@ -15,7 +16,7 @@ void fb_q8_window_runs(fb_q8_product *p, const fb_q8_core *core);
 /* find_rows of fb_q8_product */
 void fb_q8_window_find(const fb_q8_product *p, fb_q8_found *f);
 
-/* -- between window.c, gather.c and scatter.c ---------------------------------------------------------------------- */
+/* -- between window.c, gather.c, spread.c and scatter.c ------------------------------------------------------------ */
 
 /* An output position: the number in the batch, and coordinates. */
 typedef struct fb_q8_position {

@@ -32,7 +32,7 @@ enum {
 };
 
 /*
- * Packed: the offsets of the lists, uint32_t [chunk][column], then the lists. A list: its head, then groups of 4 items,
+ * Packed: the offsets of the lists, uint64_t [chunk][column], then the lists. A list: its head, then groups of 4 items,
  * of 3, of 2 and of 1; a group of g: g offsets (uint16_t), g times four weights.
  */
 typedef struct fb_list_head {

@@ -2,10 +2,10 @@
 #include <immintrin.h>
 
 #define LIST_CORE  fb_q8_list__avx2
+#define LIST_NAME "list__avx2"
 #define LIST_WIDTH 8
 
 typedef __m256i list_vector;
-#define list_zero()         _mm256_setzero_si256()
 #define list_load(p)        _mm256_load_si256((const __m256i *)(const void *)(p))
 #define list_store(p, v)    _mm256_store_si256((__m256i *)(void *)(p), v)
 #define list_spread(w)      _mm256_set1_epi32(w)

@@ -2,10 +2,10 @@
 #include <immintrin.h>
 
 #define LIST_CORE  fb_q8_list__avx512bw
+#define LIST_NAME "list__avx512bw"
 #define LIST_WIDTH 16
 
 typedef __m512i list_vector;
-#define list_zero()         _mm512_setzero_si512()
 #define list_load(p)        _mm512_load_si512((const __m512i *)(const void *)(p))
 #define list_store(p, v)    _mm512_store_si512((__m512i *)(void *)(p), v)
 #define list_spread(w)      _mm512_set1_epi32(w)

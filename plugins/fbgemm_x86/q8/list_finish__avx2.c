@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "q8/list.h"
+#include "q8/turn.h"
 
 enum { ROWS = 8, CODES = 16 }; /* rows and codes (columns) worked on at a time */
 
@@ -127,25 +128,6 @@ static inline __attribute__((always_inline)) void finish_codes(const fb_q8_block
     }
 }
 
-/* 8 columns of 8 rows to rows. */
-static inline void turn8(__m256i v[8]) {
-  __m256i t[8];
-  for (int i = 0; i < 8; i += 2) {
-    t[i] = _mm256_unpacklo_epi32(v[i], v[i + 1]);
-    t[i + 1] = _mm256_unpackhi_epi32(v[i], v[i + 1]);
-  }
-  __m256i u[8];
-  for (int i = 0; i < 8; i += 4)
-    for (int j = 0; j < 2; j++) {
-      u[i + 2 * j] = _mm256_unpacklo_epi64(t[i + j], t[i + j + 2]);
-      u[i + 2 * j + 1] = _mm256_unpackhi_epi64(t[i + j], t[i + j + 2]);
-    }
-  for (int i = 0; i < 4; i++) {
-    v[i] = _mm256_permute2x128_si256(u[i], u[i + 4], 0x20);
-    v[i + 4] = _mm256_permute2x128_si256(u[i], u[i + 4], 0x31);
-  }
-}
-
 static inline __m256i real8(const fb_q8_finish *f, const fb_list_constants *c, __m256i sums, int64_t column) {
   __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_set1_ps(c->m[column]));
   if (f->real_bias) v = _mm256_add_ps(v, _mm256_set1_ps(c->real_bias[column]));
@@ -167,7 +149,7 @@ static void finish_wide(const fb_q8_block *b, const fb_list_constants *c, const 
         v[i] = load_sums(b, c, sums + r, row_sums, n + i);
         if (real) v[i] = real8(b->finish, c, v[i], n + i);
       }
-      turn8(v);
+      fb_turn8(v);
       int32_t *y = (int32_t *)b->y + (row + r) * b->y_step + n0 + n;
       for (int i = 0; i < here; i++) {
         if (columns == 8)

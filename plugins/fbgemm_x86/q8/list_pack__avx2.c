@@ -191,12 +191,12 @@ uint64_t fb_list_packed_size(const fb_q8_weight *w) {
       (void)read_column(w, n, k0, k1, column);
       count += count_items(column, fb_list_quads(k1 - k0));
     }
-  return (uint64_t)(chunks * w->n) * (sizeof(uint32_t) + sizeof(fb_list_head)) + count * FB_LIST_ITEM;
+  return (uint64_t)(chunks * w->n) * (sizeof(uint64_t) + sizeof(fb_list_head)) + count * FB_LIST_ITEM;
 }
 
 void fb_list_pack(const fb_q8_weight *w, void *packed, int32_t *sums) {
   const int64_t depth = fb_q8_depth(w), chunks = fb_list_chunks(depth), step = 4 * fb_list_chunk(depth);
-  uint32_t *starts = packed, at = (uint32_t)(chunks * w->n * (int64_t)sizeof(uint32_t));
+  uint64_t *starts = packed, at = (uint64_t)(chunks * w->n) * sizeof *starts;
   memset(sums, 0, (size_t)w->n * sizeof *sums);
   for (int64_t chunk = 0; chunk < chunks; chunk++)
     for (int64_t n = 0; n < w->n; n++, starts++) {

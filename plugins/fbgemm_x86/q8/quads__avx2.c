@@ -3,6 +3,7 @@
  * run, so the two ways in which they lie, k or columns side by side, have quick paths.
  */
 #include "q8/quads.h"
+#include "q8/turn.h"
 
 #include <immintrin.h>
 #include <string.h>
@@ -46,25 +47,6 @@ static void pack_rows(packing *p) {
   }
 }
 
-/* Quads of eight columns, 8 quads of each, change places. */
-static void transpose(__m256i *v) {
-  __m256i a[8], b[8];
-  for (int i = 0; i < 8; i += 2) {
-    a[i] = _mm256_unpacklo_epi32(v[i], v[i + 1]);
-    a[i + 1] = _mm256_unpackhi_epi32(v[i], v[i + 1]);
-  }
-  for (int i = 0; i < 8; i += 4) {
-    b[i] = _mm256_unpacklo_epi64(a[i], a[i + 2]);
-    b[i + 1] = _mm256_unpackhi_epi64(a[i], a[i + 2]);
-    b[i + 2] = _mm256_unpacklo_epi64(a[i + 1], a[i + 3]);
-    b[i + 3] = _mm256_unpackhi_epi64(a[i + 1], a[i + 3]);
-  }
-  for (int i = 0; i < 4; ++i) {
-    v[i] = _mm256_permute2x128_si256(b[i], b[i + 4], 0x20);
-    v[i + 4] = _mm256_permute2x128_si256(b[i], b[i + 4], 0x31);
-  }
-}
-
 /* k side by side */
 static void pack_columns(packing *p) {
   const fb_q8_weight *w = p->w;
@@ -83,7 +65,7 @@ static void pack_columns(packing *p) {
       }
       v[i] = i < p->columns ? _mm256_xor_si256(_mm256_loadu_si256((const void *)from), flip) : _mm256_setzero_si256();
     }
-    transpose(v);
+    fb_turn8(v);
     for (int64_t i = 0; 4 * i < bytes; ++i) store(p, k / 4 + i, v[i]);
   }
 }
