@@ -146,6 +146,23 @@ Test(session, an_empty_batch_gives_an_empty_output) {
   qe_model_destroy(&m);
 }
 
+/* Their product has more than 64 bits, which no kernel may trip over: each output is one product. */
+Test(session, strides_may_be_huge) {
+  qe_model_t *m = NULL;
+  qe_tensor_t *w = test_random(5, (int64_t[]){1, 1, 1, 1, 1}, 1.0f, 3), *x = test_random(5, (int64_t[]){1, 1, 1, 1, 1}, 1.0f, 4);
+  cr_assert_eq(qe_model_create("huge", &m), QE_OK);
+  const qe_value_t in = qe_input(m, "x", QE_FLOAT32, 5, (int64_t[]){1, 1, 1, 1, 1});
+  qe_output(m, "y", qe_conv_transpose(m, "up", in, w, NULL, &(qe_conv_options_t){.stride = {1 << 22, 1 << 22, 1 << 22}}));
+  cr_assert_eq(qe_model_finish(m), QE_OK, "%s", qe_last_error());
+  qe_tensor_t *y = test_run(m, x, 0);
+  cr_assert_eq(qe_tensor_count(y), 1);
+  cr_assert_eq(*(const float *)qe_tensor_const_data(y), *(const float *)qe_tensor_const_data(x) * *(const float *)qe_tensor_const_data(w));
+  qe_tensor_release(&y);
+  qe_tensor_release(&x);
+  qe_tensor_release(&w);
+  qe_model_destroy(&m);
+}
+
 Test(session, more_shapes_than_plans_are_kept) {
   qe_model_t *m = test_cnn(7);
   qe_session_t *s = open_session(m, 1);
