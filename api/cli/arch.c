@@ -1,17 +1,12 @@
 /* See arch.h. */
 #include "arch.h"
 
-#include <math.h>
 #include <string.h>
 
-enum { BERT_VOCABULARY = 30522, WORDS = 10000 };
-
 const arch arch_table[] = {
-  { "resnet50", "image classifier, 3x224x224, 25.6 M parameters", arch_resnet50, 0 },
-  { "resnet18", "image classifier, 3x224x224, 11.7 M parameters", arch_resnet18, 0 },
-  { "mobilenet_v2", "image classifier with depthwise convolutions, 3x224x224, 3.5 M parameters", arch_mobilenet_v2, 0 },
-  { "bert_base", "text encoder, 128 tokens, 12 layers, 110 M parameters", arch_bert_base, BERT_VOCABULARY },
-  { "lstm", "word-level language model, two layers of 650 units, 35 steps", arch_lstm, WORDS },
+#define ARCH(name, summary, ids, length, hidden) { #name, arch_##name, ids, length, hidden },
+#include "arch.def"
+#undef ARCH
   { 0 },
 };
 
@@ -81,6 +76,8 @@ qe_tensor_t *arch_uniform(arch_net *net, int64_t count, float lo, float hi) {
 
 int arch_build(const arch *a, const arch_options *o, qe_model_t **out) {
   arch_net net = { .o = *o, .state = o->seed };
+  if (!net.o.length) net.o.length = a->length;
+  if (!net.o.hidden) net.o.hidden = a->hidden;
   *out = NULL;
   qe_status_t status = qe_model_create(a->name, &net.m);
   if (status == QE_OK) {

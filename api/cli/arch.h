@@ -9,8 +9,8 @@
 
 typedef struct arch_options {
   int64_t batch;
-  int64_t length; /* tokens or time steps; 0: the architecture's own */
-  int64_t hidden; /* units of a recurrent layer; 0: the architecture's own */
+  int64_t length; /* tokens or time steps; 0: the architecture's own, as with `hidden` */
+  int64_t hidden; /* units of recurrent layers */
   uint64_t seed;
 } arch_options;
 
@@ -21,10 +21,14 @@ typedef struct arch_net {
   uint64_t state;
 } arch_net;
 
+/* Words of the two vocabularies. */
+enum { ARCH_BERT_WORDS = 30522, ARCH_LSTM_WORDS = 10000 };
+
+/* A row of arch.def. */
 typedef struct arch {
-  const char *name, *summary;
-  void (*build)(arch_net *net);
-  int64_t ids; /* token inputs are below this; 0: no such input */
+  const char *name;
+  void (*build)(arch_net *net); /* arch_options.length and .hidden are filled in */
+  int64_t ids, length, hidden;
 } arch;
 
 /* All of them, a row without name at the end. */
@@ -47,10 +51,8 @@ qe_tensor_t *arch_uniform(arch_net *net, int64_t count, float lo, float hi);
 
 /* ---- builders ---- */
 
-void arch_resnet18(arch_net *net);
-void arch_resnet50(arch_net *net);
-void arch_mobilenet_v2(arch_net *net);
-void arch_bert_base(arch_net *net);
-void arch_lstm(arch_net *net);
+#define ARCH(name, summary, ids, length, hidden) void arch_##name(arch_net *net);
+#include "arch.def"
+#undef ARCH
 
 #endif

@@ -27,7 +27,7 @@ static qe_value_t embedding(arch_net *net, const char *name, qe_value_t ids, int
 
 /* ---- BERT ---- */
 
-enum { VOCABULARY = 30522, WIDTH = 768, INNER = 3072, LAYERS = 12, HEADS = 12, DEPTH = WIDTH / HEADS, TOKENS = 128 };
+enum { WIDTH = 768, INNER = 3072, LAYERS = 12, HEADS = 12, DEPTH = WIDTH / HEADS };
 
 static qe_value_t layer_norm(arch_net *net, const char *name, qe_value_t x) {
   qe_tensor_t *weight = arch_uniform(net, WIDTH, 0.7f, 1.3f), *bias = arch_uniform(net, WIDTH, -0.2f, 0.2f);
@@ -83,12 +83,12 @@ static qe_value_t attention(arch_net *net, int layer, qe_value_t x, int64_t toke
 }
 
 void arch_bert_base(arch_net *net) {
-  const int64_t tokens = net->o.length ? net->o.length : TOKENS, dims[2] = { net->o.batch, tokens };
+  const int64_t tokens = net->o.length, dims[2] = { net->o.batch, tokens };
   const int64_t places[3] = { 1, tokens, WIDTH };
   qe_model_t *m = net->m;
   qe_tensor_t *position = arch_normal(net, 3, places, 0.5f);
   const qe_value_t ids = qe_input(m, "input_ids", QE_INT64, 2, dims);
-  qe_value_t x = embedding(net, "embeddings.word", ids, VOCABULARY, WIDTH);
+  qe_value_t x = embedding(net, "embeddings.word", ids, ARCH_BERT_WORDS, WIDTH);
   x = qe_add(m, "embeddings.add", x, qe_constant(m, "embeddings.position", position));
   qe_tensor_release(&position);
   x = layer_norm(net, "embeddings.norm", x);
@@ -105,7 +105,7 @@ void arch_bert_base(arch_net *net) {
 
 /* ---- the language model ---- */
 
-enum { WORDS = 10000, UNITS = 650, STEPS = 35, STACK = 2 };
+enum { STACK = 2 };
 
 static qe_value_t lstm(arch_net *net, const char *name, qe_value_t x, int64_t in, int64_t units) {
   const int64_t of_input[2] = { 4 * units, in }, of_state[2] = { 4 * units, units };
@@ -120,13 +120,12 @@ static qe_value_t lstm(arch_net *net, const char *name, qe_value_t x, int64_t in
 }
 
 void arch_lstm(arch_net *net) {
-  const int64_t units = net->o.hidden ? net->o.hidden : UNITS;
-  const int64_t dims[2] = { net->o.length ? net->o.length : STEPS, net->o.batch };
-  qe_value_t x = embedding(net, "embedding", qe_input(net->m, "tokens", QE_INT64, 2, dims), WORDS, units);
+  const int64_t units = net->o.hidden, dims[2] = { net->o.length, net->o.batch };
+  qe_value_t x = embedding(net, "embedding", qe_input(net->m, "tokens", QE_INT64, 2, dims), ARCH_LSTM_WORDS, units);
   for (int i = 0; i < STACK; i++) {
     char name[16];
     snprintf(name, sizeof name, "lstm.%d", i);
     x = lstm(net, name, x, units, units);
   }
-  qe_output(net->m, "logits", linear(net, "decoder", x, units, WORDS, 1.0f));
+  qe_output(net->m, "logits", linear(net, "decoder", x, units, ARCH_LSTM_WORDS, 1.0f));
 }

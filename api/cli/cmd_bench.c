@@ -12,9 +12,12 @@ enum {
 };
 
 static const struct argp_option options[] = {
+#define ARCH(name, summary, ids, length, hidden) "; " #name ": " summary
   { "arch", KEY_ARCH, "NAME", 0,
-    "builds resnet50, resnet18, mobilenet_v2, bert_base or lstm with seeded random weights instead of reading a model",
-    0 },
+    "builds a network with seeded random weights instead of reading a model"
+#include "arch.def"
+    , 0 },
+#undef ARCH
   { "flow", KEY_FLOW, "FLOW", 0,
     "with --arch: float, or static (default): float and, calibrated on seeded random data, quantized", 0 },
   { "engines", KEY_ENGINES, "A,B", 0, "every model on each of these engines", 0 },
@@ -198,17 +201,34 @@ static int bench(bench_args *a, const char **files, size_t count) {
   return code;
 }
 
+/* The first option given that would change nothing, or NULL; what it goes with. */
+static const char *idle_option(const bench_args *a, const char **goes_with) {
+  *goes_with = "--arch; a file is timed as it is";
+  if (!a->arch && a->flow_given) return "--flow";
+  if (!a->arch && a->save) return "--save";
+  if (!a->arch && a->qconfig) return "--qconfig";
+  *goes_with = "architectures of tokens or time steps";
+  if (a->options.length && !(a->arch && a->arch->length)) return "--length";
+  *goes_with = "architectures with recurrent layers";
+  if (a->options.hidden && !(a->arch && a->arch->hidden)) return "--hidden";
+  *goes_with = "--flow static";
+  if (a->qconfig && a->flow == FLOW_FLOAT) return "--qconfig";
+  *goes_with = "--save FILE";
+  if (a->force && !a->save) return "--force";
+  return NULL;
+}
+
 static int run(const cli_command *self, int argc, char **argv) {
   bench_args a = { .options.seed = 1, .settings = { .batch = 1, .repeat = -1, .min_time = 1.0 }, .flow = FLOW_STATIC };
   size_t count;
+  const char *idle, *goes_with;
   const char **files = cli_parse(self, parse, &a, argc, argv, 0, MOST_CASES, &count);
   int code = CLI_OK;
   if (cli.verbose > 0) a.settings.profile = true;
   if (a.peak && (a.arch || count)) code = cli_usage("--peak goes without models");
   else if (!a.peak && !a.arch && count == 0) code = cli_usage("MODEL or --arch NAME is missing");
   else if (a.arch && count > 0) code = cli_usage("give models or --arch, not both");
-  else if (!a.arch && a.flow_given) code = cli_usage("--flow goes with --arch; a file is timed as it is");
-  else if (!a.arch && a.save) code = cli_usage("--save goes with --arch");
+  else if ((idle = idle_option(&a, &goes_with))) code = cli_usage("%s goes with %s", idle, goes_with);
   else if (a.flow == FLOW_DYNAMIC)
     code = cli_error(CLI_UNSUPPORTED, "--flow dynamic: this build has the static flow only; use --flow static");
   else if (a.settings.repeat == 0 && !a.save) code = cli_usage("--repeat 0 times nothing; it goes with --save FILE");

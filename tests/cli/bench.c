@@ -91,6 +91,14 @@ Test(bench, peak_says_what_a_core_can_do) {
   json_decref(o);
 }
 
+Test(bench, help_names_the_architectures) {
+  result r = run_cli("bench --help");
+  expect_code(&r, 0);
+  for (const char *const *name = (const char *const[]){ "resnet50:", "mobilenet_v2:", "lstm:", NULL }; *name; name++)
+    expect_text(r.out, *name);
+  result_free(&r);
+}
+
 Test(bench, wrong_command_lines_say_what_is_wrong) {
   static const struct {
     const char *line;
@@ -104,6 +112,16 @@ Test(bench, wrong_command_lines_say_what_is_wrong) {
     { "bench --arch lstm --flow dynamic", 4, "static" },
     { "bench float.onnx --flow float", 2, "--flow goes with --arch" },
     { "bench float.onnx --save x.onnx", 2, "--save goes with --arch" },
+    { "bench float.onnx --qconfig default", 2, "--qconfig goes with --arch" },
+    { "bench float.onnx --length 2", 2, "--length goes with" },
+    { "bench float.onnx --hidden 8", 2, "--hidden goes with" },
+    { "bench --peak --length 2", 2, "--length goes with" },
+    { "bench --arch resnet18 --length 2", 2, "--length goes with" },
+    { "bench --arch mobilenet_v2 --hidden 8", 2, "--hidden goes with" },
+    { "bench --arch bert_base --hidden 8", 2, "--hidden goes with" },
+    { "bench --arch lstm --flow float --qconfig default", 2, "--qconfig goes with --flow static" },
+    { "bench --arch lstm --force", 2, "--force goes with --save" },
+    { "bench float.onnx --force", 2, "--force goes with --save" },
     { "bench --arch lstm --repeat 0", 2, "--save" },
     { "bench float.onnx --min-time 0", 2, "above 0" },
     { "bench nowhere.onnx", 1, "nowhere.onnx" },
