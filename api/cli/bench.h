@@ -21,6 +21,7 @@ typedef struct bench_case {
   char *engine;          /* NULL: the default */
   const qe_model_t *graph; /* the caller's */
   qe_named_tensor_t *inputs;
+  int64_t batch;         /* samples in `inputs` */
   qe_session_t *session;
   qe_session_stats_t stats;
   double load_ms, plan_ms, first_ms; /* reading or making the model; session and plan; the first run */
@@ -43,7 +44,7 @@ typedef struct bench_peaks {
 void bench_measure_peaks(bench_peaks *out);
 
 typedef struct bench_settings {
-  int64_t batch, repeat; /* repeat -1: by time */
+  int64_t repeat;        /* -1: by time */
   double min_time;       /* seconds for each case */
   bool profile;
   bench_peaks peaks;

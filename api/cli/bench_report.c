@@ -107,20 +107,25 @@ static void print_steps(const bench_case *c, const bench_settings *settings) {
 }
 
 /* The same, added up by kernel, in order of appearance. */
+/* Steps of one row: the shares count against one peak, and engines may call kernels the same. */
+static bool same_kernel(const bench_step *a, const bench_step *b) {
+  return a->quantized == b->quantized && strcmp(a->kernel, b->kernel) == 0 && strcmp(a->op, b->op) == 0 &&
+         strcmp(a->engine, b->engine) == 0;
+}
+
 static void print_kernels(const bench_case *c, const bench_settings *settings) {
   const double all = total_ms(c);
-  cli_table *t = cli_table_new("op|kernel|engine|>steps|>ms|>share %|>GMAC/s|>% of peak");
+  cli_table *t = cli_table_new("op|kernel|engine|quantized|>steps|>ms|>share %|>GMAC/s|>% of peak");
   for (uint32_t i = 0; i < c->n_steps; i++) {
     const bench_step *s = &c->steps[i];
     bool seen = false;
-    for (uint32_t k = 0; k < i && !seen; k++)
-      seen = strcmp(c->steps[k].kernel, s->kernel) == 0 && strcmp(c->steps[k].op, s->op) == 0;
+    for (uint32_t k = 0; k < i && !seen; k++) seen = same_kernel(&c->steps[k], s);
     if (seen || strcmp(s->kernel, "-") == 0) continue;
     double ms = 0.0;
     int64_t macs = 0, steps = 0;
     for (uint32_t k = i; k < c->n_steps; k++) {
       const bench_step *o = &c->steps[k];
-      if (strcmp(o->kernel, s->kernel) != 0 || strcmp(o->op, s->op) != 0 || !isfinite(o->ms)) continue;
+      if (!same_kernel(o, s) || !isfinite(o->ms)) continue;
       ms += o->ms;
       macs += o->macs;
       steps++;
@@ -128,6 +133,7 @@ static void print_kernels(const bench_case *c, const bench_settings *settings) {
     cli_table_cell(t, "%s", s->op);
     cli_table_cell(t, "%s", s->kernel);
     cli_table_cell(t, "%s", s->engine);
+    cli_table_cell(t, "%s", s->quantized ? "yes" : "no");
     cli_table_cell(t, "%lld", (long long)steps);
     cell_real(t, "%.4f", ms);
     cell_real(t, "%.1f", 100.0 * ms / all);
@@ -146,15 +152,16 @@ static double case_share(const bench_case *c, const bench_settings *s) {
 }
 
 static void print_text(const bench_case *cases, size_t count, const bench_settings *s) {
-  cli_table *t = cli_table_new("model|engine|>min ms|>median|>p90|>samples/s|>GMAC/s|>% of peak|>speed|>runs");
+  cli_table *t = cli_table_new("model|engine|>batch|>min ms|>median|>p90|>samples/s|>GMAC/s|>% of peak|>speed|>runs");
   for (size_t i = 0; i < count; i++) {
     const bench_case *c = &cases[i];
     cli_table_cell(t, "%s", c->name);
     cli_table_cell(t, "%s", c->stats.engine ? c->stats.engine : "none");
+    cli_table_cell(t, "%lld", (long long)c->batch);
     cell_real(t, "%.3f", c->wall.min);
     cell_real(t, "%.3f", c->wall.median);
     cell_real(t, "%.3f", c->wall.p90);
-    cell_real(t, "%.1f", per_second((double)s->batch, c->wall.min));
+    cell_real(t, "%.1f", per_second((double)c->batch, c->wall.min));
     cell_real(t, "%.1f", gmacs(c->macs, c->wall.min));
     cell_real(t, "%.1f", case_share(c, s));
     cell_real(t, "%.2fx", cases[0].wall.min / c->wall.min);
@@ -162,9 +169,9 @@ static void print_text(const bench_case *cases, size_t count, const bench_settin
   }
   cli_table_print(t);
   cli_table_free(t);
-  printf("\nbatch %lld, %u threads; speed: against the first row, by the smallest times; peak of a core: %.1f GMAC/s "
-         "int8, %.1f float32\n",
-         (long long)s->batch, cases[0].stats.threads, s->peaks.int8, s->peaks.float32);
+  printf("\n%u threads; speed: against the first row, by the smallest times; peak of a core: %.1f GMAC/s int8, %.1f "
+         "float32\n",
+         cases[0].stats.threads, s->peaks.int8, s->peaks.float32);
   for (size_t i = 0; i < count && s->profile; i++) {
     print_steps(&cases[i], s);
     print_kernels(&cases[i], s);
@@ -217,14 +224,14 @@ static json_t *case_json(const bench_case *c, const bench_settings *s) {
   cli_json_set(o, "real_time", cli_json_real(c->wall.min));
   cli_json_set(o, "cpu_time", cli_json_real(c->cpu.min));
   cli_json_set(o, "time_unit", cli_json_text("ms"));
-  cli_json_set(o, "items_per_second", cli_json_real(per_second((double)s->batch, c->wall.min)));
+  cli_json_set(o, "items_per_second", cli_json_real(per_second((double)c->batch, c->wall.min)));
   cli_json_set(o, "median", cli_json_real(c->wall.median));
   cli_json_set(o, "p90", cli_json_real(c->wall.p90));
   cli_json_set(o, "model", cli_json_text(c->model));
   cli_json_set(o, "flow", cli_json_text(c->flow));
   cli_json_set(o, "engine", cli_json_text(c->stats.engine));
   cli_json_set(o, "threads", cli_json_int(c->stats.threads));
-  cli_json_set(o, "batch", cli_json_int(s->batch));
+  cli_json_set(o, "batch", cli_json_int(c->batch));
   cli_json_set(o, "macs", cli_json_int(c->macs));
   cli_json_set(o, "gmacs_per_second", cli_json_real(gmacs(c->macs, c->wall.min)));
   cli_json_set(o, "peak_share", cli_json_real(0.01 * case_share(c, s)));

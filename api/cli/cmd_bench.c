@@ -4,6 +4,7 @@
 
 #include "arch.h"
 #include "bench.h"
+#include "feed.h"
 #include "ptq.h"
 
 enum {
@@ -21,7 +22,7 @@ static const struct argp_option options[] = {
   { "flow", KEY_FLOW, "FLOW", 0,
     "with --arch: float, or static (default): float and, calibrated on seeded random data, quantized", 0 },
   { "engines", KEY_ENGINES, "A,B", 0, "every model on each of these engines", 0 },
-  { "batch", KEY_BATCH, "N", 0, "samples per run (default: 1)", 0 },
+  { "batch", KEY_BATCH, "N", 0, "samples per run (default: what a model's inputs are fixed to, else 1)", 0 },
   { "length", KEY_LENGTH, "N", 0, "tokens of bert_base (128), steps of lstm (35)", 0 },
   { "hidden", KEY_HIDDEN, "N", 0, "units of lstm (650)", 0 },
   { "seed", KEY_SEED, "N", 0, "of weights and data (default: 1)", 0 },
@@ -44,7 +45,7 @@ enum { MOST_CASES = 64, CALIBRATION_BATCHES = 4 };
 typedef struct bench_args {
   const char *qconfig, *save, *engines;
   const arch *arch;
-  arch_options options;
+  arch_options options; /* batch 0: not given */
   bench_settings settings;
   int flow;
   bool flow_given, force, peak;
@@ -77,7 +78,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
       a->flow_given = true;
       return 0;
     case KEY_ENGINES: a->engines = arg; return 0;
-    case KEY_BATCH: a->settings.batch = cli_int_value("--batch", arg, 1, 1 << 16); return 0;
+    case KEY_BATCH: a->options.batch = cli_int_value("--batch", arg, 1, 1 << 16); return 0;
     case KEY_LENGTH: a->options.length = cli_int_value("--length", arg, 1, 1 << 16); return 0;
     case KEY_HIDDEN: a->options.hidden = cli_int_value("--hidden", arg, 1, 1 << 14); return 0;
     case KEY_SEED: a->options.seed = (uint64_t)cli_int_value("--seed", arg, 0, INT64_MAX); return 0;
@@ -97,27 +98,29 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 /* ---- models ---- */
 
-/* Seeded random numbers for every input. */
-static int fill_inputs(const bench_args *a, const qe_model_t *graph, uint64_t seed, qe_named_tensor_t **out) {
+/* Seeded random numbers for every input. `batch` is of inputs that leave it open. */
+static int fill_inputs(const bench_args *a, const qe_model_t *graph, int64_t batch, uint64_t seed,
+                       qe_named_tensor_t **out) {
   uint64_t state = seed;
-  const int code = cli_zero_inputs(graph, a->settings.batch, NULL, out);
+  const int code = cli_zero_inputs(graph, batch, NULL, out);
   for (uint32_t i = 0; !code && i < qe_model_input_count(graph); i++)
     arch_fill_input(&state, (*out)[i].tensor, a->arch ? a->arch->ids : 0);
   return code;
 }
 
 /* Adds the model to the cases, once for each engine, and takes it over. */
-static int add_cases(bench_args *a, qe_model_t *graph, const char *model, const char *flow, double load_ms) {
+static int add_cases(bench_args *a, qe_model_t *graph, const char *model, const char *flow, int64_t batch,
+                     double load_ms) {
   a->models = cli_realloc(a->models, a->n_models + 1, sizeof *a->models);
   a->models[a->n_models++] = graph;
   for (const char *engine = a->engines ? a->engines : ""; engine;) {
     const size_t length = strcspn(engine, ",");
     if (a->n_cases == MOST_CASES) return cli_usage("more than %d models and engines", MOST_CASES);
     bench_case *c = &a->cases[a->n_cases++];
-    *c = (bench_case){ .graph = graph, .model = model, .flow = flow, .load_ms = load_ms };
+    *c = (bench_case){ .graph = graph, .model = model, .flow = flow, .batch = batch, .load_ms = load_ms };
     c->name = flow ? cli_format("%s/%s", model, flow) : cli_format("%s", model);
     if (length) c->engine = cli_format("%.*s", (int)length, engine);
-    const int code = fill_inputs(a, graph, a->options.seed + 1, &c->inputs);
+    const int code = fill_inputs(a, graph, batch, a->options.seed + 1, &c->inputs);
     if (code) return code;
     engine = engine[length] ? engine + length + 1 : NULL;
   }
@@ -135,7 +138,7 @@ static int quantize(const bench_args *a, const qe_model_t *model, qe_model_t **o
   cli_progress_start(&progress, "calibrating", "batches", CALIBRATION_BATCHES);
   for (int i = 0; status == QE_OK && i < CALIBRATION_BATCHES && !cli_interrupted(); i++) {
     qe_named_tensor_t *inputs = NULL;
-    code = fill_inputs(a, model, a->options.seed + 2 + (uint64_t)i, &inputs);
+    code = fill_inputs(a, model, a->options.batch, a->options.seed + 2 + (uint64_t)i, &inputs);
     if (code) break;
     status = qe_calibrate(ptq.prepared, qe_model_input_count(model), inputs);
     cli_zero_release(model, &inputs);
@@ -158,7 +161,7 @@ static int save(const bench_args *a, const qe_model_t *model) {
 static int add_arch(bench_args *a) {
   qe_model_t *model = NULL, *quantized = NULL;
   const double start = cli_now();
-  a->options.batch = a->settings.batch;
+  if (!a->options.batch) a->options.batch = 1;
   int code = arch_build(a->arch, &a->options, &model);
   if (!code) { /* float is measured folded too */
     const qe_status_t status = qe_fuse(model);
@@ -172,8 +175,8 @@ static int add_arch(bench_args *a) {
     qe_model_destroy(&quantized);
     return code;
   }
-  code = add_cases(a, model, a->arch->name, flow_names[FLOW_FLOAT], ms);
-  if (!code && quantized) return add_cases(a, quantized, a->arch->name, flow_names[FLOW_STATIC], ms);
+  code = add_cases(a, model, a->arch->name, flow_names[FLOW_FLOAT], a->options.batch, ms);
+  if (!code && quantized) return add_cases(a, quantized, a->arch->name, flow_names[FLOW_STATIC], a->options.batch, ms);
   qe_model_destroy(&quantized);
   return code;
 }
@@ -181,8 +184,17 @@ static int add_arch(bench_args *a) {
 static int add_file(bench_args *a, const char *path) {
   qe_model_t *model = NULL;
   const double start = cli_now();
-  const int code = cli_load_model(path, &model);
-  return code ? code : add_cases(a, model, path, NULL, (cli_now() - start) * 1e3);
+  int64_t batch;
+  int code = cli_load_model(path, &model);
+  if (code) return code;
+  const double ms = (cli_now() - start) * 1e3;
+  code = cli_check_batch(model, path, a->options.batch, &batch);
+  if (code) {
+    qe_model_destroy(&model);
+    return code;
+  }
+  if (!batch) batch = a->options.batch ? a->options.batch : 1;
+  return add_cases(a, model, path, NULL, batch, ms);
 }
 
 static int bench(bench_args *a, const char **files, size_t count) {
@@ -219,7 +231,7 @@ static const char *idle_option(const bench_args *a, const char **goes_with) {
 }
 
 static int run(const cli_command *self, int argc, char **argv) {
-  bench_args a = { .options.seed = 1, .settings = { .batch = 1, .repeat = -1, .min_time = 1.0 }, .flow = FLOW_STATIC };
+  bench_args a = { .options.seed = 1, .settings = { .repeat = -1, .min_time = 1.0 }, .flow = FLOW_STATIC };
   size_t count;
   const char *idle, *goes_with;
   const char **files = cli_parse(self, parse, &a, argc, argv, 0, MOST_CASES, &count);

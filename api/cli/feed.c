@@ -126,6 +126,13 @@ static int64_t fixed_batch(const qe_model_t *model) {
   return 0;
 }
 
+int cli_check_batch(const qe_model_t *model, const char *model_path, int64_t batch, int64_t *fixed) {
+  *fixed = fixed_batch(model);
+  if (!*fixed || !batch || batch == *fixed) return CLI_OK;
+  return cli_error(CLI_FAILED, "--batch %lld: the inputs of %s have a fixed batch of %lld", (long long)batch,
+                   model_path, (long long)*fixed);
+}
+
 static int choose_batches(const qe_model_t *model, const char *model_path, const cli_feed_options *options,
                           cli_feed *feed) {
   feed->samples = qe_dataset_count(feed->inputs[0].data);
@@ -145,10 +152,9 @@ static int choose_batches(const qe_model_t *model, const char *model_path, const
     return cli_error(CLI_FAILED, "--samples %lld: there are only %lld samples", (long long)options->samples,
                      (long long)feed->samples);
   if (options->samples) feed->samples = options->samples;
-  const int64_t fixed = fixed_batch(model);
-  if (fixed && options->batch && options->batch != fixed)
-    return cli_error(CLI_FAILED, "--batch %lld: the inputs of %s have a fixed batch of %lld", (long long)options->batch,
-                     model_path, (long long)fixed);
+  int64_t fixed;
+  const int code = cli_check_batch(model, model_path, options->batch, &fixed);
+  if (code) return code;
   feed->batch = fixed ? fixed : options->batch ? options->batch : DEFAULT_BATCH;
   if (!options->samples && options->few) {
     const int64_t enough = fixed ? (options->few + fixed - 1) / fixed * fixed : options->few;

@@ -38,6 +38,12 @@ int cli_feed_batch(const cli_feed *feed, int64_t index, qe_named_tensor_t **out)
 void cli_feed_release(const cli_feed *feed, qe_named_tensor_t **tensors);
 void cli_feed_close(cli_feed *feed);
 
+/*
+ * `fixed` is the batch that the model's inputs insist on: the first dimension, which counts samples; 0: any. CLI_OK
+ * when `batch` (0: not given) is one that they take, or an exit code, message printed.
+ */
+int cli_check_batch(const qe_model_t *model, const char *model_path, int64_t batch, int64_t *fixed);
+
 /* Index of the model's input called `name`, -1: none. */
 int32_t cli_model_find_input(const qe_model_t *model, const char *name, size_t length);
 /* The name of the input at an index, and for cli_nearest (arg: the model). */

@@ -4,6 +4,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "support/models.h"
+
 TestSuite(bench, .init = scratch_enter, .fini = scratch_leave, .timeout = 120);
 
 static const json_t *get(const json_t *object, const char *key) {
@@ -50,6 +52,47 @@ Test(bench, times_files_side_by_side_and_their_steps) {
     cr_assert_gt(json_number_value(get(json_array_get(steps, 0), "ms")), 0.0);
   }
   json_decref(o);
+}
+
+/* y = x W, four samples at a time and no other number. */
+static void save_batch_of_four(const char *path) {
+  qe_model_t *m = NULL;
+  cr_assert_eq(qe_model_create("fixed", &m), QE_OK);
+  qe_tensor_t *weight = test_random(2, (int64_t[]){ 5, 3 }, 1.0f, 1);
+  qe_output(m, "y", qe_linear(m, "linear", qe_input(m, "x", QE_FLOAT32, 2, (int64_t[]){ 4, 3 }), weight, NULL));
+  qe_tensor_release(&weight);
+  cr_assert_eq(qe_model_finish(m), QE_OK, "%s", qe_last_error());
+  cr_assert_eq(qe_model_save(m, path, QE_FORMAT_QDQ, 0), QE_OK, "%s", qe_last_error());
+  qe_model_destroy(&m);
+}
+
+Test(bench, a_fixed_batch_counts_for_its_rows_only) {
+  static const int64_t batches[] = { 1, 4 };
+  save_batch_of_four("four.onnx");
+  json_t *o = run_json("bench float.onnx four.onnx --repeat 1");
+  for (size_t i = 0; i < 2; i++) {
+    const json_t *row = json_array_get(get(o, "benchmarks"), i);
+    cr_assert_eq(json_integer_value(get(row, "batch")), batches[i]);
+    expect_row(row, 1);
+  }
+  json_decref(o);
+  o = run_json("bench four.onnx --repeat 1 --batch 4");
+  json_decref(o);
+  result r = run_cli("bench float.onnx four.onnx --repeat 1 --batch 3");
+  expect_code(&r, 1);
+  expect_text(r.err, "four.onnx have a fixed batch of 4");
+  cr_assert_str_eq(r.out, "");
+  result_free(&r);
+}
+
+Test(bench, the_table_of_kernels_tells_what_is_quantized) {
+  scratch_quantize();
+  result r = run_cli("bench int8.onnx --engine reference --repeat 1 --profile");
+  expect_code(&r, 0);
+  expect_text(r.out, "quantized");
+  expect_text(r.out, "yes");
+  expect_text(r.out, "batch");
+  result_free(&r);
 }
 
 Test(bench, builds_an_architecture_and_saves_it) {
