@@ -23,7 +23,7 @@ static const bits AVX512_VNNI = {.c = 1u << 11};
 static const bits AVX_VNNI = {.a1 = 1u << 4 | 1u << 23, .d1 = 1u << 4 | 1u << 5 | 1u << 10};
 static const bits AMX = {.d = 0x03400000u, .a1 = 1u << 21, .d1 = 1u << 8};
 
-const char *const level_names[] = {"avx2", "avxvnni", "avx512bw", "avx512vnni", "amx_int8", NULL};
+static const char *const level_names[] = {"avx2", "avxvnni", "avx512bw", "avx512vnni", "amx_int8", NULL};
 
 static bits hidden; /* by the level in force */
 

@@ -4,9 +4,7 @@
 
 #include <stdbool.h>
 
-/* "avx2", "avxvnni", "avx512bw", "avx512vnni", "amx_int8"; NULL at the end. */
-extern const char *const level_names[];
-/* Does the processor have it? */
+/* Does the processor have it: "avx2", "avxvnni", "avx512bw", "avx512vnni" or "amx_int8"? */
 bool level_exists(const char *level);
 /* The last one that it has; NULL: none. */
 const char *level_best(void);

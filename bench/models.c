@@ -60,6 +60,7 @@ static void close_ours(void *state) {
   free(o);
 }
 
+/* As ort_open does: int64 stays zeros. */
 static bool make_input(ours *o) {
   qe_value_info_t x;
   if (qe_model_input_count(o->model) != 1 || qe_model_input(o->model, 0, &x) != QE_OK || x.rank < 0) return false;
@@ -107,7 +108,7 @@ static int cold_start(const char *who, const char *path) {
     if (!o || run_ours(o) != 0) return 1;
     first = now_ns() - start;
   } else {
-    ort_session *s = ort_load(NULL) ? ort_open(path, 0, NULL, NULL) : NULL;
+    ort_session *s = ort_load(NULL) ? ort_open(path, NULL) : NULL;
     if (!s || ort_run(s) != 0) return fail(ort_error());
     first = now_ns() - start;
   }
@@ -181,14 +182,14 @@ static int compare(const settings *s, const char *arch, bool has_ort, json_t *ro
     c[i].name = names[i];
     c[i].call = us ? run_ours : ort_run;
     c[i].close = us ? close_ours : ort_close;
-    c[i].state = us ? (void *)open_ours(file) : (void *)ort_open(file, 0, NULL, NULL);
+    c[i].state = us ? (void *)open_ours(file) : (void *)ort_open(file, NULL);
     if (!c[i].state) return us ? 1 : fail(ort_error());
     starts[i] = measure_cold(s, us, file);
   }
   run_rounds(c, CONTENDERS, s->seconds);
   printf("\n%s, %s\n", arch, s->level);
   print_result(c, starts);
-  if (s->ops && has_ort) ort_print_ops(path[OURS_INT8], 0);
+  if (s->ops && has_ort) ort_print_ops(path[OURS_INT8]);
   fflush(stdout);
   for (int i = 0; rows && i < CONTENDERS; i++)
     json_array_append_new(rows, json_pack("{s:o, s:s, s:s, s:s, s:f, s:f, s:s, s:f, s:f}", "name",

@@ -2,15 +2,16 @@
 #include "ort.h"
 
 #include <dlfcn.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Places in the table of functions. Those that can fail return NULL, or an object that tells why. */
 enum {
-  ERROR_MESSAGE = 2, CREATE_ENV = 3, CREATE_SESSION = 7, RUN = 9, CREATE_OPTIONS = 10, SET_OPTIMIZED_PATH = 11,
-  ENABLE_PROFILING = 14, SET_OPTIMIZATION = 23, SET_INTRA_THREADS = 24, SET_INTER_THREADS = 25, INPUT_COUNT = 30,
-  OUTPUT_COUNT = 31, INPUT_TYPE = 33, INPUT_NAME = 36, OUTPUT_NAME = 37, CREATE_TENSOR = 48, TENSOR_DATA = 51,
+  ERROR_MESSAGE = 2, CREATE_ENV = 3, CREATE_SESSION = 7, RUN = 9, CREATE_OPTIONS = 10, ENABLE_PROFILING = 14,
+  SET_OPTIMIZATION = 23, SET_INTRA_THREADS = 24, SET_INTER_THREADS = 25, INPUT_COUNT = 30, OUTPUT_COUNT = 31,
+  INPUT_TYPE = 33, INPUT_NAME = 36, OUTPUT_NAME = 37, CREATE_TENSOR = 48, TENSOR_DATA = 51,
   CAST_TYPE_INFO = 55, ELEMENT_TYPE = 60, RANK = 61, DIMENSIONS = 62, DEFAULT_ALLOCATOR = 78, RELEASE_STATUS = 93,
   RELEASE_SESSION = 95, RELEASE_VALUE = 96, RELEASE_TYPE_INFO = 98, RELEASE_OPTIONS = 100, END_PROFILING = 110
 };
@@ -69,18 +70,18 @@ struct ort_session {
   void *in[MOST_VALUES];
 };
 
-static void fill(void *data, int type, int64_t count, int64_t ids) {
+static void fill(void *data, int type, int64_t count) {
   enum { FLOAT = 1, UINT8 = 2, INT8 = 3, INT64 = 7 };
   uint32_t state = 1;
   for (int64_t i = 0; i < count; i++) {
     state = state * 1664525u + 1013904223u;
     if (type == FLOAT) ((float *)data)[i] = (float)(int8_t)(state >> 24) / 64.0f;
     if (type == UINT8 || type == INT8) ((uint8_t *)data)[i] = (uint8_t)(state >> 24);
-    if (type == INT64) ((int64_t *)data)[i] = ids ? (int64_t)(state >> 8) % ids : 0;
+    if (type == INT64) ((int64_t *)data)[i] = 0;
   }
 }
 
-static bool make_input(ort_session *s, size_t i, int64_t ids) {
+static bool make_input(ort_session *s, size_t i) {
   void *info = NULL, *data = NULL;
   const void *tensor_info = NULL;
   int type = 0;
@@ -99,25 +100,25 @@ static bool make_input(ort_session *s, size_t i, int64_t ids) {
          good(((void *(*)(void *, const int64_t *, size_t, int, void **))table[CREATE_TENSOR])(allocator, dims, rank, type,
                                                                                               &s->in[i])) &&
          good(((with_two)table[TENSOR_DATA])(s->in[i], &data));
-  if (done) fill(data, type, count, ids);
+  if (done) fill(data, type, count);
   if (info) ((void (*)(void *))table[RELEASE_TYPE_INFO])(info);
   return done;
 }
 
-static bool make_values(ort_session *s, int64_t ids) {
+static bool make_values(ort_session *s) {
   if (!good(((with_two)table[INPUT_COUNT])(s->session, &s->n_in)) ||
       !good(((with_two)table[OUTPUT_COUNT])(s->session, &s->n_out)) || s->n_in > MOST_VALUES || s->n_out > MOST_VALUES)
     return false;
   for (size_t i = 0; i < s->n_in; i++) {
     if (!good(((with_name)table[INPUT_NAME])(s->session, i, allocator, &s->in_names[i]))) return false;
-    if (!make_input(s, i, ids)) return false;
+    if (!make_input(s, i)) return false;
   }
   for (size_t i = 0; i < s->n_out; i++)
     if (!good(((with_name)table[OUTPUT_NAME])(s->session, i, allocator, &s->out_names[i]))) return false;
   return true;
 }
 
-ort_session *ort_open(const char *model, int64_t ids, const char *profile, const char *optimized) {
+ort_session *ort_open(const char *model, const char *profile) {
   ort_session *s = calloc(1, sizeof *s);
   void *options = NULL;
   if (!s || !good(((with_one)table[CREATE_OPTIONS])(&options))) {
@@ -128,10 +129,9 @@ ort_session *ort_open(const char *model, int64_t ids, const char *profile, const
                     good(((with_int)table[SET_INTRA_THREADS])(options, 1)) &&
                     good(((with_int)table[SET_INTER_THREADS])(options, 1)) &&
                     (!profile || good(((with_text)table[ENABLE_PROFILING])(options, profile))) &&
-                    (!optimized || good(((with_text)table[SET_OPTIMIZED_PATH])(options, optimized))) &&
                     good(((void *(*)(void *, const char *, void *, void **))table[CREATE_SESSION])(
                         environment, model, options, &s->session)) &&
-                    make_values(s, ids);
+                    make_values(s);
   ((void (*)(void *))table[RELEASE_OPTIONS])(options);
   if (done) return s;
   ort_close(s);

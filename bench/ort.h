@@ -7,7 +7,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #include "rounds.h"
 
@@ -18,10 +17,11 @@ bool ort_load(const char *path);
 const char *ort_version(void);
 const char *ort_error(void);
 /*
- * Session over a model file, with its inputs filled with random numbers (token ids below `ids`) of their fixed shapes.
- * profile: where to write per-node times (a prefix), or NULL. optimized: where to write the graph after fusion, or NULL.
+ * Session over a model file, its inputs filled once: random floats and 8-bit codes, zeros for int64 (token ids of any
+ * vocabulary); dimensions left open are 1. profile: where to write per-node times (a prefix), or NULL. Returns NULL when
+ * it fails: ort_error() says why.
  */
-ort_session *ort_open(const char *model, int64_t ids, const char *profile, const char *optimized);
+ort_session *ort_open(const char *model, const char *profile);
 /* 0: ran once. */
 int ort_run(void *session);
 void ort_close(void *session);
@@ -32,7 +32,7 @@ bool ort_end_profile(ort_session *session, char *path, size_t size);
 typedef void (*ort_node_fn)(void *arg, const char *op, double microseconds);
 bool ort_each_node(ort_session *session, ort_node_fn each, void *arg);
 /* Runs a model once and prints the kinds of nodes that ran, so that what did not fuse can be seen. */
-bool ort_print_ops(const char *model, int64_t ids);
+bool ort_print_ops(const char *model);
 
 /*
  * The node of a one-op model alone (ort_node.c): its time comes from the runtime's own profile, without the session's

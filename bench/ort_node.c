@@ -68,7 +68,7 @@ void ort_node_open(const char *model, contender *out) {
   snprintf(prefix, sizeof prefix, "%s.profile", model);
   node *n = calloc(1, sizeof *n);
   if (!n) return;
-  *n = (node){.detail = out->detail, .session = ort_open(model, 0, prefix, NULL)};
+  *n = (node){.detail = out->detail, .session = ort_open(model, prefix)};
   if (n->session) {
     out->state = n;
     return;

@@ -51,11 +51,11 @@ static int by_time(const void *a, const void *b) {
   return (x < y) - (x > y);
 }
 
-bool ort_print_ops(const char *model, int64_t ids) {
+bool ort_print_ops(const char *model) {
   char prefix[600];
   census c = {.n = 0};
   snprintf(prefix, sizeof prefix, "/tmp/ops.%ld", (long)getpid());
-  ort_session *s = ort_open(model, ids, prefix, NULL);
+  ort_session *s = ort_open(model, prefix);
   const bool good = s && ort_run(s) == 0 && ort_each_node(s, count_node, &c);
   if (s) ort_close(s);
   if (!good) return false;
