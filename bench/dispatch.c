@@ -6,13 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "qengine.h"
+#include "rounds.h"
 #include "runtime/plan.h"
 
-enum { ROUNDS = 25, MOST = 1 << 16 };
-static const double ROUND_NS = 1e6; /* a round is long against the clock, short against an interruption */
+enum { MOST = 1 << 16 };
+static const double SECONDS = 0.04; /* for each way and count */
 
 typedef struct bench {
   qe__step step;
@@ -26,7 +26,6 @@ typedef struct bench {
   void *scratch;
   qe_session_t *session;
   qe_tensor_t *tensor;
-  int failed;
 } bench;
 
 static void check(qe_status_t status) {
@@ -35,50 +34,22 @@ static void check(qe_status_t status) {
   exit(1);
 }
 
-static double now_ns(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+static int direct(void *state) {
+  const bench *b = state;
+  return b->step.kernel->row.run(b->step.kernel->engine->self, &b->call, 0, b->step.sizes.tiles);
 }
 
-static void direct(bench *b) {
-  b->failed |= b->step.kernel->row.run(b->step.kernel->engine->self, &b->call, 0, b->step.sizes.tiles);
+static int step(void *state) {
+  const bench *b = state;
+  return qe__step_execute(&b->step, NULL, b->in_data, b->out_data, b->scratch, 0, "relu") == QE_OK ? 0 : -1;
 }
 
-static void step(bench *b) {
-  b->failed |= qe__step_execute(&b->step, NULL, b->in_data, b->out_data, b->scratch, 0, "relu") != QE_OK;
-}
-
-static void session(bench *b) {
+static int session(void *state) {
+  const bench *b = state;
   qe_named_tensor_t in = {NULL, b->tensor}, out = {NULL, NULL};
-  b->failed |= qe_session_run(b->session, 1, &in, 1, &out) != QE_OK;
+  const qe_status_t status = qe_session_run(b->session, 1, &in, 1, &out);
   qe_tensor_release(&out.tensor);
-}
-
-typedef void (*way)(bench *b);
-enum { WAYS = 3 };
-static const way ways[WAYS] = {direct, step, session};
-
-static double calls_ns(bench *b, way fn, long calls) {
-  const double start = now_ns();
-  for (long i = 0; i < calls; i++) fn(b);
-  return now_ns() - start;
-}
-
-/* Nanoseconds of one call of each way: the smallest of rounds, taken in turn, so that a busy machine disturbs all
- * alike. */
-static void measure(bench *b, double ns[WAYS]) {
-  long calls[WAYS];
-  for (int w = 0; w < WAYS; w++) {
-    for (calls[w] = 1; calls_ns(b, ways[w], calls[w]) < ROUND_NS;) calls[w] *= 2;
-    ns[w] = INFINITY;
-  }
-  for (int r = 0; r < ROUNDS; r++) {
-    for (int w = 0; w < WAYS; w++) {
-      const double time = calls_ns(b, ways[w], calls[w]) / (double)calls[w];
-      if (time < ns[w]) ns[w] = time;
-    }
-  }
+  return status == QE_OK ? 0 : -1;
 }
 
 static void open_session(bench *b, const char *engine, int64_t count) {
@@ -144,6 +115,7 @@ static void bench_close(bench *b) {
 int main(int argc, char **argv) {
   const char *name = argc > 1 ? argv[1] : "reference";
   const qe__engine *engine;
+  pin();
   check(qe__engine_resolve(name, &engine));
   if (!engine) return 2;
   printf("Relu of float32 on engine '%s', one thread; ns for one call (times a direct call)\n", engine->name);
@@ -152,15 +124,19 @@ int main(int argc, char **argv) {
     bench b = {0};
     open_session(&b, engine->name, count);
     open_step(&b, engine, count);
-    double ns[WAYS];
-    measure(&b, ns);
-    printf("%8lld %10.1f %10.1f (%5.2f) %12.1f (%5.2f)\n", (long long)count, ns[0], ns[1], ns[1] / ns[0], ns[2],
-           ns[2] / ns[0]);
+    contender c[] = {{.name = "kernel", .state = &b, .call = direct},
+                     {.name = "step of a plan", .state = &b, .call = step},
+                     {.name = "qe_session_run", .state = &b, .call = session}};
+    enum { WAYS = sizeof c / sizeof c[0] };
+    run_rounds(c, WAYS, SECONDS);
     bench_close(&b);
-    if (b.failed) {
-      fprintf(stderr, "dispatch: a run failed\n");
+    for (size_t w = 0; w < WAYS; w++) {
+      if (!c[w].detail[0]) continue;
+      fprintf(stderr, "dispatch: %s: %s\n", c[w].name, c[w].detail);
       return 1;
     }
+    printf("%8lld %10.1f %10.1f (%5.2f) %12.1f (%5.2f)\n", (long long)count, c[0].ns, c[1].ns, c[1].ns / c[0].ns,
+           c[2].ns, c[2].ns / c[0].ns);
   }
   return 0;
 }
