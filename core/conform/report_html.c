@@ -255,7 +255,7 @@ static void put_times(FILE *f, const qe_conform_report_t *r) {
   if (r->n_times == 0) return;
   fputs("<h2>Performance</h2>\n<div class=wide><table id=\"times\"><tr><th>kernel<th>case<th class=n>min<th "
         "class=n>median<th "
-        "class=n>throughput<th class=n>vs reference<th class=n>vs best other</tr>\n",
+        "class=n>throughput<th class=n>% of peak<th class=n>vs reference<th class=n>vs best other</tr>\n",
         f);
   for (size_t i = 0; i < r->n_times; i++) {
     const qe_conform_time_t *t = &r->times[i];
@@ -265,6 +265,10 @@ static void put_times(FILE *f, const qe_conform_report_t *r) {
     fprintf(f, "<td class=n>%.2f &micro;s</td><td class=n>%.2f &micro;s</td><td class=n>%.3f %s</td>", t->min_ns * 1e-3,
             t->median_ns * 1e-3, t->min_ns > 0.0 ? (double)(t->macs > 0 ? t->macs : t->bytes) / t->min_ns : 0.0,
             t->macs > 0 ? "GMAC/s" : "GB/s");
+    if (t->peak_share > 0.0)
+      fprintf(f, "<td class=n>%.1f</td>", t->peak_share * 100.0);
+    else
+      fputs("<td class=n>-</td>", f);
     if (t->reference_ratio > 0.0)
       fprintf(f, "<td class=n>%.2f&times;</td>", t->reference_ratio);
     else

@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/memory.h"
+
 static bool has_program(const char *name) {
   char command[200];
   snprintf(command, sizeof command, "command -v %s >/dev/null 2>&1", name);
@@ -120,6 +122,22 @@ Test(reports, html_stands_alone) {
   cr_assert_not_null(strstr(page, "got &lt;3&gt; &amp; &quot;4&quot;"));
   cr_assert_null(strstr(page, "<1>"), "text of the plugin is not markup");
   free(page);
+}
+
+Test(reports, html_has_the_share_of_the_peak) {
+  qe_conform_report_t *r = decided_report("p", "p");
+  r->times = qe__calloc(2, sizeof *r->times);
+  cr_assert_not_null(r->times);
+  r->n_times = 2;
+  r->times[0] = (qe_conform_time_t){.text = "a", .best_engine = "", .min_ns = 10.0, .macs = 30, .peak_share = 0.125};
+  r->times[1] = (qe_conform_time_t){.text = "b", .best_engine = "", .min_ns = 10.0, .bytes = 70};
+  char *page;
+  cr_assert_eq(qe_conform_html(r, &page), QE_OK, "%s", qe_last_error());
+  cr_assert_not_null(strstr(page, "<th class=n>% of peak<th"));
+  cr_assert_not_null(strstr(page, "3.000 GMAC/s</td><td class=n>12.5</td>"));
+  cr_assert_not_null(strstr(page, "7.000 GB/s</td><td class=n>-</td>"));
+  free(page);
+  qe_conform_report_destroy(&r);
 }
 
 /* What is between the tag with this id and the next tag. */
