@@ -77,7 +77,7 @@ static void *load_engines(void *arg) {
   return NULL;
 }
 
-/* A snapshot, however long it is held: sorted, no name twice, and never another one. */
+/* A snapshot, however long it is held: as many engines as before, by falling priority, then name. */
 static void *read_snapshots(void *arg) {
   job *j = arg;
   while (!*j->stop) {
