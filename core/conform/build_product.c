@@ -161,8 +161,9 @@ static qe_status_t matmul_operands(qe__built *b, qe_dtype_t ta, qe_dtype_t tb) {
   else
     ra = 0;
   a[ra++] = k;
-  w[rw++] = k;
-  w[rw++] = n;
+  const bool turned = rw == 0 && (qe__case_int(&b->text, "trans", 0) & 2);
+  w[rw++] = turned ? n : k;
+  w[rw++] = turned ? k : n;
   b->terms = k > 0 ? k : 1;
   QE_TRY(qe__build_in(b, ta, ra, a, QE__FILL_DATA));
   QE_TRY(qe__build_in(b, tb, rw, w, QE__FILL_WEIGHT));
@@ -197,6 +198,22 @@ static qe_status_t build_matmul_integer(qe__built *b) {
       QE_TRY(qe__build_absent(b));
     if (bits & 2) QE_TRY(qe__build_in(b, tb, rank, &columns, QE__FILL_DATA));
   }
+  qe__build_out(b, QE_DTYPE_NONE);
+  return QE_OK;
+}
+
+/* Zero points as above, but a has one; bit 2: scales and zero points per column. */
+static qe_status_t build_matmul_to_float(qe__built *b) {
+  const qe_dtype_t ta = qe__case_dtype(&b->text, 0), tb = qe__case_dtype(&b->text, 1);
+  const int64_t bits = qe__case_int(&b->text, "flag", 3), columns = qe__case_int(&b->text, "n", 1);
+  const uint32_t rank = bits & 4 ? 1 : 0;
+  QE_TRY(matmul_operands(b, ta, tb));
+  QE_TRY(qe__build_in(b, QE_FLOAT32, 0, NULL, QE__FILL_POSITIVE));
+  QE_TRY(qe__build_in(b, QE_FLOAT32, rank, &columns, QE__FILL_POSITIVE));
+  QE_TRY(bits & 1 ? qe__build_in(b, ta, 0, NULL, QE__FILL_DATA) : qe__build_absent(b));
+  QE_TRY(bits & 2 ? qe__build_in(b, tb, rank, &columns, QE__FILL_DATA) : qe__build_absent(b));
+  if (qe__case_int(&b->text, "bias", 1)) QE_TRY(qe__build_in(b, QE_FLOAT32, 1, &columns, QE__FILL_BIAS));
+  if (qe__case_int(&b->text, "trans", 0) & 2) QE_TRY(qe__node_set_int(b->node, "transB", 1));
   qe__build_out(b, QE_DTYPE_NONE);
   return QE_OK;
 }
@@ -361,6 +378,24 @@ static const qe__axis matmul_integer_axes[] = {
 static const char *const matmul_integer_must[] = {
     "m5/n16/k64", "m7/n9/k33/flag=7", "m4/n6/k8/b=2", "m3/n4/k50/flag=0/pat=trap", "m1/n1/k1", NULL};
 
+static const qe__axis matmul_to_float_axes[] = {
+    {"m",     "@ 1 19"                           },
+    {"n",     "@ 1 37"                           },
+    {"k",     "@ 1 64 200"                       },
+    {"b",     "- - 2 2x2"                        },
+    {"mode",  "a a a - vec"                      },
+    {"flag",  "- 0 1 2 7 4"                      },
+    {"trans", "- - 2"                            },
+    {"bias",  "1 0"                              },
+    {"act",   "- - relu clip"                    },
+    {"const", "- - 0 42"                         },
+    {"pat",   "- zero min max alt ramp edge trap"},
+    {NULL,    NULL                               }
+};
+static const char *const matmul_to_float_must[] = {
+    "m5/n16/k64/const=42", "m7/n9/k33/flag=7/const=42", "m4/n6/k8/b=2", "m3/n4/k50/flag=0/trans=2/pat=trap", "m1/n1/k1",
+    "m1/n40/k70/flag=7/trans=2/const=42", NULL};
+
 const qe__family qe__family_conv = {"n hw c g k s d p pe bias gran sc zp act const lay pat seed", build_conv, conv_axes,
                                     conv_must};
 const qe__family qe__family_conv_transpose = {"n hw c g k s d p pe op bias gran sc zp act const lay pat seed",
@@ -373,3 +408,5 @@ const qe__family qe__family_matmul = {"m n k b mode bias gran sc zp act const la
                                       matmul_must};
 const qe__family qe__family_matmul_integer = {"m n k b mode flag const lay pat seed", build_matmul_integer,
                                               matmul_integer_axes, matmul_integer_must};
+const qe__family qe__family_matmul_to_float = {"m n k b mode flag trans bias act const lay pat seed",
+                                               build_matmul_to_float, matmul_to_float_axes, matmul_to_float_must};

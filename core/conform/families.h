@@ -6,7 +6,7 @@
 
 #define QE__FAMILIES(X)                                                                                                \
   X(conv)                                                                                                              \
-  X(conv_transpose) X(conv_integer) X(gemm) X(matmul) X(matmul_integer) X(batch_norm) X(instance_norm) X(group_norm)   \
+  X(conv_transpose) X(conv_integer) X(gemm) X(matmul) X(matmul_integer) X(matmul_to_float) X(batch_norm) X(instance_norm) X(group_norm)   \
       X(layer_norm) X(softmax) X(unary) X(clip) X(prelu) X(binary) X(variadic) X(where) X(pool) X(global_pool)         \
           X(reduce) X(arg) X(cumsum) X(concat) X(split) X(slice) X(pad) X(view) X(reshape) X(flatten) X(squeeze)       \
               X(unsqueeze) X(transpose) X(gather) X(gather_elements) X(resize) X(expand) X(tile) X(blocks) X(trilu)    \

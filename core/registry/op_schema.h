@@ -86,7 +86,7 @@ qe_status_t qe__op_infer(qe__infer_ctx *ctx);
 /* Inference functions named by ops.def, one file per family (registry/infer_*.c). */
 #define QE__INFER_LIST(X)                                                                               \
   X(same) X(binary) X(compare) X(logical) X(where) X(clip) X(conv) X(conv_transpose) X(gemm) X(matmul)   \
-  X(matmul_integer) X(conv_integer) X(batch_norm) X(instance_norm) X(layer_norm) X(group_norm)           \
+  X(matmul_integer) X(matmul_integer_to_float) X(conv_integer) X(batch_norm) X(instance_norm) X(layer_norm) X(group_norm)           \
   X(softmax) X(pool) X(global_pool) X(reduce) X(arg) X(concat) X(split) X(slice) X(pad) X(reshape)       \
   X(flatten) X(squeeze) X(unsqueeze) X(transpose) X(gather) X(gather_elements) X(resize) X(cast) X(shape)\
   X(size) X(constant_of_shape) X(expand) X(tile) X(range) X(quantize) X(dequantize) X(dynamic_quantize)  \

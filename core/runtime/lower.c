@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "registry/quant_rule.h"
+#include "runtime/accumulator.h"
 #include "runtime/plan.h"
 #include "runtime/table.h"
 
@@ -253,67 +254,6 @@ static qe_status_t lower_to_move(lowering *l, qe__node *n) {
   return emit(l, "Lookup", 2, in, y, NULL);
 }
 
-/* Largest |bias| of int32 constants; 0 when there is none. */
-static int64_t largest_bias(const qe_tensor_t *b) {
-  int64_t largest = 0;
-  for (int64_t i = 0; b && b->dtype == QE_INT32 && i < b->count; i++) {
-    const int64_t v = qe__tensor_int_at(b, i);
-    if ((v < 0 ? -v : v) > largest) largest = v < 0 ? -v : v;
-  }
-  return largest;
-}
-
-/* Largest |acc| that the weights and the input's range allow must stay below 2^31. */
-static qe_status_t check_accumulator(const qe__graph *g, const qe__node *n) {
-  const qe__value *x = &g->values[n->in[0]], *w = &g->values[n->in[1]];
-  if (!w->data || !qe__dtype_is_code8(w->dtype)) return QE_OK;
-  int32_t lo, hi;
-  (void)qe__dtype_integer_range(x->dtype, &lo, &hi);
-  const int64_t zx = x->q.view.zero_points[0];
-  const int64_t max_x = zx - lo > hi - zx ? zx - lo : hi - zx;
-  const qe_tensor_t *b = n->n_in > 2 && n->in[2] != QE__NO_VALUE ? g->values[n->in[2]].data : NULL;
-  /* an upper bound per channel: channels run along the axis of the parameters, else along the op's output axis */
-  const uint32_t rank = w->data->rank;
-  int32_t axis = w->q.view.axis;
-  if (axis < 0) axis = n->op->id == QE__OP_Conv ? 0 : n->op->id == QE__OP_ConvTranspose ? 1 : (int32_t)rank - 1;
-  if (n->op->id == QE__OP_Gemm && w->q.view.axis < 0) axis = qe__node_int(n, "transB", 0) ? 0 : 1;
-  if (rank == 0 || axis >= (int32_t)rank || w->data->count == 0) return QE_OK;
-  int64_t inner = 1;
-  for (uint32_t d = (uint32_t)axis + 1; d < rank; d++) inner *= w->data->dims[d];
-  /* matrices of a batch and groups of a transposed convolution have sums of their own */
-  int64_t blocks = 1;
-  for (uint32_t d = 0; n->op->id == QE__OP_MatMul && d + 2 < rank; d++) blocks *= w->data->dims[d];
-  if (n->op->id == QE__OP_ConvTranspose) blocks = qe__node_int(n, "group", 1);
-  if (blocks < 1 || w->data->count % blocks != 0) return QE_OK; /* inference refuses it */
-  if (n->op->id == QE__OP_MatMul && rank == 1) inner = w->data->dims[0]; /* one column */
-  const int64_t per_block = w->data->dims[axis] / (rank == 1 ? inner : 1), channels = per_block * blocks, block = w->data->count / blocks;
-  /* most layers are too shallow whatever their weights are: no need to look at them */
-  const int64_t depth = channels > 0 ? w->data->count / channels : 0;
-  if (depth < INT32_MAX && depth * UINT8_MAX * max_x <= INT32_MAX - largest_bias(b)) return QE_OK;
-  int64_t *sums = qe__calloc((size_t)channels, sizeof *sums);
-  if (!sums) return QE_ERROR_OUT_OF_MEMORY;
-  for (int64_t i = 0; i < w->data->count; i++) {
-    const int64_t c = i / inner % per_block;
-    const int64_t z = w->q.view.zero_points[w->q.view.count > 1 ? c : 0];
-    const int64_t v = qe__tensor_int_at(w->data, i) - z;
-    sums[i / block * per_block + c] += v < 0 ? -v : v;
-  }
-  int64_t worst = 0, worst_channel = 0;
-  for (int64_t c = 0; c < channels; c++) {
-    int64_t bias = 0;
-    const int64_t at = n->op->id == QE__OP_MatMul ? c % per_block : c;
-    if (b && b->dtype == QE_INT32 && at < b->count) bias = qe__tensor_int_at(b, at);
-    const int64_t total = sums[c] * max_x + (bias < 0 ? -bias : bias);
-    if (total > worst) worst = total, worst_channel = c;
-  }
-  qe__free(sums);
-  if (worst <= INT32_MAX) return QE_OK;
-  return qe__fail(QE_ERROR_NUMERIC,
-                  "node '%s' (%s): the int32 accumulator could reach %lld in output channel %lld (limit 2147483647); split the "
-                  "reduction, keep the node float, or use a narrower weight range",
-                  n->name, n->op->name, (long long)worst, (long long)worst_channel);
-}
-
 static bool kernel_ready(const qe__graph *g, const qe__node *n) {
   if (!code8_per_tensor(g, n->in[0])) return false;
   const qe__value *y = &g->values[n->out[0]];
@@ -340,14 +280,17 @@ static qe_status_t lower_node(lowering *l, qe__node *n, bool no_fuse) {
     n->quantized = n->n_in == 1; /* parameters in the operand, not in inputs */
     return push(l, n, NULL);
   }
-  if (!n->quantized) return push(l, n, NULL);
+  if (!n->quantized) {
+    QE_TRY(qe__check_accumulator(l->g, n));
+    return push(l, n, NULL);
+  }
   if (no_fuse) return lower_to_float(l, n);
   switch (qe__node_qexec(n)) {
     case QE__X_TABLE: return lower_to_table(l, n);
     case QE__X_MOVE: return lower_to_move(l, n);
     case QE__X_KERNEL:
       if (!kernel_ready(l->g, n)) return lower_to_float(l, n);
-      if (qe__op_is_weighted(n->op->id)) QE_TRY(check_accumulator(l->g, n));
+      QE_TRY(qe__check_accumulator(l->g, n));
       return push(l, n, NULL);
     case QE__X_FLOAT: break;
   }

@@ -12,6 +12,11 @@ void ref_matmul_init(ref_matmul *s, const qe_problem *p) {
   s->one.a_m = ar > 1 ? a->strides[ar - 2] : 0;
   s->one.b_k = b->strides[br > 1 ? br - 2 : 0];
   s->one.b_n = br > 1 ? b->strides[br - 1] : 1;
+  if (p->params->trans_b) { /* a matrix */
+    s->one.n = b->dims[0];
+    s->one.b_k = b->strides[1];
+    s->one.b_n = b->strides[0];
+  }
   const uint32_t a_lead = ar > 2 ? ar - 2 : 0, b_lead = br > 2 ? br - 2 : 0;
   if (b_lead == 0 && a_lead > 0) { /* one matrix B for all rows of A: one tall product */
     s->one.m = ref_count(ar - 1, a->dims);

@@ -123,6 +123,13 @@ Test(registry_spatial, matrix_products) {
     {"MatMulInteger", "u8[2,3] i8[3,4] u8[] i8[4]", "", "i32[2,4]"},
     {"MatMulInteger", "u8[2,3] i8[3,4] u8[2]", "", "i32[2,4]"},
     {"MatMulInteger", "u8[2,3] i8[3,4] u8[3]", "", "! zero points of the rows"},
+    {"MatMulIntegerToFloat", "u8[5,2,3] i8[3,4] f32[] f32[4] u8[] i8[4] f32[4]", "", "f32[5,2,4]"},
+    {"MatMulIntegerToFloat", "u8[2,3] i8[4,3] f32[1] f32[1]", "transB=1", "f32[2,4]"},
+    {"MatMulIntegerToFloat", "u8[2,3] i8[4,3] f32[] f32[]", "", "! do not fit"},
+    {"MatMulIntegerToFloat", "u8[2,3] i8[3,4] f32[2] f32[]", "", "! one element was expected"},
+    {"MatMulIntegerToFloat", "u8[2,3] i8[3,4] f32[] f32[3]", "", "! scales of the columns"},
+    {"MatMulIntegerToFloat", "u8[2,3] i8[3,4] f32[] f32[] u8[2]", "", "! zero points of the rows"},
+    {"MatMulIntegerToFloat", "u8[2,3] i8[3,4] f32[] f32[] i8[]", "", "! the tensor it belongs to is uint8"},
   };
   CHECK_CASES(cases);
 }

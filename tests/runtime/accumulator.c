@@ -82,3 +82,37 @@ Test(accumulator, what_could_overflow_is_refused_and_nothing_else) {
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
     cr_expect_eq(session_of(cases[i].depth, cases[i].weight, cases[i].bias, cases[i].zero), cases[i].status, "case %zu", i);
 }
+
+/* The same for a product whose input is quantized as it arrives: any zero point may come. */
+static qe_status_t dynamic_session_of(int64_t depth, int weight, int weight_zero) {
+  int8_t *w = malloc((size_t)depth);
+  const int8_t zero = (int8_t)weight_zero;
+  const float scale = 1.0f;
+  qe_model_t *m = NULL;
+  qe_session_t *s = NULL;
+  memset(w, weight, (size_t)depth);
+  cr_assert_eq(qe_model_create("deep", &m), QE_OK);
+  qe_value_t in[6] = {qe_input(m, "x", QE_UINT8, 2, (const int64_t[]){1, depth}),
+                      constant(m, "w", QE_INT8, 2, (const int64_t[]){depth, 1}, w),
+                      qe_input(m, "x_scale", QE_FLOAT32, 0, NULL),
+                      constant(m, "w_scale", QE_FLOAT32, 0, NULL, &scale),
+                      qe_input(m, "x_zero", QE_UINT8, 0, NULL),
+                      constant(m, "w_zero", QE_INT8, 0, NULL, &zero)};
+  qe_output(m, "y", qe_op(m, "MatMulIntegerToFloat", "deep", 6, in, NULL));
+  cr_assert_eq(qe_model_finish(m), QE_OK, "%s", qe_last_error());
+  const qe_session_options_t o = {.struct_size = sizeof o, .engine = "reference", .threads = 1};
+  const qe_status_t status = qe_session_create(m, &o, &s);
+  if (status != QE_OK) cr_assert(strstr(qe_last_error(), "'deep'"), "%s", qe_last_error());
+  qe_session_destroy(&s);
+  qe_model_destroy(&m);
+  free(w);
+  return status;
+}
+
+Test(accumulator, products_quantized_as_they_arrive_are_judged_by_the_whole_range) {
+  cr_expect_eq(dynamic_session_of(33025, 127, 0), QE_OK);
+  cr_expect_eq(dynamic_session_of(66000, 127, 0), QE_OK);
+  cr_expect_eq(dynamic_session_of(67000, 127, 0), QE_ERROR_NUMERIC);
+  cr_expect_eq(dynamic_session_of(67000, 127, 100), QE_OK);
+  cr_expect_eq(dynamic_session_of(40000, -128, 127), QE_ERROR_NUMERIC);
+}
