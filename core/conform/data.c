@@ -5,6 +5,7 @@
 
 #include "conform/case.h"
 #include "registry/quant_rule.h"
+#include "tensor/codes.h"
 
 uint64_t qe__random(uint64_t *state) {
   uint64_t z = (*state += UINT64_C(0x9E3779B97F4A7C15));
@@ -106,6 +107,8 @@ static void store(qe_dtype_t dtype, void *data, int64_t i, int64_t code, float v
     case QE_BOOL: ((uint8_t *)data)[i] = code & 1; return;
     case QE_UINT8:
     case QE_INT8: ((uint8_t *)data)[i] = (uint8_t)code; return;
+    case QE_UINT4:
+    case QE_INT4: qe__codes_store(dtype, data, i, 1, &(int32_t){(int32_t)code}); return;
     case QE_UINT16:
     case QE_INT16: ((uint16_t *)data)[i] = (uint16_t)code; return;
     case QE_UINT32:
@@ -116,7 +119,7 @@ static void store(qe_dtype_t dtype, void *data, int64_t i, int64_t code, float v
   }
 }
 
-/* Plain integers stay small enough for products of a few of them; 8-bit types are used whole. */
+/* Plain integers stay small enough for products of a few of them; narrow types are used whole. */
 static void code_range(qe_dtype_t dtype, int64_t *lo, int64_t *hi) {
   int32_t low = 0, high = 1;
   if (dtype == QE_BOOL) {
@@ -124,7 +127,8 @@ static void code_range(qe_dtype_t dtype, int64_t *lo, int64_t *hi) {
     *hi = 1;
     return;
   }
-  if (dtype == QE_UINT8 || dtype == QE_INT8 || dtype == QE_UINT16 || dtype == QE_INT16) {
+  if (dtype == QE_UINT8 || dtype == QE_INT8 || dtype == QE_UINT16 || dtype == QE_INT16 ||
+      dtype == QE_UINT4 || dtype == QE_INT4) {
     (void)qe__dtype_integer_range(dtype, &low, &high);
     *lo = low;
     *hi = high;

@@ -82,6 +82,12 @@ static bool set_layouts(const qe__built *b, uint8_t key, qe__arrange arrange, qe
   return true;
 }
 
+/* What an operand's memory is aligned to: its element. */
+static size_t element_bytes(const qe_operand *o) {
+  const size_t bits = qe_dtype_bits((qe_dtype_t)o->dtype);
+  return bits < 8 ? 1 : bits / 8;
+}
+
 static bool make_problem(const qe__kernel *kernel, const qe__built *b, qe__arrange arrange, qe__problem *p) {
   memset(p, 0, sizeof *p);
   if (!set_layouts(b, kernel->row.key.layout, arrange, p)) return false;
@@ -135,8 +141,21 @@ bool qe__case_supported(const qe__kernel *kernel, const qe__built *b, qe__arrang
 
 /* ---- copying between row-major data and an operand's memory ---- */
 
+static size_t extent_bytes(const qe_operand *o) {
+  int64_t last = 0;
+  if (o->count == 0) return 0;
+  for (uint32_t d = 0; d < o->rank; d++) last += (o->dims[d] - 1) * o->strides[d];
+  return ((size_t)(last + 1) * qe_dtype_bits((qe_dtype_t)o->dtype) + 7) / 8;
+}
+
+/* 4-bit types have no size: their operands are dense and are copied as bytes. */
 static void copy_elements(const qe_operand *o, uint8_t *memory, uint8_t *dense, bool to_memory) {
   const size_t size = qe_dtype_bits((qe_dtype_t)o->dtype) / 8;
+  if (size == 0) {
+    const size_t bytes = extent_bytes(o);
+    if (bytes) memcpy(to_memory ? memory : dense, to_memory ? dense : memory, bytes);
+    return;
+  }
   int64_t at[QE_MAX_RANK] = {0}, offset = 0;
   for (int64_t i = 0; i < o->count; i++) {
     uint8_t *m = memory + (size_t)offset * size, *d = dense + (size_t)i * size;
@@ -148,13 +167,6 @@ static void copy_elements(const qe_operand *o, uint8_t *memory, uint8_t *dense, 
       at[k] = 0;
     }
   }
-}
-
-static size_t extent_bytes(const qe_operand *o) {
-  int64_t last = 0;
-  if (o->count == 0) return 0;
-  for (uint32_t d = 0; d < o->rank; d++) last += (o->dims[d] - 1) * o->strides[d];
-  return (size_t)(last + 1) * (qe_dtype_bits((qe_dtype_t)o->dtype) / 8);
 }
 
 /* ---- a session: everything one kernel needs for one case ---- */
@@ -195,7 +207,7 @@ static qe_status_t place_operands(qe__session *s) {
     snprintf(name, sizeof name, "input %u", (unsigned)i);
     const size_t bytes = extent_bytes(&s->p.in[i]);
     uint8_t *data;
-    QE_TRY(region(s, bytes, qe_dtype_bits((qe_dtype_t)s->p.in[i].dtype) / 8, name, &data));
+    QE_TRY(region(s, bytes, element_bytes(&s->p.in[i]), name, &data));
     poison(data, bytes, 0x3C);
     copy_elements(&s->p.in[i], data, b->in[i].data->data, true);
     s->in[i] = data;
@@ -209,7 +221,7 @@ static qe_status_t place_operands(qe__session *s) {
       s->out[0] = (void *)(uintptr_t)s->in[0];
       continue;
     }
-    QE_TRY(region(s, extent_bytes(&s->p.out[i]), qe_dtype_bits((qe_dtype_t)s->p.out[i].dtype) / 8, name, &data));
+    QE_TRY(region(s, extent_bytes(&s->p.out[i]), element_bytes(&s->p.out[i]), name, &data));
     s->out[i] = data;
   }
   return QE_OK;

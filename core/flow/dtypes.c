@@ -17,7 +17,8 @@ static qe_dtype_t result_dtype(const qe__graph *g, const qe__node *n, uint32_t o
       return value && value->tensor ? value->tensor->dtype : QE_FLOAT32;
     }
     case QE__OP_ConvInteger: case QE__OP_MatMulInteger: return QE_INT32;
-    case QE__OP_DequantizeLinear: case QE__OP_MatMulIntegerToFloat: return QE_FLOAT32;
+    case QE__OP_DequantizeLinear: case QE__OP_MatMulIntegerToFloat: case QE__OP_Embedding: case QE__OP_EmbeddingBag:
+      return QE_FLOAT32;
     case QE__OP_QuantizeLinear: return n->n_in > 2 && n->in[2] != QE__NO_VALUE ? g->values[n->in[2]].dtype : QE_UINT8;
     case QE__OP_DynamicQuantizeLinear: return out == 1 ? QE_FLOAT32 : QE_UINT8;
     default: return x;

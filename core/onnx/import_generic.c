@@ -76,6 +76,11 @@ static int32_t output_rank(const qe__import *im, const qe__node *n, uint32_t out
       const int32_t i = qe__import_rank(im, n->in[1]);
       return r < 0 || i < 0 ? -1 : r + i - 1;
     }
+    case QE__OP_Embedding: {
+      const int32_t i = qe__import_rank(im, n->in[1]);
+      return i < 0 ? -1 : i + 1;
+    }
+    case QE__OP_EmbeddingBag: return 2;
     case QE__OP_Shape: case QE__OP_Range: return 1;
     case QE__OP_Size: return 0;
     case QE__OP_OneHot: return r < 0 ? -1 : r + 1;
@@ -101,7 +106,7 @@ static qe_dtype_t output_dtype(const qe__import *im, const qe__node *n, uint32_t
     }
     case QE__OP_Shape: case QE__OP_Size: case QE__OP_ArgMax: case QE__OP_ArgMin: return QE_INT64;
     case QE__OP_ConvInteger: case QE__OP_MatMulInteger: return QE_INT32;
-    case QE__OP_DequantizeLinear: return QE_FLOAT32;
+    case QE__OP_DequantizeLinear: case QE__OP_Embedding: case QE__OP_EmbeddingBag: return QE_FLOAT32;
     case QE__OP_QuantizeLinear: return QE_DTYPE_NONE;
     case QE__OP_DynamicQuantizeLinear: return output == 1 ? QE_FLOAT32 : QE_UINT8;
     case QE__OP_MaxPool: return output == 0 ? first : QE_INT64;

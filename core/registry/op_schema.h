@@ -90,7 +90,8 @@ qe_status_t qe__op_infer(qe__infer_ctx *ctx);
   X(softmax) X(pool) X(global_pool) X(reduce) X(arg) X(concat) X(split) X(slice) X(pad) X(reshape)       \
   X(flatten) X(squeeze) X(unsqueeze) X(transpose) X(gather) X(gather_elements) X(resize) X(cast) X(shape)\
   X(size) X(constant_of_shape) X(expand) X(tile) X(range) X(quantize) X(dequantize) X(dynamic_quantize)  \
-  X(lookup) X(relayout) X(depth_to_space) X(space_to_depth) X(prelu) X(trilu) X(cumsum) X(one_hot) X(rnn)
+  X(lookup) X(relayout) X(depth_to_space) X(space_to_depth) X(prelu) X(trilu) X(cumsum) X(one_hot) X(rnn) \
+  X(matmul_nbits) X(embedding) X(embedding_bag)
 
 #define X(name) qe_status_t qe__infer_##name(qe__infer_ctx *ctx);
 QE__INFER_LIST(X)

@@ -188,7 +188,8 @@ static int64_t count_macs(const qe__planner *p, const qe__node *n) {
       return inputs * depth;
     }
     case QE__OP_Gemm: return outputs * x->dims[qe__node_int(n, "transA", 0) ? 0 : 1];
-    case QE__OP_MatMul: case QE__OP_MatMulInteger: case QE__OP_MatMulIntegerToFloat: return x->rank ? outputs * x->dims[x->rank - 1] : 0;
+    case QE__OP_MatMul: case QE__OP_MatMulInteger: case QE__OP_MatMulIntegerToFloat: case QE__OP_MatMulNBits:
+      return x->rank ? outputs * x->dims[x->rank - 1] : 0;
     default: return 0;
   }
 }

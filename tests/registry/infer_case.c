@@ -11,7 +11,8 @@ static const struct {
   qe_dtype_t dtype;
 } types[] = {{"f32", QE_FLOAT32}, {"f64", QE_FLOAT64}, {"f16", QE_FLOAT16}, {"u8", QE_UINT8},
              {"i8", QE_INT8},     {"i16", QE_INT16},   {"u16", QE_UINT16},  {"i32", QE_INT32},
-             {"i64", QE_INT64},   {"bool", QE_BOOL},   {"u64", QE_UINT64}};
+             {"i64", QE_INT64},   {"bool", QE_BOOL},   {"u64", QE_UINT64},  {"u4", QE_UINT4},
+             {"i4", QE_INT4}};
 
 static qe_dtype_t read_type(const char **at) {
   for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {

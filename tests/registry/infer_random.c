@@ -195,6 +195,9 @@ static const infer_case seeds[] = {
     {"Lookup", "i8[2,3] u8[256]", "", "?"},
     {"QuantizeLinear", "f32[2,3] f32[3] i8[3]", "axis=1", "?"},
     {"CumSum", "f32[2,3] i64[]=-1", "", "?"},
+    {"MatMulNBits", "f32[3,40] u8[5,3,8] f32[15] u8[10] - f32[5]", "K=40 N=5 bits=4 block_size=16", "?"},
+    {"Embedding", "u4[7,3] i64[2,2] f32[7] f32[7]", "", "?"},
+    {"EmbeddingBag", "i8[7,3] i32[5] i64[2] f32[7] f32[7] f32[5]", "mode='sum' padding_idx=3", "?"},
     {"Unsqueeze", "f32[3] i64[2]=0,-1", "", "?"},
     {"ConstantOfShape", "i64[2]=2,3", "", "?"},
 };

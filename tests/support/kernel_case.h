@@ -72,6 +72,12 @@ static inline size_t kh_size(uint8_t dtype) {
   }
 }
 
+static inline bool kh_is_4bit(uint8_t dtype) { return dtype == QE_DT_U4 || dtype == QE_DT_I4; }
+/* Bytes of so many elements; two of a 4-bit type share one. */
+static inline size_t kh_bytes(uint8_t dtype, size_t elements) {
+  return kh_is_4bit(dtype) ? (elements + 1) / 2 : elements * kh_size(dtype);
+}
+
 static inline kh_tensor kh_tensor_make(uint8_t dtype, void *data, uint32_t rank, const int64_t *dims) {
   kh_tensor t;
   memset(&t, 0, sizeof t);

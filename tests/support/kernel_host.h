@@ -227,6 +227,10 @@ static inline void kh_problem_init(kh_problem *k, const kh_case *c) {
 /* Copies elements between the row-major array of the test and the operand's memory. */
 static inline void kh_copy(const qe_operand *o, uint8_t *memory, uint8_t *row_major, bool to_memory) {
   const size_t size = kh_size(o->dtype);
+  if (kh_is_4bit(o->dtype)) { /* inputs of row-major kernels only */
+    memcpy(memory, row_major, kh_bytes(o->dtype, (size_t)o->count));
+    return;
+  }
   for (int64_t i = 0; i < o->count; ++i) {
     int64_t rest = i, offset = 0;
     for (uint32_t d = o->rank; d-- > 0;) {
@@ -379,8 +383,8 @@ static inline int kh_pass(const kh_case *c, const qe_kernel *k, void *self, kh_a
     if (!problem.in[i])
       continue;
     qe_operand *o = &problem.operands[i];
-    const size_t size = kh_size(o->dtype);
-    const size_t bytes = (size_t)kh_arrange(o, kh_operand_arrangement(c, k, &c->in[i], how), &seed) * size;
+    const int64_t elements = kh_arrange(o, kh_operand_arrangement(c, k, &c->in[i], how), &seed);
+    const size_t bytes = kh_bytes(o->dtype, (size_t)elements);
     in[i] = inplace && i == 0 ? kh_buffer_new(bytes) : kh_buffer_tight(bytes);
     memset(in[i].data, KH_JUNK, bytes);
     kh_copy(o, in[i].data, c->in[i].data, true);
