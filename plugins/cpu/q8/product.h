@@ -46,7 +46,8 @@ struct fb_q8_product {
   uint8_t flip;       /* of fb_q8_block */
   int64_t line;       /* blocks are whole lines of this many rows (x_run of fb_q8_block); 0: of any */
   bool constant;      /* the weight is packed once */
-  bool integer;       /* zero points are inputs 2 and 3; the sums are the output */
+  bool integer;       /* zero points are inputs (fb_q8_zero_in); the sums are the output */
+  bool scaled;        /* of integer ones: scales are inputs 2 and 3, the bias is input 6; the output is real */
   bool own_columns;   /* every part has parameters of its own for its columns; else a constant weight has one part */
   fb_q8_codes w;
   int64_t w_part;     /* elements from one part's weight to the next one's; find_batch says otherwise */
@@ -79,7 +80,7 @@ typedef struct fb_q8_op {
   void (*describe)(const qe_problem *p, const fb_q8_core *core, int64_t phase, fb_q8_product *out);
 } fb_q8_op;
 extern const fb_q8_op fb_q8_qgemm, fb_q8_qmatmul, fb_q8_qconv, fb_q8_qconv_transpose, fb_q8_matmul_integer,
-    fb_q8_conv_integer;
+    fb_q8_matmul_integer_to_float, fb_q8_conv_integer;
 
 /* -- product.c, run.c: the functions of a kernel, for an op and a core --------------------------------------------- */
 
@@ -130,9 +131,14 @@ void fb_q8_columns_now(const fb_q8_product *p, const qe_call *call, int64_t part
 /* The zero point of x: as the code that it is, and as x' has it; i: row of an integer product. */
 uint8_t fb_q8_x_zero_code(const fb_q8_product *p, const qe_call *call);
 int32_t fb_q8_x_zero(const fb_q8_product *p, const qe_call *call, int64_t i);
+/* The input that is the zero point of x (side 0) or w (1) of an integer product, and that which is a bias of columns. */
+static inline uint32_t fb_q8_zero_in(const fb_q8_product *p, uint32_t side) { return (p->scaled ? 4u : 2u) + side; }
+static inline uint32_t fb_q8_bias_in(const fb_q8_product *p) { return p->scaled ? 6 : 2; }
+bool fb_q8_has_bias(const fb_q8_product *p);
 /* Can a weight be given more codes, such that stand for 0 in their columns? And those codes. */
 static inline bool fb_q8_can_fill(const fb_q8_product *p) {
-  return p->constant && (!p->integer || !fb_has_in(p->problem, 3) || p->problem->in[3]->data);
+  return p->constant && (!p->integer || !fb_has_in(p->problem, fb_q8_zero_in(p, 1)) ||
+                         p->problem->in[fb_q8_zero_in(p, 1)]->data);
 }
 uint8_t fb_q8_w_zero_code(const fb_q8_product *p, int64_t channel);
 /* Does some weight have a zero point zw' other than 0? */
@@ -144,7 +150,7 @@ static inline uint8_t fb_q8_flip_w(const qe_problem *p) { return p->in[1]->dtype
 /* Do sums need the hand of by_rows.c, as something differs from row to row? Never with columns of a part's own. */
 static inline bool fb_q8_by_rows(const fb_q8_product *p) {
   const qe_problem *q = p->problem;
-  return p->c_row != 0 || (p->integer && fb_has_in(q, 2) && q->in[2]->count > 1);
+  return p->c_row != 0 || (p->integer && !p->scaled && fb_has_in(q, 2) && q->in[2]->count > 1);
 }
 
 /* -- codes.c ------------------------------------------------------------------------------------------------------- */

@@ -23,7 +23,7 @@ typedef struct run {
 
 static fb_q8_finish finish_of(const fb_q8_product *p) {
   const qe_problem *q = p->problem;
-  fb_q8_finish f = {.to = p->integer || fb_q8_by_rows(p) ? FB_Q8_SUMS : FB_Q8_REAL,
+  fb_q8_finish f = {.to = (p->integer && !p->scaled) || fb_q8_by_rows(p) ? FB_Q8_SUMS : FB_Q8_REAL,
                     .act_lo = q->act_lo,
                     .act_hi = q->act_hi};
   if (f.to == FB_Q8_REAL && q->out[0]->dtype != QE_DT_F32) {
@@ -88,14 +88,14 @@ static void ready_columns(run *r, int64_t part, int64_t n0, int64_t n1) {
   if (r->is_late) {
     fb_q8_columns_now(p, r->call, part, n0, n1, &known, &r->late);
     now = r->late;
-    now.m = known.m;
+    if (!p->scaled) now.m = known.m;
     now.sums = known.sums;
   }
   const int64_t shift = p->constant ? 0 : n0;
   r->finish.bias = now.bias + shift;
   r->finish.m = now.m + shift;
   r->finish.col_zero = r->w_zeros ? now.zero + shift : NULL;
-  r->finish.real_bias = fb_has_in(p->problem, 2) ? now.real_bias + shift : NULL;
+  r->finish.real_bias = fb_q8_has_bias(p) ? now.real_bias + shift : NULL;
 }
 
 /* Returns whether they were there already. */
