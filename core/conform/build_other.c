@@ -1,4 +1,4 @@
-/* Families of pooling, reductions, types, constants, quantization, and recurrent layers. */
+/* Families of pooling, reductions, types, constants, and quantization. */
 #include <string.h>
 
 #include "conform/families.h"
@@ -174,51 +174,6 @@ static qe_status_t build_plain(qe__built *b) {
   return one_out(b, QE_DTYPE_NONE);
 }
 
-/* t steps, n batch, c inputs > hidden. flag: bit 0 batch first, 1 lengths, 2 initial states, 3 peepholes, 4 the
- * variant. */
-static qe_status_t build_recurrent(qe__built *b) {
-  int64_t c[2] = {4, 4};
-  const uint16_t op = b->text.op;
-  const int64_t steps = qe__case_int(&b->text, "t", 3), batch = qe__case_int(&b->text, "n", 1),
-                bits = qe__case_int(&b->text, "flag", 0);
-  const int64_t directions = qe__case_is(&b->text, "mode", "bidirectional") ? 2 : 1, gates = op == QE__OP_LSTM  ? 4
-                                                                                             : op == QE__OP_GRU ? 3
-                                                                                                                : 1;
-  if (qe__case_ints(&b->text, "c", 2, c) == 1) c[1] = c[0];
-  const bool first = bits & 1;
-  const int64_t x[3] = {first ? batch : steps, first ? steps : batch, c[0]}, w[3] = {directions, gates * c[1], c[0]},
-                r[3] = {directions, gates * c[1], c[1]};
-  const int64_t bias[2] = {directions, 2 * gates * c[1]},
-                state[3] = {first ? batch : directions, first ? directions : batch, c[1]},
-                peep[2] = {directions, 3 * c[1]};
-  QE_TRY(qe__build_in(b, QE_FLOAT32, 3, x, QE__FILL_DATA));
-  QE_TRY(qe__build_in(b, QE_FLOAT32, 3, w, QE__FILL_TABLE));
-  QE_TRY(qe__build_in(b, QE_FLOAT32, 3, r, QE__FILL_TABLE));
-  b->in[1].constant = b->in[2].constant = true;
-  if (qe__case_int(&b->text, "bias", 1))
-    QE_TRY(qe__build_in(b, QE_FLOAT32, 2, bias, QE__FILL_TABLE));
-  else
-    QE_TRY(qe__build_absent(b));
-  if (bits & 2) {
-    QE_TRY(qe__build_in(b, QE_INT32, 1, &batch, QE__FILL_LENGTH));
-    b->in[4].limit = steps;
-  } else {
-    QE_TRY(qe__build_absent(b));
-  }
-  for (int i = 0; i < (op == QE__OP_LSTM ? 2 : 1); i++)
-    QE_TRY(bits & 4 ? qe__build_in(b, QE_FLOAT32, 3, state, QE__FILL_TABLE) : qe__build_absent(b));
-  if (op == QE__OP_LSTM && bits & 8) QE_TRY(qe__build_in(b, QE_FLOAT32, 2, peep, QE__FILL_TABLE));
-  if (first) QE_TRY(qe__node_set_int(b->node, "layout", 1));
-  if (bits & 16 && op != QE__OP_RNN)
-    QE_TRY(qe__node_set_int(b->node, op == QE__OP_GRU ? "linear_before_reset" : "input_forget", 1));
-  if (qe__case_text(&b->text, "mode"))
-    QE_TRY(qe__node_set_string(b->node, "direction", qe__case_text(&b->text, "mode")));
-  if (qe__case_text(&b->text, "alpha"))
-    QE_TRY(qe__node_set_float(b->node, "clip", (float)qe__case_real(&b->text, "alpha", 1.0)));
-  for (int i = 0; i < (op == QE__OP_LSTM ? 3 : 2); i++) qe__build_out(b, QE_DTYPE_NONE);
-  return QE_OK;
-}
-
 static const qe__axis pool_axes[] = {
     {"n",    "1 2"                },
     {"hw",   "4x4 7x5 @x3 9 3x4x5"},
@@ -355,19 +310,6 @@ static const qe__axis relayout_axes[] = {
     {NULL,  NULL                                          }
 };
 static const char *const relayout_must[] = {"x=2x3x4x5/lay=cl", "x=2x3x4x5", "x=1x17x5/lay=gap", NULL};
-static const qe__axis recurrent_axes[] = {
-    {"n",     "1 2 3"                  },
-    {"c",     "3>4 @>@ 5>1 8>16"       },
-    {"t",     "1 2 5"                  },
-    {"mode",  "- reverse bidirectional"},
-    {"flag",  "- 1 2 4 7 8 16 15"      },
-    {"alpha", "- - 0.5"                },
-    {"bias",  "1 0"                    },
-    {"pat",   "- ramp edge"            },
-    {NULL,    NULL                     }
-};
-static const char *const recurrent_must[] = {"n2/c5>4/t3", "n1/c4>8/t4/mode=bidirectional", "n3/c3>3/t5/flag=6",
-                                             "n2/c4>4/t3/flag=16", NULL};
 static const qe__axis no_axes[] = {
     {NULL, NULL}
 };
@@ -390,6 +332,4 @@ const qe__family qe__family_dequantize = {"x axis flag gran sc zp lay pat seed",
 const qe__family qe__family_dynamic_quantize = {"x lay pat seed", build_dynamic_quantize, dynamic_axes, dynamic_must};
 const qe__family qe__family_lookup = {"x lay pat seed", build_lookup, lookup_axes, lookup_must};
 const qe__family qe__family_relayout = {"x lay pat seed", build_plain, relayout_axes, relayout_must};
-const qe__family qe__family_recurrent = {"n c t mode flag alpha bias pat seed", build_recurrent, recurrent_axes,
-                                         recurrent_must};
 const qe__family qe__family_no_kernel = {"", NULL, no_axes, no_must};

@@ -29,7 +29,7 @@ float qe__random_float(uint64_t *state, float lo, float hi);
 
 /* ---- a case made concrete ---- */
 
-enum { QE__CASE_IN = 8, QE__CASE_OUT = 4 };
+enum { QE__CASE_IN = 16, QE__CASE_OUT = 4 };
 
 /* What an operand's elements are. */
 typedef enum qe__fill {

@@ -11,7 +11,8 @@
           X(reduce) X(arg) X(cumsum) X(concat) X(split) X(slice) X(pad) X(view) X(reshape) X(flatten) X(squeeze)       \
               X(unsqueeze) X(transpose) X(gather) X(gather_elements) X(resize) X(expand) X(tile) X(blocks) X(trilu)    \
                   X(cast) X(constant_of_shape) X(range) X(one_hot) X(quantize) X(dequantize) X(dynamic_quantize)       \
-                      X(lookup) X(relayout) X(recurrent) X(no_kernel) X(matmul_nbits) X(embedding) X(embedding_bag)
+                      X(lookup) X(relayout) X(recurrent) X(no_kernel) X(matmul_nbits) X(embedding) X(embedding_bag)  \
+                          X(recurrent_dynamic)
 
 #define X(name) extern const qe__family qe__family_##name;
 QE__FAMILIES(X)

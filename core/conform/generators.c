@@ -125,6 +125,12 @@ typedef struct output {
   bool stop;
 } output;
 
+/* Ops whose scales may be inputs, per tensor or per channel. */
+static bool has_parameter_inputs(uint16_t op) {
+  return op == QE__OP_QuantizeLinear || op == QE__OP_DequantizeLinear || op == QE__OP_DynamicQuantizeLSTM ||
+         op == QE__OP_DynamicQuantizeGRU || op == QE__OP_DynamicQuantizeRNN;
+}
+
 /* Fields that mean nothing for these types or this kernel are left out, so that no two cases are the same. */
 static void normalize(const output *o, const qe__built *b, qe__case *c) {
   const uint8_t layout = o->row->key.layout;
@@ -132,7 +138,7 @@ static void normalize(const output *o, const qe__built *b, qe__case *c) {
   if (!b->quantized) {
     (void)qe__case_set(c, "sc", NULL);
     (void)qe__case_set(c, "zp", NULL);
-    if (c->op != QE__OP_QuantizeLinear && c->op != QE__OP_DequantizeLinear) (void)qe__case_set(c, "gran", NULL);
+    if (!has_parameter_inputs(c->op)) (void)qe__case_set(c, "gran", NULL);
     if (b->out[0].dtype != QE_FLOAT32) (void)qe__case_set(c, "act", NULL);
     if (c->op == QE__OP_MatMul && b->out[0].dtype != QE_FLOAT32)
       (void)qe__case_set(c, "bias", NULL); /* float32 only (docs/kernels.md) */

@@ -84,7 +84,9 @@ static int32_t output_rank(const qe__import *im, const qe__node *n, uint32_t out
     case QE__OP_Shape: case QE__OP_Range: return 1;
     case QE__OP_Size: return 0;
     case QE__OP_OneHot: return r < 0 ? -1 : r + 1;
-    case QE__OP_LSTM: case QE__OP_GRU: case QE__OP_RNN: return output == 0 ? 4 : 3;
+    case QE__OP_LSTM: case QE__OP_GRU: case QE__OP_RNN:
+    case QE__OP_DynamicQuantizeLSTM: case QE__OP_DynamicQuantizeGRU: case QE__OP_DynamicQuantizeRNN:
+      return output == 0 ? 4 : 3;
     case QE__OP_DynamicQuantizeLinear: return output == 0 ? r : 0;
     default: return r;
   }

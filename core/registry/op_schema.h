@@ -60,7 +60,7 @@ typedef qe_status_t (*qe__infer_fn)(qe__infer_ctx *ctx);
 typedef struct qe__op_schema {
   uint16_t id;               /* QE__OP_* */
   const char *name;          /* as in the graph, in kernel keys, in reports */
-  const char *domain;        /* "" ONNX, "com.microsoft", "qengine" (internal, never in a file) */
+  const char *domain;        /* "" ONNX, "com.microsoft", "qengine": ours */
   uint8_t min_in, max_in;    /* 255: any number */
   uint8_t min_out, max_out;
   uint8_t kernel_in;         /* the first so many inputs reach the kernel; the others are resolved into params; 255: all */

@@ -24,11 +24,8 @@ int ref_dynamic_quantize_run(void *self, const qe_call *call, int64_t tile_begin
     lo = x[i] < lo ? x[i] : lo;
     hi = x[i] > hi ? x[i] : hi;
   }
-  float scale = (hi - lo) / 255.0f;
-  if (scale == 0.0f)
-    scale = 1.0f;
-  const float offset = 0.0f - lo / scale;
-  const int32_t zero = ref_rne_sat(offset < 0.0f ? 0.0f : offset > 255.0f ? 255.0f : offset, 0, 0, 255);
+  int32_t zero;
+  const float scale = ref_dynamic_params(lo, hi, &zero);
   if (ref_has_out(p, 0)) {
     uint8_t *y = call->out[0];
     for (int64_t i = 0; i < n; ++i)

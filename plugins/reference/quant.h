@@ -49,6 +49,19 @@ static inline int32_t ref_rne_sat8(float v, int32_t z, float lo, float hi) {
   return (int32_t)((v + 12582912.0f) - 12582912.0f) + z;
 }
 
+/*
+ * Parameters of DynamicQuantizeLinear for the range lo..hi of x, 0 included: s = (hi - lo) / 255, 1 where that is 0;
+ * z = rne(sat(0 - lo / s)). A code is ref_rne_sat(x / s, z, 0, 255).
+ */
+static inline float ref_dynamic_params(float lo, float hi, int32_t *zero) {
+  float scale = (hi - lo) / 255.0f;
+  if (scale == 0.0f)
+    scale = 1.0f;
+  const float offset = 0.0f - lo / scale;
+  *zero = ref_rne_sat(offset < 0.0f ? 0.0f : offset > 255.0f ? 255.0f : offset, 0, 0, 255);
+  return scale;
+}
+
 /* One element of an 8-bit operand, widened. */
 static inline int32_t ref_code8(const void *x, uint8_t dtype, int64_t i) {
   return dtype == QE_DT_I8 ? ((const int8_t *)x)[i] : ((const uint8_t *)x)[i];

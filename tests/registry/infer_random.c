@@ -176,6 +176,7 @@ static const infer_case seeds[] = {
     {"GroupNormalization", "f32[2,6,4] f32[6] f32[6]", "num_groups=3", "?"},
     {"LSTM", "f32[5,2,3] f32[1,16,3] f32[1,16,4] f32[1,32] i32[2] f32[1,2,4] f32[1,2,4]", "hidden_size=4 layout=0", "?"},
     {"GRU", "f32[5,2,3] f32[2,12,3] f32[2,12,4]", "direction='bidirectional' clip=2", "?"},
+    {"DynamicQuantizeLSTM", "f32[5,2,3] i8[1,3,16] i8[1,4,16] f32[1,32] i32[2] - - - f32[1,16] i8[1,16] f32[1] i8[1]", "layout=0", "?"},
     {"Concat", "f32[2,3] f32[2,4] f32[2,0]", "axis=1", "?"},
     {"Split", "f32[6,2] i64[1]=6", "axis=0", "?"},
     {"Slice", "f32[10,10] i64[2]=1,-1 i64[2]=8,-11 i64[2]=0,1 i64[2]=2,-3", "", "?"},

@@ -143,6 +143,24 @@ Test(registry_rows, recurrent) {
     {"LSTM", "f32[5,2,3] f32[1,16,3] f32[1,16,4]", "activations=['Tanh']", "! 3 names per direction"},
     {"LSTM", "f32[5,2,3] f32[1,16,3] f32[1,16,4]", "clip=-1.0", "! clip"},
     {"LSTM", "f32[5,2] f32[1,16,3] f32[1,16,4]", "", "! rank 3 was expected"},
+    {"DynamicQuantizeLSTM", "f32[5,2,3] i8[1,3,16] i8[1,4,16] - - - - - f32[1] i8[1] f32[1] i8[1]", "hidden_size=4",
+     "f32[5,1,2,4] f32[1,2,4] f32[1,2,4]"},
+    {"DynamicQuantizeLSTM", "f32[2,5,3] u8[2,3,16] u8[2,4,16] f32[2,32] i32[2] f32[2,2,4] f32[2,2,4] f32[2,12] "
+     "f32[2,16] u8[2,16] f32[2] u8[2]", "direction='bidirectional' layout=1", "f32[2,5,2,4] f32[2,2,4] f32[2,2,4]"},
+    {"DynamicQuantizeGRU", "f32[5,2,3] i8[1,3,12] i8[1,4,12] - - - f32[1,12] i8[1,12] f32[1] i8[1]", "linear_before_reset=1",
+     "f32[5,1,2,4] f32[1,2,4]"},
+    {"DynamicQuantizeRNN", "f32[5,2,3] i8[1,3,4] i8[1,4,4] f32[1,8] i32[2] f32[1,2,4] f32[1] i8[1] f32[1,4] i8[1,4]", "",
+     "f32[5,1,2,4] f32[1,2,4]"},
+    {"DynamicQuantizeLSTM", "f32[5,2,3] i8[1,3,16] i8[1,4,16]", "", "! input 8 (W_scale) is missing"},
+    {"DynamicQuantizeLSTM", "f32[5,2,3] i8[1,16,3] i8[1,4,16] - - - - - f32[1] i8[1] f32[1] i8[1]", "",
+     "! input 1 (W) has shape [1,16,3]; [1,3,16] was expected"},
+    {"DynamicQuantizeLSTM", "f32[5,2,3] f32[1,3,16] f32[1,4,16] - - - - - f32[1] f32[1] f32[1] f32[1]", "", "! input 1 is float32"},
+    {"DynamicQuantizeLSTM", "f32[5,2,3] i8[1,3,16] u8[1,4,16] - - - - - f32[1] i8[1] f32[1] u8[1]", "", "! one type"},
+    {"DynamicQuantizeLSTM", "f32[5,2,3] i8[1,3,16] i8[1,4,16] - - - - - f32[1] i8[1] f32[16] i8[16]", "", "! input 10 (R_scale)"},
+    {"DynamicQuantizeLSTM", "f32[5,2,3] i8[1,3,16] i8[1,4,16] - - - - - f32[1,16] i8[1] f32[1] i8[1]", "", "! input 9 (W_zero_point)"},
+    {"DynamicQuantizeLSTM", "f32[5,2,3] i8[1,3,16] i8[1,4,16] - - - - - f32[1] u8[1] f32[1] i8[1]", "", "! input 9 (W_zero_point) is uint8"},
+    {"DynamicQuantizeGRU", "f32[5,2,3] i8[1,3,12] i8[1,4,12] - - - f32[1] i8[1] - i8[1]", "", "! input 8 (R_scale) is missing"},
+    {"DynamicQuantizeRNN", "f32[5,2,3] i8[1,3,4] i8[1,4,4] - - - f32[1] i8[1] f32[1] i8[1]", "hidden_size=5", "! R has 4 rows"},
   };
   CHECK_CASES(cases);
   infer_run r;
