@@ -9,6 +9,7 @@
 #include "graph/names.h"
 #include "onnx/import.h"
 #include "onnx/onnx.h"
+#include "onnx/recognize.h"
 #include "onnx/tensor_proto.h"
 
 const qe__conversion *qe__import_conversion(const char *domain, const char *op) {
@@ -370,6 +371,7 @@ static qe_status_t fill(qe__import *im, const Onnx__ModelProto *m) {
   QE_TRY_GOTO(add_outputs(im, graph), done);
   QE_TRY_GOTO(qe__graph_sort(im->g), done);
   QE_TRY_GOTO(qe__graph_verify(im->g), done);
+  QE_TRY_GOTO(qe__recognize(im), done);
   QE_TRY_GOTO(qe__import_tidy(im->g), done);
   QE_TRY_GOTO(qe__qdq_fuse(im->g), done);
   QE_TRY_GOTO(qe__import_absorb_clamps(im->g), done); /* Q -> Clip of the codes -> DQ, narrow ranges */

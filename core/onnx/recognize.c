@@ -1,0 +1,8 @@
+/* The passes that recognise ops, in order. */
+#include "onnx/recognize.h"
+
+qe_status_t qe__recognize(const qe__import *im) {
+  QE_TRY(qe__recognize_gelu(im));
+  QE_TRY(qe__recognize_layer_norm(im));
+  return qe__graph_sweep(im->g);
+}
