@@ -18,6 +18,7 @@ static const row table[] = {
   {QE__OP_ConvInteger,           CONV},
   {QE__OP_MatMulNBits,           "K:i N:i accuracy_level:i bits:i block_size:i"},
   {QE__OP_Gemm,                  "alpha:f beta:f transA:i transB:i"},
+  {QE__OP_MatMulIntegerToFloat,  "transB:i"},
   {QE__OP_BatchNormalization,    "epsilon:f momentum:f"},
   {QE__OP_InstanceNormalization, "epsilon:f"},
   {QE__OP_LayerNormalization,    "axis:i epsilon:f stash_type:i"},

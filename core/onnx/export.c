@@ -276,7 +276,8 @@ static qe_status_t build(qe__export *ex, const qe__graph *g, qe_format_t format,
   ex->written = qe__calloc((size_t)g->n_values + 1, sizeof *ex->written);
   ex->scale = qe__calloc((size_t)g->n_values + 1, sizeof *ex->scale);
   ex->zero_point = qe__calloc((size_t)g->n_values + 1, sizeof *ex->zero_point);
-  if (ex->written == NULL || ex->scale == NULL || ex->zero_point == NULL) return QE_ERROR_OUT_OF_MEMORY;
+  ex->transposed = qe__calloc((size_t)g->n_values + 1, sizeof *ex->transposed);
+  if (ex->written == NULL || ex->scale == NULL || ex->zero_point == NULL || ex->transposed == NULL) return QE_ERROR_OUT_OF_MEMORY;
   QE_TRY(qe__names_create(&ex->names));
   QE_TRY(reserve_names(ex));
   QE_TRY(write_nodes(ex));
@@ -291,6 +292,7 @@ static void clear(qe__export *ex) {
   qe__free(ex->written);
   qe__free(ex->scale);
   qe__free(ex->zero_point);
+  qe__free(ex->transposed);
 }
 
 qe_status_t qe__onnx_export_memory(const qe__graph *g, qe_format_t format, void **out, size_t *size) {

@@ -24,6 +24,7 @@ typedef struct qe__export {
   size_t n_constants, cap_constants;
   bool *written;              /* per value: its constant is written */
   char **scale, **zero_point; /* per value: names of its parameters once written */
+  char **transposed;          /* per value: name of its transpose once written */
 } qe__export;
 
 /* ---- building blocks (export_build.c) ---- */
@@ -31,6 +32,9 @@ typedef struct qe__export {
 /* A name for a value (node) that nothing in the file has; "base", "base_1", ... NULL: out of memory. */
 char *qe__export_value_name(qe__export *ex, const char *base);
 char *qe__export_node_name(qe__export *ex, const char *base);
+
+/* A value between the pieces of a node: "<base>_<suffix>". */
+qe_status_t qe__export_between(qe__export *ex, const char *base, const char *suffix, char **out);
 
 /* Appends a node; trailing NULL names are dropped, others become "". name NULL: made from the op and the first
 
@@ -69,6 +73,8 @@ qe_status_t qe__export_input(qe__export *ex, const qe__node *n, uint32_t i, char
 /* The plain form of a node between the given names, with everything its canonical form adds to ONNX's
  * (export_ops.c). */
 qe_status_t qe__export_plain(qe__export *ex, const qe__node *n, char **in, char **out, const qe__act *act);
+/* MatMulIntegerToFloat between the given names (export_dynamic.c). */
+qe_status_t qe__export_integer_product(qe__export *ex, const qe__node *n, char **in, char *out);
 /* A node that is quantized, in the export's format (export_quantized.c). */
 qe_status_t qe__export_quantized(qe__export *ex, const qe__node *n);
 /* QuantizeLinear / DequantizeLinear with parameters in the value. */

@@ -20,6 +20,12 @@ static char *fresh(qe__export *ex, const char *base, bool node) {
 char *qe__export_value_name(qe__export *ex, const char *base) { return fresh(ex, base, false); }
 char *qe__export_node_name(qe__export *ex, const char *base) { return fresh(ex, base, true); }
 
+qe_status_t qe__export_between(qe__export *ex, const char *base, const char *suffix, char **out) {
+  char *wish = qe__arena_format(&ex->arena, "%s_%s", base, suffix);
+  *out = wish != NULL ? qe__export_value_name(ex, wish) : NULL;
+  return *out != NULL ? QE_OK : qe__fail(QE_ERROR_OUT_OF_MEMORY, "out of memory while exporting");
+}
+
 qe_status_t qe__export_node(qe__export *ex, const char *domain, const char *op, const char *name, size_t n_in,
                             char *const *in, size_t n_out, char *const *out, Onnx__NodeProto **node) {
   while (n_in > 0 && (in[n_in - 1] == NULL || in[n_in - 1][0] == '\0')) n_in--;

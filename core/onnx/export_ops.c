@@ -21,24 +21,17 @@ static qe_status_t write_act(qe__export *ex, const qe__node *n, const qe__act *a
   return qe__export_node(ex, "", "Clip", name, 3, inputs, 1, &out, NULL);
 }
 
-/* A value between the node's pieces. */
-static qe_status_t between(qe__export *ex, const char *base, const char *suffix, char **out) {
-  char *wish = qe__arena_format(&ex->arena, "%s_%s", base, suffix);
-  *out = wish != NULL ? qe__export_value_name(ex, wish) : NULL;
-  return *out != NULL ? QE_OK : qe__fail(QE_ERROR_OUT_OF_MEMORY, "out of memory while exporting");
-}
-
 static qe_status_t write_matmul(qe__export *ex, const qe__node *n, char **in, char *out) {
   if (n->n_in < 3 || n->in[2] == QE__NO_VALUE) return qe__export_node(ex, "", "MatMul", n->name, 2, in, 1, &out, NULL);
   char *product;
-  QE_TRY(between(ex, out, "product", &product));
+  QE_TRY(qe__export_between(ex, out, "product", &product));
   QE_TRY(qe__export_node(ex, "", "MatMul", n->name, 2, in, 1, &product, NULL));
   return qe__export_node(ex, "", "Add", NULL, 2, (char *const[]){product, in[2]}, 1, &out, NULL);
 }
 
 static qe_status_t write_silu(qe__export *ex, const qe__node *n, char **in, char *out) {
   char *gate;
-  QE_TRY(between(ex, out, "gate", &gate));
+  QE_TRY(qe__export_between(ex, out, "gate", &gate));
   QE_TRY(qe__export_node(ex, "", "Sigmoid", NULL, 1, in, 1, &gate, NULL));
   return qe__export_node(ex, "", "Mul", n->name, 2, (char *const[]){in[0], gate}, 1, &out, NULL);
 }
@@ -90,6 +83,7 @@ static qe_status_t write_op(qe__export *ex, const qe__node *n, char **in, char *
   Onnx__NodeProto *node;
   switch (n->op->id) {
     case QE__OP_MatMul: return write_matmul(ex, n, in, out[0]);
+    case QE__OP_MatMulIntegerToFloat: return qe__export_integer_product(ex, n, in, out[0]);
     case QE__OP_Silu: return write_silu(ex, n, in, out[0]);
     case QE__OP_Dropout: return write_dropout(ex, n, in, out[0]);
     default: break;
@@ -110,7 +104,7 @@ static qe_status_t write_op(qe__export *ex, const qe__node *n, char **in, char *
 qe_status_t qe__export_plain(qe__export *ex, const qe__node *n, char **in, char **out, const qe__act *act) {
   if (act->lo == -INFINITY && act->hi == INFINITY) return write_op(ex, n, in, out);
   char *final = out[0], *linear;
-  QE_TRY(between(ex, final, "linear", &linear));
+  QE_TRY(qe__export_between(ex, final, "linear", &linear));
   out[0] = linear;
   QE_TRY(write_op(ex, n, in, out));
   out[0] = final;

@@ -38,7 +38,7 @@ static int32_t output_rank(const qe__import *im, const qe__node *n, uint32_t out
   const int32_t r = n->n_in > 0 ? qe__import_rank(im, n->in[0]) : -1;
   switch (n->op->id) {
     case QE__OP_Gemm: case QE__OP_Flatten: return 2;
-    case QE__OP_MatMul: case QE__OP_MatMulInteger: return matmul_rank(r, qe__import_rank(im, n->in[1]));
+    case QE__OP_MatMul: case QE__OP_MatMulInteger: case QE__OP_MatMulIntegerToFloat: return matmul_rank(r, qe__import_rank(im, n->in[1]));
     case QE__OP_Add:
     case QE__OP_Sub:
     case QE__OP_Mul:
@@ -108,7 +108,10 @@ static qe_dtype_t output_dtype(const qe__import *im, const qe__node *n, uint32_t
     }
     case QE__OP_Shape: case QE__OP_Size: case QE__OP_ArgMax: case QE__OP_ArgMin: return QE_INT64;
     case QE__OP_ConvInteger: case QE__OP_MatMulInteger: return QE_INT32;
-    case QE__OP_DequantizeLinear: case QE__OP_Embedding: case QE__OP_EmbeddingBag: return QE_FLOAT32;
+    case QE__OP_DequantizeLinear:
+    case QE__OP_MatMulIntegerToFloat:
+    case QE__OP_Embedding:
+    case QE__OP_EmbeddingBag: return QE_FLOAT32;
     case QE__OP_QuantizeLinear: return QE_DTYPE_NONE;
     case QE__OP_DynamicQuantizeLinear: return output == 1 ? QE_FLOAT32 : QE_UINT8;
     case QE__OP_MaxPool: return output == 0 ? first : QE_INT64;

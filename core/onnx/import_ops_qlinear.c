@@ -165,41 +165,6 @@ static qe_status_t qgemm(qe__import *im) {
   return qe__import_copy_attributes(im, node);
 }
 
-/* (float)(A * B) * (scale of A * scale of B) + bias: the exact integer product, then two roundings. */
-static qe_status_t integer_product(qe__import *im, const qe__value_id in[4], qe__value_id a_scale, qe__value_id b_scale,
-                                   qe__value_id bias) {
-  qe__value_id y, product, real, scale, scaled;
-  QE_TRY(qe__import_out(im, 0, &y));
-  QE_TRY(qe__import_temp(im, "product", QE_INT32, &product));
-  QE_TRY(qe__import_node(im, "MatMulInteger", NULL, 4, in, 1, &product, NULL));
-  qe__node *cast;
-  QE_TRY(qe__import_temp(im, "cast", QE_FLOAT32, &real));
-  QE_TRY(qe__import_node(im, "Cast", "cast", 1, &product, 1, &real, &cast));
-  QE_TRY(qe__node_set_int(cast, "to", QE_FLOAT32));
-  QE_TRY(qe__import_binary(im, "Mul", "scale", a_scale, b_scale, QE_FLOAT32, &scale));
-  if (bias == QE__NO_VALUE) {
-    return qe__import_node(im, "Mul", "rescale", 2, (const qe__value_id[]){real, scale}, 1, &y, NULL);
-  }
-  QE_TRY(qe__import_binary(im, "Mul", "rescale", real, scale, QE_FLOAT32, &scaled));
-  return qe__import_node(im, "Add", "add", 2, (const qe__value_id[]){scaled, bias}, 1, &y, NULL);
-}
-
-static qe_status_t matmul_integer_to_float(qe__import *im) {
-  qe__value_id in[7];
-  for (size_t i = 0; i < 7; i++) QE_TRY(qe__import_in(im, i, &in[i]));
-  return integer_product(im, (const qe__value_id[]){in[0], in[1], in[4], in[5]}, in[2], in[3], in[6]);
-}
-
-static qe_status_t dynamic_quantize_matmul(qe__import *im) {
-  qe__value_id in[5], q[3];
-  for (size_t i = 0; i < 5; i++) QE_TRY(qe__import_in(im, i, &in[i]));
-  QE_TRY(qe__import_temp(im, "codes", QE_UINT8, &q[0]));
-  QE_TRY(qe__import_temp(im, "scale", QE_FLOAT32, &q[1]));
-  QE_TRY(qe__import_temp(im, "zero_point", QE_UINT8, &q[2]));
-  QE_TRY(qe__import_node(im, "DynamicQuantizeLinear", "quantize", 1, &in[0], 3, q, NULL));
-  return integer_product(im, (const qe__value_id[]){q[0], in[1], q[2], in[3]}, q[1], in[2], in[4]);
-}
-
 #define MS "com.microsoft"
 const qe__conversion qe__import_qlinear[] = {
   {MS, "QLinearAdd",               qlinear_binary},
@@ -213,7 +178,5 @@ const qe__conversion qe__import_qlinear[] = {
   {MS, "QLinearConcat",            qlinear_concat},
   {MS, "QLinearWhere",             qlinear_where},
   {MS, "QGemm",                    qgemm},
-  {MS, "MatMulIntegerToFloat",     matmul_integer_to_float},
-  {MS, "DynamicQuantizeMatMul",    dynamic_quantize_matmul},
   {NULL, NULL, NULL},
 };

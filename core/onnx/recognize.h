@@ -13,5 +13,6 @@ qe_status_t qe__recognize(const qe__import *im);
 
 qe_status_t qe__recognize_gelu(const qe__import *im);
 qe_status_t qe__recognize_layer_norm(const qe__import *im);
+qe_status_t qe__recognize_integer_products(const qe__import *im);
 
 #endif
