@@ -23,13 +23,14 @@ enum {
 
 static const struct argp_option options[] = {
   { "output", 'o', "OUT", 0, "the quantized model (required)", 0 },
-  { "flow", KEY_FLOW, "FLOW", 0, "static: activations get their parameters from calibration data (default)", 0 },
+  { "flow", KEY_FLOW, "static|dynamic", 0,
+    "static: activations get their parameters from calibration data (default); dynamic: as they arrive, no data needed", 0 },
   { "calib", KEY_CALIB, "[NAME=]FILE", 0,
     "calibration data: npy, npz, idx (.gz too) or TensorProto .pb; several files may follow", 0 },
   { "normalize", KEY_NORMALIZE, "MEAN,STD", 0, "integer images become (x/255 - MEAN)/STD", 0 },
   { "batch", KEY_BATCH, "N", 0, "samples per calibration run (default: 32, or the model's fixed batch)", 0 },
   { "samples", KEY_SAMPLES, "N", 0, "calibrate with the first N samples (default: all)", 0 },
-  { "qconfig", KEY_QCONFIG, "PRESET|FILE.json", 0, "what to quantize how (default: the preset 'default')", 0 },
+  { "qconfig", KEY_QCONFIG, "PRESET|FILE.json", 0, "what to quantize how (default: the preset 'default', with --flow dynamic 'dynamic')", 0 },
   { "format", KEY_FORMAT, "qdq|qoperator", 0,
     "how ONNX writes it: QuantizeLinear/DequantizeLinear pairs (default) or QLinear operators", 0 },
   { "stats", KEY_STATS, "FILE", 0, "statistics of `qengine calibrate` instead of --calib; several are merged", 0 },
@@ -126,23 +127,69 @@ static int plan(const qe_model_t *model, placement *out) {
   return code;
 }
 
-static int record(qe_model_t *model, const quantize_args *a, const cli_ptq *ptq) {
-  char *json = NULL;
-  qe_status_t status = qe_qconfig_mapping_dump(ptq->mapping, &json);
-  if (status == QE_OK) status = qe_model_set_metadata(model, "qengine.qconfig", json);
-  if (status == QE_OK) status = qe_model_set_metadata(model, "qengine.version", qe_version());
-  if (status == QE_OK) status = qe_model_set_metadata(model, "qengine.flow", flow_names[a->flow]);
-  qe_string_free(json);
+/* What a flow made. */
+typedef struct outcome {
+  qe_model_t *model;
+  qe_report_t *report;
+  char *mapping; /* JSON */
+  int64_t samples, batches;
+} outcome;
+
+static void outcome_clear(outcome *o) {
+  qe_report_destroy(&o->report);
+  qe_model_destroy(&o->model);
+  qe_string_free(o->mapping);
+}
+
+static const char *qconfig_name(const quantize_args *a) {
+  return a->qconfig ? a->qconfig : a->flow == FLOW_DYNAMIC ? "dynamic" : "default";
+}
+
+static int quantize_static(const quantize_args *a, outcome *out) {
+  cli_ptq ptq;
+  int code = cli_ptq_open(a->model, qconfig_name(a), a->no_equalization, &ptq);
+  if (code) return code;
+  code = feed_observers(a, &ptq);
+  if (!code) {
+    qe_status_t status = qe_convert(ptq.prepared, &out->model, &out->report);
+    if (status == QE_OK) status = qe_qconfig_mapping_dump(ptq.mapping, &out->mapping);
+    if (status != QE_OK) code = cli_fail(status, "%s", a->model);
+  }
+  out->samples = ptq.samples;
+  out->batches = ptq.batches;
+  cli_ptq_close(&ptq);
+  return code;
+}
+
+static int quantize_dynamic(const quantize_args *a, outcome *out) {
+  qe_qconfig_mapping_t *mapping = NULL;
+  qe_model_t *model = NULL;
+  int code = cli_load_mapping(qconfig_name(a), &mapping);
+  if (!code) code = cli_load_model(a->model, &model);
+  if (!code) {
+    qe_status_t status = qe_quantize_dynamic(model, mapping, &out->model, &out->report);
+    if (status == QE_OK) status = qe_qconfig_mapping_dump(mapping, &out->mapping);
+    if (status != QE_OK) code = cli_fail(status, "%s", a->model);
+  }
+  qe_model_destroy(&model);
+  qe_qconfig_mapping_destroy(&mapping);
+  return code;
+}
+
+static int record(const quantize_args *a, outcome *o) {
+  qe_status_t status = qe_model_set_metadata(o->model, "qengine.qconfig", o->mapping);
+  if (status == QE_OK) status = qe_model_set_metadata(o->model, "qengine.version", qe_version());
+  if (status == QE_OK) status = qe_model_set_metadata(o->model, "qengine.flow", flow_names[a->flow]);
   return status == QE_OK ? CLI_OK : cli_fail(status, "metadata of the quantized model");
 }
 
-static void print_json(const quantize_args *a, const cli_ptq *ptq, const qe_report_t *report, const placement *placed,
-                       uint64_t before, uint64_t after) {
+static void print_json(const quantize_args *a, const outcome *made, const placement *placed, uint64_t before, uint64_t after) {
+  const qe_report_t *report = made->report;
   json_t *object = cli_json_begin();
   cli_json_set(object, "model", cli_json_text(a->model));
   cli_json_set(object, "output", cli_json_text(a->output));
   cli_json_set(object, "flow", cli_json_text(flow_names[a->flow]));
-  cli_json_set(object, "qconfig", cli_json_text(a->qconfig ? a->qconfig : "default"));
+  cli_json_set(object, "qconfig", cli_json_text(qconfig_name(a)));
   cli_json_set(object, "format", cli_json_text(format_names[a->format]));
   json_t *layers = json_array();
   for (uint32_t i = 0; i < qe_report_count(report); i++) {
@@ -161,10 +208,12 @@ static void print_json(const quantize_args *a, const cli_ptq *ptq, const qe_repo
   cli_json_set(object, "bytes_before", cli_json_int((int64_t)before));
   cli_json_set(object, "bytes_after", cli_json_int((int64_t)after));
   cli_json_set(object, "ratio", cli_json_real(after ? (double)before / (double)after : NAN));
-  json_t *calibration = json_object();
-  cli_json_set(calibration, "samples", cli_json_int(ptq->samples));
-  cli_json_set(calibration, "batches", cli_json_int(ptq->batches));
-  cli_json_set(object, "calibration", calibration);
+  if (a->flow == FLOW_STATIC) {
+    json_t *calibration = json_object();
+    cli_json_set(calibration, "samples", cli_json_int(made->samples));
+    cli_json_set(calibration, "batches", cli_json_int(made->batches));
+    cli_json_set(object, "calibration", calibration);
+  }
   cli_json_set(object, "engine", cli_json_text(placed->known ? placed->engine : NULL));
   if (placed->known) {
     json_t *summary = json_object();
@@ -177,8 +226,8 @@ static void print_json(const quantize_args *a, const cli_ptq *ptq, const qe_repo
   cli_json_print(object);
 }
 
-static void print_text(const quantize_args *a, const cli_ptq *ptq, const qe_report_t *report, const placement *placed,
-                       uint64_t before, uint64_t after) {
+static void print_text(const quantize_args *a, const outcome *made, const placement *placed, uint64_t before, uint64_t after) {
+  const qe_report_t *report = made->report;
   cli_table *table = cli_table_new("node|op|runs as|>weight SQNR dB|weight|activation|note");
   uint32_t quantized = 0;
   for (uint32_t i = 0; i < qe_report_count(report); i++) {
@@ -197,9 +246,11 @@ static void print_text(const quantize_args *a, const cli_ptq *ptq, const qe_repo
   cli_table_print(table);
   cli_table_free(table);
   char b[32], c[32];
-  if (ptq->samples)
-    printf("\ncalibration: %lld samples in %lld batches\n", (long long)ptq->samples, (long long)ptq->batches);
-  else printf("\ncalibration: %lld batches from %s\n", (long long)ptq->batches, a->stats.items[0]);
+  putchar('\n');
+  if (made->samples)
+    printf("calibration: %lld samples in %lld batches\n", (long long)made->samples, (long long)made->batches);
+  else if (a->flow == FLOW_STATIC)
+    printf("calibration: %lld batches from %s\n", (long long)made->batches, a->stats.items[0]);
   printf("nodes:       %u of %u quantized\n", quantized, qe_report_count(report));
   if (placed->known)
     printf("placement:   engine %s, %u steps, %u quantized, %u fell back to another engine\n", placed->engine,
@@ -212,30 +263,33 @@ static void print_text(const quantize_args *a, const cli_ptq *ptq, const qe_repo
 }
 
 static int quantize(const quantize_args *a) {
-  cli_ptq ptq;
-  qe_model_t *quantized = NULL;
-  qe_report_t *report = NULL;
+  outcome made = { 0 };
   placement placed = { 0 };
-  int code = cli_ptq_open(a->model, a->qconfig, a->no_equalization, &ptq);
-  if (code) return code;
-  code = feed_observers(a, &ptq);
-  if (!code) {
-    const qe_status_t status = qe_convert(ptq.prepared, &quantized, &report);
-    if (status != QE_OK) code = cli_fail(status, "%s", a->model);
-  }
-  if (!code) code = record(quantized, a, &ptq);
-  if (!code) code = plan(quantized, &placed);
+  int code = (a->flow == FLOW_DYNAMIC ? quantize_dynamic : quantize_static)(a, &made);
+  if (!code) code = record(a, &made);
+  if (!code) code = plan(made.model, &placed);
   if (!code && cli_interrupted()) code = cli_stop_interrupted();
   if (!code) {
     const uint64_t before = cli_model_file_bytes(a->model);
-    const qe_status_t status = qe_model_save(quantized, a->output, (qe_format_t)a->format, a->force);
+    const qe_status_t status = qe_model_save(made.model, a->output, (qe_format_t)a->format, a->force);
     if (status != QE_OK) code = cli_fail(status, "%s", a->output);
-    else (cli.json ? print_json : print_text)(a, &ptq, report, &placed, before, cli_model_file_bytes(a->output));
+    else (cli.json ? print_json : print_text)(a, &made, &placed, before, cli_model_file_bytes(a->output));
   }
-  qe_report_destroy(&report);
-  qe_model_destroy(&quantized);
-  cli_ptq_close(&ptq);
+  outcome_clear(&made);
   return code;
+}
+
+/* Data and options of the other flow would be ignored silently. */
+static int check_flow(const quantize_args *a) {
+  if (a->flow == FLOW_STATIC) {
+    if (!a->calib.count && !a->stats.count)
+      return cli_usage("the static flow needs calibration data: --calib FILE, or --stats FILE");
+    return a->calib.count && a->stats.count ? cli_usage("give --calib or --stats, not both") : CLI_OK;
+  }
+  if (a->calib.count || a->stats.count)
+    return cli_usage("the dynamic flow uses no calibration data; leave out %s, or use --flow static",
+                     a->calib.count ? "--calib" : "--stats");
+  return a->no_equalization ? cli_usage("--no-equalization belongs to the static flow; the dynamic flow never equalizes") : CLI_OK;
 }
 
 static int run(const cli_command *self, int argc, char **argv) {
@@ -245,12 +299,7 @@ static int run(const cli_command *self, int argc, char **argv) {
   a.model = texts[0];
   int code = CLI_OK;
   if (!a.output) code = cli_usage("-o OUT is missing");
-  else if (a.flow == FLOW_DYNAMIC)
-    code = cli_error(CLI_UNSUPPORTED,
-                     "--flow dynamic: this build has the static flow only; use --flow static with --calib FILE");
-  else if (!a.calib.count && !a.stats.count)
-    code = cli_usage("the static flow needs calibration data: --calib FILE, or --stats FILE");
-  else if (a.calib.count && a.stats.count) code = cli_usage("give --calib or --stats, not both");
+  else code = check_flow(&a);
   if (!code) code = cli_output_check(a.output, a.force);
   if (!code) code = cli_apply_engine();
   if (!code) code = quantize(&a);
@@ -266,12 +315,14 @@ const cli_command cli_command_quantize = {
   .summary = "make a quantized model from a float one",
   .description =
       "Quantizes MODEL, a float ONNX model, and writes OUT, a quantized ONNX model that any runtime understands.\n\n"
-      "The static flow runs calibration data through the model to learn the range of every activation. The layers, "
-      "their weights' "
-      "signal-to-quantization-noise ratio, what stayed float and why, the placement and the sizes are shown.",
+      "The static flow runs calibration data through the model to learn the range of every activation. The dynamic "
+      "flow needs no data: weights of linear and recurrent layers become int8, their inputs are quantized as they "
+      "arrive (LSTM, GRU, transformers). The layers, their weights' signal-to-quantization-noise ratio, what stayed "
+      "float and why, the placement and the sizes are shown.",
   .examples = "qengine quantize model.onnx -o int8.onnx --calib images.npy\n"
               "qengine quantize model.onnx -o int8.onnx --calib images.gz --normalize 0.5,0.5\n"
-              "qengine quantize model.onnx -o int8.onnx --stats a.stats --format qoperator",
+              "qengine quantize model.onnx -o int8.onnx --stats a.stats --format qoperator\n"
+              "qengine quantize lstm.onnx -o int8.onnx --flow dynamic",
   .options = options,
   .run = run,
 };

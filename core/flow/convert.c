@@ -256,13 +256,17 @@ static qe_status_t convert_node(converter *c, qe__node *n, const qe__decision *d
   return status;
 }
 
-static qe_status_t keep_float(converter *c, qe__node *n, const qe__decision *d) {
+/* row: what the dynamic flow says of it, or an enumerator */
+static qe_status_t keep_float(converter *c, qe__node *n, const qe__decision *d, int32_t row) {
   for (uint32_t i = 0; i < n->n_in; i++) {
     const qe__value_id v = n->in[i];
     if (v != QE__NO_VALUE && (uint32_t)v < c->n_float && c->p->quantized_value[v]) QE_TRY(real_of(c, v, &n->in[i]));
   }
   QE_TRY(push(c, n));
-  return qe__report_add(c->report, n->name, n->op->name, 0, d->reason, NAN, "-", "-");
+  if (row == QE__ROW_CONVERSION) return QE_OK;
+  if (row == QE__ROW_NONE) return qe__report_add(c->report, n->name, n->op->name, 0, d->reason, NAN, "-", "-");
+  const qe_report_row_t *r = qe_report_at(c->p->dynamic.report, (uint32_t)row);
+  return qe__report_add(c->report, r->node, r->op, r->quantized, r->reason, r->weight_sqnr_db, r->weight_scheme, r->activation_scheme);
 }
 
 /* A graph output keeps its name and its float type: its codes get a value of their own. */
@@ -298,7 +302,7 @@ static qe_status_t rebuild(converter *c) {
   for (; done < n_nodes && status == QE_OK; done++) {
     const qe__decision *d = &c->p->decision[done];
     const uint32_t before = g->n_nodes;
-    status = d->quantized ? convert_node(c, nodes[done], d) : keep_float(c, nodes[done], d);
+    status = d->quantized ? convert_node(c, nodes[done], d) : keep_float(c, nodes[done], d, c->p->dynamic.row[done]);
     if (status != QE_OK && (g->n_nodes == before || g->nodes[g->n_nodes - 1] != nodes[done])) break; /* not taken over */
   }
   for (; status != QE_OK && done < n_nodes; done++) qe__node_destroy(nodes[done]);

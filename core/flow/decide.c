@@ -107,10 +107,8 @@ static qe_status_t check_dtypes(const qe__node *n, const qe_qconfig_t *qc) {
   return qe__op_is_weighted(n->op->id) ? check_dtype(n, qc->weight.dtype) : QE_OK;
 }
 
-qe_status_t qe__decide(const qe__graph *g, const qe_qconfig_mapping_t *mapping, qe__decision *decision, bool *quantized_value) {
-  const qe_qconfig_t **configs = qe__calloc(g->n_nodes + 1, sizeof *configs);
-  if (!configs) return QE_ERROR_OUT_OF_MEMORY;
-  qe_status_t status = qe__qconfig_resolve(mapping, g, configs);
+qe_status_t qe__decide(const qe__graph *g, const qe_qconfig_t *const *configs, qe__decision *decision, bool *quantized_value) {
+  qe_status_t status = QE_OK;
   memset(decision, 0, g->n_nodes * sizeof *decision);
   memset(quantized_value, 0, g->n_values * sizeof *quantized_value);
   for (uint32_t k = 0; k < g->n_nodes && status == QE_OK; k++) {
@@ -128,6 +126,5 @@ qe_status_t qe__decide(const qe__graph *g, const qe_qconfig_mapping_t *mapping, 
       if (n->out[i] != QE__NO_VALUE) quantized_value[n->out[i]] = true;
     }
   }
-  qe__free(configs);
   return status;
 }

@@ -28,8 +28,9 @@ typedef struct qe__decision {
   const char *reason;             /* why it stays float; static text; "" */
 } qe__decision;
 
-/* One decision per node (n_nodes entries, zeroed by the callee). quantized_value: per value, computed by a quantized node. */
-qe_status_t qe__decide(const qe__graph *g, const qe_qconfig_mapping_t *mapping, qe__decision *decision, bool *quantized_value);
+/* One decision per node (n_nodes entries, zeroed by the callee), by the node's qconfig. quantized_value: per value,
+ * computed by a quantized node. */
+qe_status_t qe__decide(const qe__graph *g, const qe_qconfig_t *const *configs, qe__decision *decision, bool *quantized_value);
 /* Input i of a quantized node that stands for real numbers (data, weight), as opposed to bias, indices and shapes. */
 bool qe__is_data_input(const qe__node *n, uint32_t i);
 
@@ -45,10 +46,31 @@ qe_status_t qe__quantize_constant(const qe_tensor_t *w, const qe_observer_config
 /* 10 log10(sum x^2 / sum (x - y)^2); +inf when equal. Sums in double, in order. */
 double qe__sqnr_db(const float *x, const float *y, int64_t n);
 
+/* ---- flow/dynamic.c ---- */
+
+/* Rows of qe__dynamic_plan.row that are no rows. */
+enum { QE__ROW_NONE = -1, QE__ROW_CONVERSION = -2 };
+
+/* The nodes of the graph afterwards. */
+typedef struct qe__dynamic_plan {
+  const qe_qconfig_t **config; /* NULL for nodes that the flow dealt with and those it added */
+  int32_t *row;                /* row of `report`; QE__ROW_NONE: the flow had no business with it; QE__ROW_CONVERSION: it was
+                                  added for others */
+  qe_report_t *report;
+} qe__dynamic_plan;
+
+/*
+ * Applies the flow to the nodes whose qconfig asks for it (`all`: to every node with a qconfig that quantizes). Errors:
+ * NOT_FOUND (a rule that matches nothing), UNSUPPORTED (codes that cannot be run), NUMERIC (a weight that is not finite).
+ */
+qe_status_t qe__dynamic_apply(qe__graph *g, const qe_qconfig_mapping_t *mapping, bool all, qe__dynamic_plan *out);
+void qe__dynamic_plan_free(qe__dynamic_plan *plan);
+
 /* ---- flow/prepare.c ---- */
 
 struct qe_prepared {
-  qe_model_t *model;              /* a fused or unfused float model, cloned */
+  qe_model_t *model;              /* a fused or unfused float model, cloned; dynamic nodes are quantized already */
+  qe__dynamic_plan dynamic;       /* per node: its qconfig, and what the dynamic flow made of it */
   qe_qconfig_mapping_t *mapping;
   qe_session_t *session;
   qe__decision *decision;         /* per node */

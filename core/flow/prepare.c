@@ -53,7 +53,8 @@ qe_status_t qe_prepare(const qe_model_t *model, const qe_qconfig_mapping_t *mapp
   QE_TRY_GOTO(qe__qconfig_mapping_clone(mapping, &p->mapping), fail);
   qe__graph *g = p->model->graph;
   if (qe__qconfig_mapping_equalize(p->mapping)) QE_TRY_GOTO(qe__equalize(g), fail);
-  QE_TRY_GOTO(qe__infer_dtypes(g), fail);
+  QE_TRY_GOTO(qe__dynamic_apply(g, p->mapping, false, &p->dynamic), fail);
+  QE_TRY_GOTO(qe__infer_dtypes(g), fail); /* of what was added */
   p->decision = qe__calloc(g->n_nodes + 1, sizeof *p->decision);
   p->quantized_value = qe__calloc(g->n_values + 1, sizeof *p->quantized_value);
   p->observer = qe__calloc(g->n_values + 1, sizeof *p->observer);
@@ -61,7 +62,7 @@ qe_status_t qe_prepare(const qe_model_t *model, const qe_qconfig_mapping_t *mapp
     status = QE_ERROR_OUT_OF_MEMORY;
     goto fail;
   }
-  QE_TRY_GOTO(qe__decide(g, p->mapping, p->decision, p->quantized_value), fail);
+  QE_TRY_GOTO(qe__decide(g, p->dynamic.config, p->decision, p->quantized_value), fail);
   QE_TRY_GOTO(place_observers(p), fail);
   QE_TRY_GOTO(qe_session_create(p->model, options, &p->session), fail);
   *out = p;
@@ -82,6 +83,7 @@ void qe_prepared_destroy(qe_prepared_t **prepared) {
   qe__free(p->watched);
   qe__free(p->quantized_value);
   qe__free(p->decision);
+  qe__dynamic_plan_free(&p->dynamic);
   qe_qconfig_mapping_destroy(&p->mapping);
   qe_model_destroy(&p->model);
   qe__free(p);

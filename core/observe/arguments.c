@@ -13,6 +13,10 @@ bool qe__observer_config_is_none(const qe_observer_config_t *c) {
   return false;
 }
 
+bool qe__observer_config_is_dynamic(const qe_observer_config_t *c) {
+  return strcmp(c->observer, qe__kind_dynamic.name) == 0;
+}
+
 bool qe__observer_config_per_channel(const qe_observer_config_t *c) {
   return c->qscheme == QE_PER_CHANNEL_AFFINE || c->qscheme == QE_PER_CHANNEL_SYMMETRIC;
 }
@@ -81,6 +85,12 @@ static qe_status_t check_scheme(const qe_observer_config_t *c, const char *what)
     return qe__fail(QE_ERROR_INVALID_ARGUMENT,
                     "'%s': observer '%s' does not fit a per-tensor scheme; use min_max or histogram", what,
                     c->observer);
+  }
+  if (qe__observer_config_is_dynamic(c) && (c->reduce_range || c->has_range)) {
+    return qe__fail(QE_ERROR_INVALID_ARGUMENT,
+                    "'%s': activations quantized as they arrive use the whole range of their type, which no engine "
+                    "saturates on; leave out reduce_range, quant_min and quant_max",
+                    what);
   }
   /* torch refuses this too, and for the min/max kinds only. */
   const bool min_max =

@@ -1,5 +1,5 @@
 /*
- * Observers that do not look: fixed_qparams gives what it was told; placeholder, recording, noop and reuse_input give
+ * Observers that do not look: fixed_qparams gives what it was told; placeholder, recording, noop, dynamic and reuse_input give
  * no parameters. recording remembers how many elements and batches passed (torch's keeps the tensors; here memory stays
  * O(1), and any value can be fetched by name from a session instead).
  */
@@ -95,4 +95,5 @@ PASSIVE(fixed_qparams, "fixed_qparams", fixed_qparams, 0);
 PASSIVE(placeholder, "placeholder", no_qparams, QE__OBSERVER_NO_PARAMS);
 PASSIVE(recording, "recording", no_qparams, QE__OBSERVER_NO_PARAMS);
 PASSIVE(noop, "noop", no_qparams, QE__OBSERVER_NO_PARAMS);
+PASSIVE(dynamic, "dynamic", no_qparams, QE__OBSERVER_NO_PARAMS);
 PASSIVE(reuse_input, "reuse_input", no_qparams, QE__OBSERVER_NO_PARAMS);

@@ -10,6 +10,7 @@ extern const qe_observer qe__kind_min_max, qe__kind_moving_average_min_max;
 extern const qe_observer qe__kind_per_channel_min_max, qe__kind_moving_average_per_channel_min_max;
 extern const qe_observer qe__kind_histogram, qe__kind_fixed_qparams;
 extern const qe_observer qe__kind_placeholder, qe__kind_recording, qe__kind_noop, qe__kind_reuse_input;
+extern const qe_observer qe__kind_dynamic;
 
 /* Kinds that never give parameters: bit 0 of qe_observer.flags. */
 #define QE__OBSERVER_NO_PARAMS 1u

@@ -37,6 +37,8 @@ qe_status_t qe__observer_save(const qe__observer *o, void **buffer, size_t *size
 qe_status_t qe__observer_load(qe__observer *o, const void *buffer, size_t size);
 /* True when nothing is quantized by it ("", placeholder, noop). */
 bool qe__observer_config_is_none(const qe_observer_config_t *config);
+/* True for "dynamic": parameters are chosen for each tensor as it arrives. */
+bool qe__observer_config_is_dynamic(const qe_observer_config_t *config);
 bool qe__observer_config_per_channel(const qe_observer_config_t *config);
 
 #endif

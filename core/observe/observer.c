@@ -30,7 +30,8 @@ static const qe_observer *const BUILT_IN[] = {&qe__kind_min_max,
                                               &qe__kind_placeholder,
                                               &qe__kind_recording,
                                               &qe__kind_noop,
-                                              &qe__kind_reuse_input};
+                                              &qe__kind_reuse_input,
+                                              &qe__kind_dynamic};
 enum { BUILT_INS = sizeof BUILT_IN / sizeof BUILT_IN[0] };
 
 static const qe_observer *built_in(const char *name) {

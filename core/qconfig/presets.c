@@ -4,9 +4,10 @@
 
 #include "base/nearest.h"
 #include "engine/engine.h"
+#include "observe/observe.h"
 #include "qconfig/mapping.h"
 
-static const char *const NAMES[] = {"default", "fbgemm", "x86", "qnnpack", "onednn", NULL};
+static const char *const NAMES[] = {"default", "fbgemm", "x86", "qnnpack", "onednn", "dynamic", "dynamic_per_tensor", NULL};
 
 const char *const *qe_qconfig_preset_names(void) {
   return NAMES;
@@ -60,6 +61,9 @@ static bool preset(const char *name, qe_qconfig_t *q) {
     weight_observer(&q->weight, false, false);
   } else if (strcmp(name, "onednn") == 0) {
     weight_observer(&q->weight, true, false);
+  } else if (strcmp(name, "dynamic") == 0 || strcmp(name, "dynamic_per_tensor") == 0) {
+    set_observer(&q->activation, "dynamic");
+    weight_observer(&q->weight, strcmp(name, "dynamic") == 0, strcmp(name, "dynamic") == 0);
   } else {
     return false;
   }
@@ -85,7 +89,7 @@ static qe_status_t unknown_preset(const char *name, bool engine_error) {
   const char *near = qe__nearest_name(name, sizeof NAMES / sizeof NAMES[0] - 1, NAMES);
   char text[300];
   snprintf(text, sizeof text,
-           "no qconfig preset is named '%.60s'%s%s%s; there are default, fbgemm, x86, qnnpack, onednn", name,
+           "no qconfig preset is named '%.60s'%s%s%s; there are default, fbgemm, x86, qnnpack, onednn, dynamic, dynamic_per_tensor", name,
            near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
   if (engine_error) return qe__fail_in(QE_ERROR_NOT_FOUND, "%s, and the names of usable engines", text);
   return qe__fail(QE_ERROR_NOT_FOUND, "%s", text);
@@ -109,10 +113,8 @@ qe_status_t qe__mapping_preset(const char *name, bool engines, qe_qconfig_mappin
   *out = NULL;
   if (!preset(name, &q)) return engines ? engine_mapping(name, out) : unknown_preset(name, false);
   QE_TRY(qe_qconfig_mapping_create(&q, out));
-  if (strcmp(name, "default") == 0) {
-    (*out)->equalize = true;
-    return QE_OK;
-  }
+  (*out)->equalize = strcmp(name, "default") == 0;
+  if ((*out)->equalize || qe__observer_config_is_dynamic(&q.activation)) return QE_OK;
   const qe_status_t status = torch_rules(name, *out);
   if (status != QE_OK) qe_qconfig_mapping_destroy(out);
   return status;

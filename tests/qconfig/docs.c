@@ -49,7 +49,7 @@ Test(docs, everything_is_described) {
       "observer", "dtype", "qscheme", "method", "schema_version", "preset", "global", "equalize", "op_types",
       "name_globs", "names", "min_max", "moving_average_min_max", "per_channel_min_max",
       "moving_average_per_channel_min_max", "histogram", "fixed_qparams", "placeholder", "recording", "noop",
-      "reuse_input", "l2", "mse", "percentile", "entropy", "per_tensor_affine", "per_tensor_symmetric",
+      "reuse_input", "dynamic", "l2", "mse", "percentile", "entropy", "per_tensor_affine", "per_tensor_symmetric",
       "per_channel_affine", "per_channel_symmetric"};
   char *text = page();
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) expect_named(text, names[i]);

@@ -5,6 +5,8 @@
  *     qe_fuse(model); qe_prepare(model, mapping, NULL, &prepared); qe_calibrate(prepared, n, inputs) per batch;
  *     qe_convert(prepared, &int8, NULL);
  *
+ * Dynamic: qe_quantize_dynamic(model, NULL, &int8, NULL).
+ *
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef QENGINE_FLOW_H
@@ -38,6 +40,18 @@ QE_API qe_status_t qe_prepared_merge_stats(qe_prepared_t *prepared, const char *
 /* The quantized model, and (report not NULL) what happened to each node. A never-observed tensor is a warning naming it. */
 QE_API qe_status_t qe_convert(qe_prepared_t *prepared, qe_model_t **out, qe_report_t **report);
 QE_API void qe_prepared_destroy(qe_prepared_t **prepared);
+
+/*
+ * Dynamic: constant weights of Linear (Gemm, MatMul) and recurrent layers (LSTM, GRU, RNN) become int8 codes, their
+ * inputs are quantized as they arrive, their results are float. No calibration. A clone of the model is fused (qe_fuse)
+ * and quantized; *out is new. mapping NULL: the preset "dynamic". Nodes whose qconfig has an observer of the static flow
+ * are quantized dynamically with its dtype; nodes without a qconfig stay float. report (may be NULL): what became of each
+ * node and why. In a static flow, qe_prepare does the same to nodes whose activation observer is "dynamic".
+ * Errors: NOT_FOUND (a rule that matches nothing), UNSUPPORTED (codes other than int8 and uint8), NUMERIC (a weight that is
+ * not finite). Any thread; the model is only read.
+ */
+QE_API qe_status_t qe_quantize_dynamic(const qe_model_t *model, const qe_qconfig_mapping_t *mapping, qe_model_t **out,
+                                       qe_report_t **report);
 
 typedef struct qe_report_row {
   const char *node, *op;

@@ -25,8 +25,8 @@ typedef enum qe_histogram_method { QE_HISTOGRAM_L2 = 0 /* torch's search */, QE_
 /*
  * One observer with its arguments (torch's names). `observer` is a registered name: "min_max",
  * "moving_average_min_max", "per_channel_min_max", "moving_average_per_channel_min_max", "histogram",
- * "fixed_qparams", "placeholder", "recording", "noop", "reuse_input", or one that a plugin brings. "" means: not
- * quantized. Start from qe_observer_config_default(). WARNING: public structure; append only.
+ * "fixed_qparams", "placeholder", "recording", "noop", "reuse_input", "dynamic" (activations: parameters are chosen for
+ * each tensor as it arrives), or one that a plugin brings. "" means: not quantized. Start from qe_observer_config_default(). WARNING: public structure; append only.
  */
 typedef struct qe_observer_config {
   uint32_t struct_size;
@@ -56,7 +56,9 @@ typedef struct qe_qconfig {
 QE_API void qe_observer_config_default(qe_observer_config_t *out);
 /*
  * A named preset: "default" (ours: full range, histogram activations, per-channel -127..127 weights), torch's
- * "fbgemm", "x86", "qnnpack", "onednn" with torch's exact arguments, or an engine's name for its own default.
+ * "fbgemm", "x86", "qnnpack", "onednn" with torch's exact arguments, "dynamic" (weights as in "default", uint8
+ * activations as they arrive) and "dynamic_per_tensor" (one scale per weight, torch's default_dynamic_qconfig with the
+ * full range of activations), or an engine's name for its own default.
  * Errors: NOT_FOUND, listing the names there are.
  */
 QE_API qe_status_t qe_default_qconfig(const char *name, qe_qconfig_t *out);

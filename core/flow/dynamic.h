@@ -1,0 +1,63 @@
+/*
+ * The dynamic flow: nodes with constant weights get them as integer codes ahead of time; their float inputs are
+ * quantized as they arrive, one DynamicQuantizeLinear per value whoever reads it, and their results are float.
+ */
+#ifndef QE_CORE_FLOW_DYNAMIC_H
+#define QE_CORE_FLOW_DYNAMIC_H
+
+#include "flow/flow_internal.h"
+#include "flow/report.h"
+
+/* A float value as codes that are made at run time. */
+typedef struct qe__arrival {
+  qe__value_id codes, scale, zero_point; /* zero_point QE__NO_VALUE: 0 */
+} qe__arrival;
+
+/* A weight as constants; one for all nodes that read the same weight in the same way. */
+typedef struct qe__dynamic_weight {
+  qe__value_id of;              /* the float constant */
+  int kind;                     /* what was made of it: an output axis, or another number of the caller's */
+  const qe_observer_config_t *config;
+  qe__value_id codes, scale, zero_point;
+  double sqnr_db;
+  char scheme[64];
+} qe__dynamic_weight;
+
+/* What became of a node. */
+typedef struct qe__dynamic_note {
+  const char *refusal;     /* NULL: it was quantized; else why it stays float (static text) */
+  double sqnr_db;
+  char weight[64];         /* "int8 per_channel(1)" */
+  const char *activation;  /* "uint8 dynamic", or "-" */
+} qe__dynamic_note;
+
+typedef struct qe__dynamic {
+  qe__graph *g;
+  bool all;                        /* static qconfigs count as dynamic ones: observers have no part in this flow */
+  uint32_t n_values;               /* of the graph as it was */
+  qe__arrival *arrivals[2];        /* per such value: uint8, int8 */
+  qe__dynamic_weight *weights;
+  size_t n_weights, cap_weights;
+} qe__dynamic;
+
+/* flow/dynamic_linear.c: Gemm and MatMul with a constant weight become MatMulIntegerToFloat. */
+qe_status_t qe__dynamic_linear(qe__dynamic *d, qe__node *n, const qe_qconfig_t *q, qe__dynamic_note *note);
+/* flow/dynamic_recurrent.c: LSTM, GRU and RNN become DynamicQuantize*. */
+qe_status_t qe__dynamic_recurrent(qe__dynamic *d, qe__node *n, const qe_qconfig_t *q, qe__dynamic_note *note);
+
+/* ---- flow/dynamic_parts.c: what they are made of ---- */
+
+/* The codes of float value x as they arrive; dtype QE_UINT8 (affine) or QE_INT8 (symmetric). Adds nodes on first use. */
+qe_status_t qe__dynamic_codes(qe__dynamic *d, qe__value_id x, qe_dtype_t dtype, qe__arrival *out);
+/* A weight that was made before in the same way, or NULL. */
+qe__dynamic_weight *qe__dynamic_weight_find(qe__dynamic *d, qe__value_id of, int kind, const qe_observer_config_t *config);
+qe_status_t qe__dynamic_weight_add(qe__dynamic *d, const qe__dynamic_weight *w, qe__dynamic_weight **out);
+/* A constant named after another value. */
+qe_status_t qe__dynamic_constant(qe__dynamic *d, qe__value_id like, const char *suffix, qe_tensor_t *t, qe__value_id *out);
+/* n computes another op from other inputs; its name, outputs, attributes and fused activation stay. */
+qe_status_t qe__node_become(qe__node *n, const char *op, uint32_t n_in, const qe__value_id *in);
+/* UNSUPPORTED unless the codes are int8 or uint8. */
+qe_status_t qe__dynamic_check_dtype(const qe__node *n, const char *what, qe_dtype_t dtype);
+const char *qe__dynamic_activation_text(qe_dtype_t dtype);
+
+#endif
