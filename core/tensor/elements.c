@@ -15,6 +15,20 @@ static double half_value(uint16_t bits) {
   return (bits & 0x8000) != 0 ? -magnitude : magnitude;
 }
 
+float qe__half_value(uint16_t bits) { return (float)half_value(bits); }
+
+uint16_t qe__half_bits(float x) {
+  uint32_t u;
+  memcpy(&u, &x, sizeof u);
+  const uint16_t sign = (uint16_t)(u >> 16 & 0x8000u);
+  u &= 0x7fffffffu;
+  if (u > 0x7f800000u) return sign | 0x7e00u;
+  if (u >= 0x477ff000u) return sign | 0x7c00u;                            /* from 65520 on */
+  if (u < 0x38800000u) return sign | (uint16_t)rintf(fabsf(x) * 0x1p24f); /* in units of 2^-24; 1024 is 2^-14 */
+  u += 0xfffu + (u >> 13 & 1u);                                           /* half to even, by carrying */
+  return sign | (uint16_t)((u - 0x38000000u) >> 13);
+}
+
 static double bfloat_value(uint16_t bits) {
   const uint32_t wide = (uint32_t)bits << 16;
   float value;

@@ -50,6 +50,9 @@ qe_status_t qe__tensor_copy(const qe_tensor_t *t, qe_tensor_t **out);
 /* Reads an integer (or float) tensor of any numeric type as int64 / float; INDEX must be in range. */
 int64_t qe__tensor_int_at(const qe_tensor_t *t, int64_t index);
 double qe__tensor_float_at(const qe_tensor_t *t, int64_t index);
+/* float16 as its bits: the value, and the nearest one (half to even; infinity from 65520 on, NaN a quiet NaN). */
+float qe__half_value(uint16_t bits);
+uint16_t qe__half_bits(float x);
 /* "[1,3,224,224]" into buffer. */
 const char *qe__dims_text(uint32_t rank, const int64_t *dims, char *buffer, size_t size);
 
