@@ -13,7 +13,8 @@ typedef struct product {
   int64_t blocks, channels, inner;
   int64_t max_x;
   const qe_qparams_t *q;     /* zero points of w: per tensor or per channel, */
-  const qe_tensor_t *zeros;  /* or these: one, per channel, per matrix, or per both; both NULL: 0 */
+  const qe_tensor_t *zeros;  /* or these: one, per channel, or per both; both NULL: 0 */
+  bool zeros_per_block;      /* one per matrix instead */
   const qe_tensor_t *bias;   /* int32, or NULL */
   bool bias_per_block;       /* a bias has one element per channel of every matrix */
 } product;
@@ -32,9 +33,9 @@ static int64_t zero_of(const product *p, int64_t block, int64_t channel) {
   if (p->q) return p->q->zero_points[p->q->count > 1 ? channel : 0];
   if (!p->zeros || p->zeros->count == 0) return 0;
   const int64_t count = p->zeros->count;
+  if (p->zeros_per_block && count == p->blocks) return qe__tensor_int_at(p->zeros, block);
   if (count == p->blocks * p->channels) return qe__tensor_int_at(p->zeros, block * p->channels + channel);
-  if (count == p->channels) return qe__tensor_int_at(p->zeros, channel);
-  return qe__tensor_int_at(p->zeros, count == p->blocks ? block : 0);
+  return qe__tensor_int_at(p->zeros, count == p->channels ? channel : 0);
 }
 
 static qe_status_t check(const product *p) {
@@ -114,11 +115,18 @@ static qe_status_t check_dynamic(const qe__graph *g, const qe__node *n, uint32_t
   p.channels = w->rank == 1 ? 1 : w->dims[turned ? w->rank - 2 : w->rank - 1];
   if (turned) p.inner = w->dims[w->rank - 1];
   if (w->rank == 1) p.inner = w->count;
+  p.zeros_per_block = p.zeros && p.zeros->rank == 1 && n->op->id != QE__OP_MatMulIntegerToFloat;
   return p.inner > 0 ? check(&p) : QE_OK;
 }
 
 qe_status_t qe__check_accumulator(const qe__graph *g, const qe__node *n) {
   if (n->op->id == QE__OP_MatMulIntegerToFloat) return check_dynamic(g, n, 1, 5, qe__node_int(n, "transB", 0) != 0);
+  if (n->op->id == QE__OP_DynamicQuantizeLSTM || n->op->id == QE__OP_DynamicQuantizeGRU ||
+      n->op->id == QE__OP_DynamicQuantizeRNN) { /* W, then R */
+    const uint32_t zeros = n->op->id == QE__OP_DynamicQuantizeLSTM ? 9 : 7;
+    QE_TRY(check_dynamic(g, n, 1, zeros, false));
+    return check_dynamic(g, n, 2, zeros + 2, false);
+  }
   if (!n->quantized || !qe__op_is_weighted(n->op->id)) return QE_OK;
   const qe__value *w = &g->values[n->in[1]];
   return w->data && qe__dtype_is_code8(w->dtype) ? check_quantized(g, n) : QE_OK;

@@ -116,3 +116,43 @@ Test(accumulator, products_quantized_as_they_arrive_are_judged_by_the_whole_rang
   cr_expect_eq(dynamic_session_of(67000, 127, 100), QE_OK);
   cr_expect_eq(dynamic_session_of(40000, -128, 127), QE_ERROR_NUMERIC);
 }
+
+/* A layer of one unit in both directions over so many inputs; weights and zero points of each direction. */
+static qe_status_t recurrent_session_of(int64_t depth, const int8_t weight[2], const int8_t zero[2]) {
+  qe_model_t *m = NULL;
+  qe_session_t *s = NULL;
+  int8_t *w = malloc(2 * (size_t)depth);
+  for (int d = 0; d < 2; d++) memset(w + d * depth, weight[d], (size_t)depth);
+  const int8_t none[2] = {0};
+  const float scale[2] = {1.0f, 1.0f};
+  const int64_t two = 2;
+  cr_assert_eq(qe_model_create("deep", &m), QE_OK);
+  qe_value_t in[10] = {qe_input(m, "x", QE_FLOAT32, 3, (const int64_t[]){1, 1, depth}),
+                       constant(m, "w", QE_INT8, 3, (const int64_t[]){2, depth, 1}, w),
+                       constant(m, "r", QE_INT8, 3, (const int64_t[]){2, 1, 1}, none),
+                       -1,
+                       -1,
+                       -1,
+                       constant(m, "w_scale", QE_FLOAT32, 1, &two, scale),
+                       constant(m, "w_zero", QE_INT8, 1, &two, zero),
+                       constant(m, "r_scale", QE_FLOAT32, 1, &two, scale),
+                       constant(m, "r_zero", QE_INT8, 1, &two, none)};
+  qe_output(m, "y", qe_op(m, "DynamicQuantizeRNN", "deep", 10, in, "{\"direction\": \"bidirectional\"}"));
+  cr_assert_eq(qe_model_finish(m), QE_OK, "%s", qe_last_error());
+  const qe_session_options_t o = {.struct_size = sizeof o, .engine = "reference", .threads = 1};
+  const qe_status_t status = qe_session_create(m, &o, &s);
+  if (status != QE_OK) cr_assert(strstr(qe_last_error(), "'deep'"), "%s", qe_last_error());
+  qe_session_destroy(&s);
+  qe_model_destroy(&m);
+  free(w);
+  return status;
+}
+
+Test(accumulator, each_direction_of_a_recurrent_layer_has_its_own_zero_points) {
+  cr_expect_eq(recurrent_session_of(66000, (const int8_t[]){127, -127}, (const int8_t[]){0, 0}), QE_OK);
+  cr_expect_eq(recurrent_session_of(67000, (const int8_t[]){127, 1}, (const int8_t[]){0, 0}), QE_ERROR_NUMERIC);
+  cr_expect_eq(recurrent_session_of(67000, (const int8_t[]){1, 127}, (const int8_t[]){0, 0}), QE_ERROR_NUMERIC);
+  cr_expect_eq(recurrent_session_of(67000, (const int8_t[]){127, 0}, (const int8_t[]){100, 0}), QE_OK);
+  cr_expect_eq(recurrent_session_of(40000, (const int8_t[]){0, 127}, (const int8_t[]){0, -128}), QE_ERROR_NUMERIC);
+  cr_expect_eq(recurrent_session_of(40000, (const int8_t[]){-128, 127}, (const int8_t[]){-128, 127}), QE_OK);
+}
