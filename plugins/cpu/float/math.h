@@ -15,4 +15,7 @@ static inline fb_f fbv_sin(fb_f x) { return FBV_SLEEF(sin)(x); }
 static inline fb_f fbv_pow(fb_f x, fb_f y) { return FBV_SLEEF(pow)(x, y); }
 static inline fb_f fbv_cos(fb_f x) { return FBV_SLEEF(cos)(x); }
 
+static inline fb_f fbv_sigmoid(fb_f x) { return fbv_set1(1.0f) / (fbv_set1(1.0f) + fbv_exp(fbv_neg(x))); }
+static inline fb_f fbv_positive(fb_f x) { return fbv_max(fbv_set1(0.0f), x); } /* x < 0 ? 0 : x; -0 and NaN stay */
+
 #endif

@@ -3,7 +3,7 @@
  * (stem.inc): FB_LANES lanes of type fb_f and fb_i, and fb_m, one truth value per lane. Operators + - * / of the
  * compilers' vector types are IEEE operations with one rounding each. Functions that end in _n touch the first n lanes
  * only, 0 <= n < FB_LANES; the others read as 0 (fbv_load_or: as `other`). FB_RUN(stem) is the name of the instruction
- * set's run function. What depends on the instruction set is the engine's float/lanes.h.
+ * set's run function, FB_NAME(stem) that of anything else it has. What depends on the instruction set is the engine's float/lanes.h.
  */
 #ifndef QE_CPU_FLOAT_VEC_H
 #define QE_CPU_FLOAT_VEC_H

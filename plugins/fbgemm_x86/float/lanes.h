@@ -3,6 +3,7 @@
 
 #if defined(__AVX512BW__)
 #define FB_RUN(stem)    fb_##stem##__avx512bw_run
+#define FB_NAME(stem)   stem##__avx512bw
 #define FB_LANES        16
 #define FBV_SLEEF(name) Sleef_finz_##name##f16_u10avx512f
 typedef __m512 fb_f;
@@ -10,6 +11,7 @@ typedef __m512i fb_i;
 typedef __mmask16 fb_m;
 #else
 #define FB_RUN(stem)    fb_##stem##__avx2_run
+#define FB_NAME(stem)   stem##__avx2
 #define FB_LANES        8
 #define FBV_SLEEF(name) Sleef_finz_##name##f8_u10avx2
 typedef __m256 fb_f;

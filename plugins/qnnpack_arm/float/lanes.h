@@ -2,6 +2,7 @@
 #include <arm_neon.h>
 
 #define FB_RUN(stem)    fb_##stem##__neon_run
+#define FB_NAME(stem)   stem##__neon
 #define FB_LANES        4
 #define FBV_SLEEF(name) Sleef_finz_##name##f4_u10advsimd
 typedef float32x4_t fb_f;

@@ -1,0 +1,2 @@
+/* recurrent/loops.inc for AVX2. */
+#include "recurrent/loops.inc"

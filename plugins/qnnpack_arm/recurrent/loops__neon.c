@@ -1,0 +1,2 @@
+/* recurrent/loops.inc for NEON. */
+#include "recurrent/loops.inc"
