@@ -112,7 +112,7 @@ static const qe__axis matmul_nbits_axes[] = {
     {"flag",  "- 1 2"                       },
     {"bias",  "- 1"                         },
     {"act",   "- - relu clip"               },
-    {"const", "- - 0 2"                     },
+    {"const", "- - - 0"                     },
     {"pat",   "- ramp edge special min max" },
     {NULL,    NULL                          }
 };
@@ -120,10 +120,11 @@ static const char *const matmul_nbits_must[] = {"m1/n33/g32/k128/flag=1",
                                                 "m5/n17/g16/k70/flag=2/bias=1/act=relu",
                                                 "m40/n64/g64/k200",
                                                 "m1/n300/g128/k4200/flag=1/bias=1",
-                                                "m2/n9/g32/k95/b=2/const=0",
+                                                "m2/n9/g32/k95/b=2",
                                                 "n12/g16/k20/mode=vec",
                                                 "m1/n1/g16/k1",
                                                 "m0/n4/g32/k32",
+                                                "m2/n5/g8192/k5000/flag=1",
                                                 NULL};
 static const qe__axis embedding_axes[] = {
     {"x",     "5x4 7x@ 3x1 9x33 2x257 6x0"},

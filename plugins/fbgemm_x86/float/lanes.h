@@ -58,12 +58,31 @@ static inline fb_f fbv_as_f(fb_i v) { return _mm512_castsi512_ps(v); }
 static inline fb_i fbv_xor_i(fb_i a, fb_i b) { return _mm512_xor_si512(a, b); }
 static inline fb_i fbv_add_i(fb_i a, fb_i b) { return _mm512_add_epi32(a, b); }
 
+static inline fb_i fbv_and_i(fb_i a, fb_i b) { return _mm512_and_si512(a, b); }
+static inline fb_i fbv_shift_right_i(fb_i a, int n) { return _mm512_srli_epi32(a, (unsigned)n); } /* zeros come in */
+/* (a & mask) | bits */
+static inline fb_i fbv_and_or_i(fb_i a, fb_i mask, fb_i bits) { return _mm512_ternarylogic_epi32(a, mask, bits, 0xEA); }
+
 /* One byte per lane, zero-extended; stored: the low byte of each lane. */
 static inline fb_i fbv_load_u8(const uint8_t *p) {
   return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
 }
 static inline fb_i fbv_load_u8_n(const uint8_t *p, int64_t n) {
   return _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(fbv_first(n), p));
+}
+/* 4 bits per lane, the low half of a byte first. */
+static inline fb_i fbv_spread_u4(uint64_t v) {
+  const __m128i x = _mm_cvtsi64_si128((long long)v), half = _mm_set1_epi8(15);
+  return _mm512_cvtepu8_epi32(_mm_unpacklo_epi8(_mm_and_si128(x, half), _mm_and_si128(_mm_srli_epi16(x, 4), half)));
+}
+static inline fb_i fbv_load_u4(const uint8_t *p) {
+  uint64_t v;
+  memcpy(&v, p, 8);
+  return fbv_spread_u4(v);
+}
+static inline fb_i fbv_load_u4_n(const uint8_t *p, int64_t n) {
+  if (n < 15) return fbv_spread_u4(fbv_bytes_n(p, (n + 1) / 2));
+  return fbv_load_u4(p);
 }
 static inline void fbv_store_u8(uint8_t *p, fb_i v) {
   _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(v));
@@ -123,6 +142,9 @@ static inline fb_f fbv_float(fb_i v) { return _mm256_cvtepi32_ps(v); }
 static inline fb_f fbv_as_f(fb_i v) { return _mm256_castsi256_ps(v); }
 static inline fb_i fbv_xor_i(fb_i a, fb_i b) { return _mm256_xor_si256(a, b); }
 static inline fb_i fbv_add_i(fb_i a, fb_i b) { return _mm256_add_epi32(a, b); }
+static inline fb_i fbv_and_i(fb_i a, fb_i b) { return _mm256_and_si256(a, b); }
+static inline fb_i fbv_shift_right_i(fb_i a, int n) { return _mm256_srli_epi32(a, n); }
+static inline fb_i fbv_and_or_i(fb_i a, fb_i mask, fb_i bits) { return _mm256_or_si256(_mm256_and_si256(a, mask), bits); }
 
 static inline fb_i fbv_load_u8(const uint8_t *p) {
   return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));
@@ -130,6 +152,16 @@ static inline fb_i fbv_load_u8(const uint8_t *p) {
 static inline fb_i fbv_load_u8_n(const uint8_t *p, int64_t n) {
   return _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)fbv_bytes_n(p, n)));
 }
+static inline fb_i fbv_spread_u4(uint64_t v) {
+  const __m128i x = _mm_cvtsi64_si128((long long)v), half = _mm_set1_epi8(15);
+  return _mm256_cvtepu8_epi32(_mm_unpacklo_epi8(_mm_and_si128(x, half), _mm_and_si128(_mm_srli_epi16(x, 4), half)));
+}
+static inline fb_i fbv_load_u4(const uint8_t *p) {
+  uint32_t v;
+  memcpy(&v, p, 4);
+  return fbv_spread_u4(v);
+}
+static inline fb_i fbv_load_u4_n(const uint8_t *p, int64_t n) { return fbv_spread_u4(fbv_bytes_n(p, (n + 1) / 2)); }
 static inline uint64_t fbv_low_bytes(fb_i v) {
   const __m128i pick = _mm_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
   const __m128i lo = _mm_shuffle_epi8(_mm256_castsi256_si128(v), pick);

@@ -67,6 +67,12 @@ static inline fb_f fbv_float(fb_i v) { return vcvtq_f32_s32(v); }
 static inline fb_f fbv_as_f(fb_i v) { return vreinterpretq_f32_s32(v); }
 static inline fb_i fbv_xor_i(fb_i a, fb_i b) { return veorq_s32(a, b); }
 static inline fb_i fbv_add_i(fb_i a, fb_i b) { return vaddq_s32(a, b); }
+static inline fb_i fbv_and_i(fb_i a, fb_i b) { return vandq_s32(a, b); }
+static inline fb_i fbv_shift_right_i(fb_i a, int n) { /* zeros come in */
+  return vreinterpretq_s32_u32(vshlq_u32(vreinterpretq_u32_s32(a), vdupq_n_s32(-n)));
+}
+/* (a & mask) | bits */
+static inline fb_i fbv_and_or_i(fb_i a, fb_i mask, fb_i bits) { return vorrq_s32(vandq_s32(a, mask), bits); }
 
 /* One byte per lane, zero-extended; stored: the low byte of each lane. */
 static inline fb_i fbv_widen_u8(uint32_t four) {
@@ -79,6 +85,18 @@ static inline fb_i fbv_load_u8(const uint8_t *p) {
   return fbv_widen_u8(four);
 }
 static inline fb_i fbv_load_u8_n(const uint8_t *p, int64_t n) { return fbv_widen_u8((uint32_t)fbv_bytes_n(p, n)); }
+/* 4 bits per lane, the low half of a byte first. */
+static inline fb_i fbv_spread_u4(uint32_t v) {
+  return fbv_widen_u8((v & 0xfu) | (v & 0xf0u) << 4 | (v & 0xf00u) << 8 | (v & 0xf000u) << 12);
+}
+static inline fb_i fbv_load_u4(const uint8_t *p) {
+  uint16_t v;
+  memcpy(&v, p, 2);
+  return fbv_spread_u4(v);
+}
+static inline fb_i fbv_load_u4_n(const uint8_t *p, int64_t n) {
+  return fbv_spread_u4((uint32_t)fbv_bytes_n(p, (n + 1) / 2));
+}
 static inline uint32_t fbv_low_bytes(fb_i v) {
   const uint16x4_t half = vmovn_u32(vreinterpretq_u32_s32(v));
   return vget_lane_u32(vreinterpret_u32_u8(vmovn_u16(vcombine_u16(half, half))), 0);

@@ -1,0 +1,2 @@
+/* weight_only/embedding.inc for NEON. */
+#include "weight_only/embedding.inc"
