@@ -14,8 +14,15 @@ typedef struct rebuild {
   uint32_t done; /* nodes of the graph that have their entries in the plan */
 } rebuild;
 
+/* Float activations and something to do with weights: codes, or float16 (torch's placeholder of that type). */
+static bool weight_only(const qe_qconfig_t *q) {
+  if (!qe__observer_config_is_none(&q->activation)) return false;
+  return !qe__observer_config_is_none(&q->weight) || (q->weight.observer[0] && q->weight.dtype == QE_FLOAT16);
+}
+
 static bool takes_part(const rebuild *r, const qe_qconfig_t *q) {
   if (!q) return false;
+  if (weight_only(q)) return true;
   return qe__observer_config_is_dynamic(&q->activation) || (r->d.all && !qe__observer_config_is_none(&q->activation));
 }
 
@@ -32,6 +39,7 @@ static const char *other_op(const qe__graph *g, const qe__node *n) {
 }
 
 static qe_status_t quantize(rebuild *r, qe__node *n, const qe_qconfig_t *q, qe__dynamic_note *note) {
+  if (weight_only(q)) return qe__dynamic_weight_only(&r->d, n, q, note);
   switch (n->op->id) {
     case QE__OP_Gemm: case QE__OP_MatMul: return qe__dynamic_linear(&r->d, n, q, note);
     case QE__OP_LSTM: case QE__OP_GRU: case QE__OP_RNN: return qe__dynamic_recurrent(&r->d, n, q, note);
@@ -67,7 +75,7 @@ static qe_status_t place(rebuild *r, qe__node *n, const qe_qconfig_t *q) {
   qe_status_t status = QE_OK;
   if (part) status = quantize(r, n, q, &note);
   else if (!q) note.refusal = "the mapping keeps it float";
-  else note.refusal = "its qconfig does not quantize activations";
+  else note.refusal = "its qconfig quantizes nothing";
   const qe_status_t described = describe(r, NULL, QE__ROW_CONVERSION);
   if (status == QE_OK) status = described;
   qe_status_t pushed = qe__grow((void **)&r->d.g->nodes, &r->d.g->cap_nodes, r->d.g->n_nodes, sizeof(qe__node *));

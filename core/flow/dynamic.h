@@ -42,6 +42,17 @@ typedef struct qe__dynamic {
 
 /* flow/dynamic_linear.c: Gemm and MatMul with a constant weight become MatMulIntegerToFloat. */
 qe_status_t qe__dynamic_linear(qe__dynamic *d, qe__node *n, const qe_qconfig_t *q, qe__dynamic_note *note);
+/* Why a Gemm or MatMul cannot have its weight quantized; NULL: it can. */
+const char *qe__linear_refusal(const qe__graph *g, const qe__node *n);
+/* The bias of such a node as one number per output, or QE__NO_VALUE. */
+qe_status_t qe__linear_bias(qe__dynamic *d, const qe__node *n, qe__value_id *out);
+/* Takes away what only Gemm has. */
+void qe__linear_drop_attributes(qe__node *n, bool keep_trans_b);
+/* A matrix as codes with one pair of parameters, or one per index of `axis`; n is for messages. */
+qe_status_t qe__dynamic_matrix(qe__dynamic *d, const qe__node *n, qe__value_id of, int32_t axis, const qe_observer_config_t *config,
+                               qe__dynamic_weight **out);
+/* flow/dynamic_weight.c: weights alone; embeddings become rows of codes, linear layers MatMulNBits or float16. */
+qe_status_t qe__dynamic_weight_only(qe__dynamic *d, qe__node *n, const qe_qconfig_t *q, qe__dynamic_note *note);
 /* flow/dynamic_recurrent.c: LSTM, GRU and RNN become DynamicQuantize*. */
 qe_status_t qe__dynamic_recurrent(qe__dynamic *d, qe__node *n, const qe_qconfig_t *q, qe__dynamic_note *note);
 
@@ -56,6 +67,11 @@ qe_status_t qe__dynamic_weight_add(qe__dynamic *d, const qe__dynamic_weight *w, 
 qe_status_t qe__dynamic_constant(qe__dynamic *d, qe__value_id like, const char *suffix, qe_tensor_t *t, qe__value_id *out);
 /* n computes another op from other inputs; its name, outputs, attributes and fused activation stay. */
 qe_status_t qe__node_become(qe__node *n, const char *op, uint32_t n_in, const qe__value_id *in);
+/* A value without producer or data yet, named after another. */
+qe_status_t qe__dynamic_value(qe__dynamic *d, qe__value_id like, const char *suffix, qe_dtype_t dtype, qe__value_id *out);
+/* A node named after a value and its op. */
+qe_status_t qe__dynamic_node(qe__dynamic *d, const char *op, qe__value_id like, uint32_t n_in, const qe__value_id *in, uint32_t n_out,
+                             const qe__value_id *out, qe__node **node);
 /* UNSUPPORTED unless the codes are int8 or uint8. */
 qe_status_t qe__dynamic_check_dtype(const qe__node *n, const char *what, qe_dtype_t dtype);
 const char *qe__dynamic_activation_text(qe_dtype_t dtype);

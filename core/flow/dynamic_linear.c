@@ -4,14 +4,12 @@
 
 #include "flow/dynamic.h"
 
-/* NULL: it can be quantized. */
-static const char *refusal(const qe__graph *g, const qe__node *n, const qe_qconfig_t *q) {
+const char *qe__linear_refusal(const qe__graph *g, const qe__node *n) {
   const qe_tensor_t *w = g->values[n->in[1]].data;
   if (n->quantized) return "it is quantized already";
   if (!w) return n->op->id == QE__OP_MatMul ? "both operands are computed" : "its weight is not a constant";
   if (g->values[n->in[0]].data || g->values[n->in[0]].dtype != QE_FLOAT32) return "its input is not a computed float32 value";
   if (w->dtype != QE_FLOAT32 || w->rank != 2) return "its weight is not a float32 matrix";
-  if (qe__observer_config_is_none(&q->weight)) return "its qconfig does not quantize the weight";
   if (n->op->id == QE__OP_Gemm) {
     if (qe__node_int(n, "transA", 0)) return "it transposes its input";
     if (qe__node_float(n, "alpha", 1.0f) != 1.0f || qe__node_float(n, "beta", 1.0f) != 1.0f) return "alpha or beta is not 1";
@@ -24,10 +22,10 @@ static const char *refusal(const qe__graph *g, const qe__node *n, const qe_qconf
   return b->rank == 1 && b->dims[0] == columns ? NULL : "its bias is computed, and not known to be one number per output";
 }
 
-/* One number per output, whatever shape the constant has. */
-static qe_status_t bias_vector(qe__dynamic *d, qe__value_id v, int64_t columns, qe__value_id *out) {
-  const qe_tensor_t *b = d->g->values[v].data;
-  *out = v;
+qe_status_t qe__linear_bias(qe__dynamic *d, const qe__node *n, qe__value_id *out) {
+  const qe__value_id v = *out = n->n_in > 2 ? n->in[2] : QE__NO_VALUE;
+  const qe_tensor_t *b = v == QE__NO_VALUE ? NULL : d->g->values[v].data;
+  const int64_t columns = d->g->values[n->in[1]].data->dims[qe__weight_axis(d->g, n)];
   if (!b || (b->rank == 1 && b->count == columns)) return QE_OK;
   qe_tensor_t *t = NULL;
   QE_TRY(qe_tensor_create(QE_FLOAT32, 1, &columns, &t));
@@ -64,13 +62,13 @@ done:
   return status;
 }
 
-static qe_status_t weight_of(qe__dynamic *d, const qe__node *n, const qe_observer_config_t *config, qe__dynamic_weight **out) {
-  const int32_t axis = qe__weight_axis(d->g, n);
-  if ((*out = qe__dynamic_weight_find(d, n->in[1], axis, config)) != NULL) return QE_OK;
-  qe__dynamic_weight w = {.of = n->in[1], .kind = axis, .config = config};
+qe_status_t qe__dynamic_matrix(qe__dynamic *d, const qe__node *n, qe__value_id of, int32_t axis, const qe_observer_config_t *config,
+                               qe__dynamic_weight **out) {
+  if ((*out = qe__dynamic_weight_find(d, of, axis, config)) != NULL) return QE_OK;
+  qe__dynamic_weight w = {.of = of, .kind = axis, .config = config};
   qe_tensor_t *codes = NULL, *plain = NULL;
   qe_status_t status;
-  QE_TRY(qe__quantize_constant(d->g->values[n->in[1]].data, config, axis, NULL, n->name, &codes, &w.sqnr_db));
+  QE_TRY(qe__quantize_constant(d->g->values[of].data, config, axis, NULL, n->name, &codes, &w.sqnr_db));
   const qe_qparams_t *q = qe_tensor_qparams(codes);
   if (q->count > 1) snprintf(w.scheme, sizeof w.scheme, "%s per_channel(%d)", qe_dtype_name(codes->dtype), q->axis);
   else snprintf(w.scheme, sizeof w.scheme, "%s per_tensor", qe_dtype_name(codes->dtype));
@@ -85,24 +83,28 @@ done:
 }
 
 qe_status_t qe__dynamic_linear(qe__dynamic *d, qe__node *n, const qe_qconfig_t *q, qe__dynamic_note *note) {
+  const int32_t axis = qe__weight_axis(d->g, n);
   qe__dynamic_weight *w;
   qe__arrival x;
-  note->refusal = refusal(d->g, n, q);
+  qe__value_id bias;
+  note->refusal = qe__linear_refusal(d->g, n);
+  if (!note->refusal && qe__observer_config_is_none(&q->weight)) note->refusal = "its qconfig does not quantize the weight";
   if (note->refusal) return QE_OK;
   QE_TRY(qe__dynamic_check_dtype(n, "input", q->activation.dtype));
   QE_TRY(qe__dynamic_check_dtype(n, "weight", q->weight.dtype));
-  QE_TRY(weight_of(d, n, &q->weight, &w));
+  QE_TRY(qe__dynamic_matrix(d, n, n->in[1], axis, &q->weight, &w));
   note->sqnr_db = w->sqnr_db;
   note->activation = qe__dynamic_activation_text(q->activation.dtype);
   memcpy(note->weight, w->scheme, sizeof note->weight);
   QE_TRY(qe__dynamic_codes(d, n->in[0], q->activation.dtype, &x));
-  qe__value_id bias = n->n_in > 2 ? n->in[2] : QE__NO_VALUE;
-  const int32_t axis = qe__weight_axis(d->g, n);
-  if (bias != QE__NO_VALUE) QE_TRY(bias_vector(d, bias, d->g->values[n->in[1]].data->dims[axis], &bias));
+  QE_TRY(qe__linear_bias(d, n, &bias));
   const qe__value_id in[7] = {x.codes, w->codes, x.scale, w->scale, x.zero_point, w->zero_point, bias};
   QE_TRY(qe__node_become(n, "MatMulIntegerToFloat", 7, in));
-  static const char *const gone[] = {"alpha", "beta", "transA"};
-  for (size_t i = 0; i < sizeof gone / sizeof gone[0]; i++) qe__node_remove_attr(n, gone[i]);
-  if (axis != 0) qe__node_remove_attr(n, "transB");
+  qe__linear_drop_attributes(n, axis == 0);
   return QE_OK;
+}
+
+void qe__linear_drop_attributes(qe__node *n, bool keep_trans_b) {
+  static const char *const gone[] = {"alpha", "beta", "transA", "transB"};
+  for (size_t i = 0; i < 3 + (size_t)!keep_trans_b; i++) qe__node_remove_attr(n, gone[i]);
 }

@@ -12,15 +12,15 @@ static char *name_after(const qe__dynamic *d, qe__value_id like, const char *suf
   return name;
 }
 
-static qe_status_t add_value(qe__dynamic *d, qe__value_id like, const char *suffix, qe_dtype_t dtype, qe__value_id *out) {
+qe_status_t qe__dynamic_value(qe__dynamic *d, qe__value_id like, const char *suffix, qe_dtype_t dtype, qe__value_id *out) {
   char *name = name_after(d, like, suffix);
   const qe_status_t status = name ? qe__graph_add_value(d->g, name, dtype, out) : QE_ERROR_OUT_OF_MEMORY;
   qe__free(name);
   return status;
 }
 
-static qe_status_t add_node(qe__dynamic *d, const char *op, qe__value_id like, uint32_t n_in, const qe__value_id *in,
-                            uint32_t n_out, const qe__value_id *out, qe__node **node) {
+qe_status_t qe__dynamic_node(qe__dynamic *d, const char *op, qe__value_id like, uint32_t n_in, const qe__value_id *in,
+                             uint32_t n_out, const qe__value_id *out, qe__node **node) {
   char suffix[64] = "_";
   strncat(suffix, op, sizeof suffix - 2);
   char *name = name_after(d, like, suffix);
@@ -46,7 +46,7 @@ static qe_status_t scalar(qe__dynamic *d, qe__value_id like, const char *suffix,
 
 /* The codes have their value's shape. */
 static qe_status_t codes_like(qe__dynamic *d, qe__value_id x, qe_dtype_t dtype, qe__value_id *out) {
-  QE_TRY(add_value(d, x, "_quantized", dtype, out));
+  QE_TRY(qe__dynamic_value(d, x, "_quantized", dtype, out));
   const qe__value *from = &d->g->values[x];
   qe__value *to = &d->g->values[*out];
   to->rank = from->rank;
@@ -60,28 +60,28 @@ static qe_status_t symmetric_codes(qe__dynamic *d, qe__value_id x, qe__arrival *
   const int8_t zero = 0;
   qe__value_id magnitude, largest, divided, seven, floor_, z;
   qe__node *n;
-  QE_TRY(add_value(d, x, "_magnitude", QE_FLOAT32, &magnitude));
-  QE_TRY(add_node(d, "Abs", x, 1, &x, 1, &magnitude, NULL));
-  QE_TRY(add_value(d, x, "_largest", QE_FLOAT32, &largest));
-  QE_TRY(add_node(d, "ReduceMax", x, 1, &magnitude, 1, &largest, &n));
+  QE_TRY(qe__dynamic_value(d, x, "_magnitude", QE_FLOAT32, &magnitude));
+  QE_TRY(qe__dynamic_node(d, "Abs", x, 1, &x, 1, &magnitude, NULL));
+  QE_TRY(qe__dynamic_value(d, x, "_largest", QE_FLOAT32, &largest));
+  QE_TRY(qe__dynamic_node(d, "ReduceMax", x, 1, &magnitude, 1, &largest, &n));
   QE_TRY(qe__node_set_int(n, "keepdims", 0));
   QE_TRY(scalar(d, x, "_steps", QE_FLOAT32, &steps, &seven));
-  QE_TRY(add_value(d, x, "_step", QE_FLOAT32, &divided));
-  QE_TRY(add_node(d, "Div", x, 2, (qe__value_id[]){largest, seven}, 1, &divided, NULL));
+  QE_TRY(qe__dynamic_value(d, x, "_step", QE_FLOAT32, &divided));
+  QE_TRY(qe__dynamic_node(d, "Div", x, 2, (qe__value_id[]){largest, seven}, 1, &divided, NULL));
   QE_TRY(scalar(d, x, "_least", QE_FLOAT32, &least, &floor_));
-  QE_TRY(add_value(d, x, "_scale", QE_FLOAT32, &out->scale));
-  QE_TRY(add_node(d, "Max", x, 2, (qe__value_id[]){divided, floor_}, 1, &out->scale, NULL));
+  QE_TRY(qe__dynamic_value(d, x, "_scale", QE_FLOAT32, &out->scale));
+  QE_TRY(qe__dynamic_node(d, "Max", x, 2, (qe__value_id[]){divided, floor_}, 1, &out->scale, NULL));
   QE_TRY(scalar(d, x, "_zero_point", QE_INT8, &zero, &z));
   QE_TRY(codes_like(d, x, QE_INT8, &out->codes));
   out->zero_point = QE__NO_VALUE;
-  return add_node(d, "QuantizeLinear", x, 3, (qe__value_id[]){x, out->scale, z}, 1, &out->codes, NULL);
+  return qe__dynamic_node(d, "QuantizeLinear", x, 3, (qe__value_id[]){x, out->scale, z}, 1, &out->codes, NULL);
 }
 
 static qe_status_t affine_codes(qe__dynamic *d, qe__value_id x, qe__arrival *out) {
   QE_TRY(codes_like(d, x, QE_UINT8, &out->codes));
-  QE_TRY(add_value(d, x, "_scale", QE_FLOAT32, &out->scale));
-  QE_TRY(add_value(d, x, "_zero_point", QE_UINT8, &out->zero_point));
-  return add_node(d, "DynamicQuantizeLinear", x, 1, &x, 3,
+  QE_TRY(qe__dynamic_value(d, x, "_scale", QE_FLOAT32, &out->scale));
+  QE_TRY(qe__dynamic_value(d, x, "_zero_point", QE_UINT8, &out->zero_point));
+  return qe__dynamic_node(d, "DynamicQuantizeLinear", x, 1, &x, 3,
                   (qe__value_id[]){out->codes, out->scale, out->zero_point}, NULL);
 }
 

@@ -6,6 +6,7 @@
 const qe__name qe__qscheme_names[] = {
     {"per_tensor_affine",     QE_PER_TENSOR_AFFINE    },
     {"per_channel_affine",    QE_PER_CHANNEL_AFFINE   },
+    {"per_channel_affine_float_qparams", QE_PER_CHANNEL_AFFINE}, /* torch's, of embeddings */
     {"per_tensor_symmetric",  QE_PER_TENSOR_SYMMETRIC },
     {"per_channel_symmetric", QE_PER_CHANNEL_SYMMETRIC},
     {NULL,                    0                       }

@@ -7,7 +7,8 @@
 #include "observe/observe.h"
 #include "qconfig/mapping.h"
 
-static const char *const NAMES[] = {"default", "fbgemm", "x86", "qnnpack", "onednn", "dynamic", "dynamic_per_tensor", NULL};
+static const char *const NAMES[] = {"default", "fbgemm", "x86", "qnnpack", "onednn", "dynamic", "dynamic_per_tensor",
+                                    "weight_only_int8", "weight_only_int4", "float16", "embedding", "embedding_4bit", NULL};
 
 const char *const *qe_qconfig_preset_names(void) {
   return NAMES;
@@ -47,7 +48,52 @@ static void weight_observer(qe_observer_config_t *w, bool per_channel, bool rest
   }
 }
 
+/* Presets that leave activations alone, and the ops that they are for. */
+static const struct {
+  const char *name, *observer;
+  qe_dtype_t dtype;
+  qe_qscheme_t qscheme;
+  const char *const ops[5];
+} WEIGHTS[] = {
+    {"weight_only_int8", "per_channel_min_max", QE_INT8, QE_PER_CHANNEL_SYMMETRIC, {"Linear"}},
+    {"weight_only_int4", "per_channel_min_max", QE_INT4, QE_PER_CHANNEL_SYMMETRIC, {"Linear"}},
+    {"float16", "placeholder", QE_FLOAT16, QE_PER_TENSOR_AFFINE, {"Linear", "LSTM", "GRU", "RNN"}},
+    {"embedding", "per_channel_min_max", QE_UINT8, QE_PER_CHANNEL_AFFINE, {"Gather", "EmbeddingBag"}},
+    {"embedding_4bit", "per_channel_min_max", QE_UINT4, QE_PER_CHANNEL_AFFINE, {"Gather", "EmbeddingBag"}},
+};
+enum { N_WEIGHTS = sizeof WEIGHTS / sizeof WEIGHTS[0] };
+
+static bool weight_preset(const char *name, qe_qconfig_t *q) {
+  for (size_t i = 0; i < N_WEIGHTS; i++) {
+    if (strcmp(WEIGHTS[i].name, name) != 0) continue;
+    *q = (qe_qconfig_t){.struct_size = sizeof *q};
+    qe_observer_config_default(&q->activation);
+    memset(q->activation.observer, 0, sizeof q->activation.observer);
+    qe_observer_config_default(&q->weight);
+    set_observer(&q->weight, WEIGHTS[i].observer);
+    q->weight.dtype = WEIGHTS[i].dtype;
+    q->weight.qscheme = WEIGHTS[i].qscheme;
+    return true;
+  }
+  return false;
+}
+
+/* Such a preset's mapping: rules for its ops, nothing else is quantized. */
+static qe_status_t weight_mapping(const char *name, const qe_qconfig_t *q, qe_qconfig_mapping_t **out) {
+  QE_TRY(qe_qconfig_mapping_create(NULL, out));
+  for (size_t i = 0; i < N_WEIGHTS; i++) {
+    for (const char *const *op = WEIGHTS[i].ops; strcmp(WEIGHTS[i].name, name) == 0 && *op; op++) {
+      const qe_status_t status = qe__mapping_add(*out, QE__RULE_OP_TYPE, *op, q, true);
+      if (status == QE_OK) continue;
+      qe_qconfig_mapping_destroy(out);
+      return status;
+    }
+  }
+  return QE_OK;
+}
+
 static bool preset(const char *name, qe_qconfig_t *q) {
+  if (weight_preset(name, q)) return true;
   *q = (qe_qconfig_t){.struct_size = sizeof *q};
   qe_observer_config_default(&q->activation);
   set_observer(&q->activation, "histogram");
@@ -87,10 +133,11 @@ static qe_status_t torch_rules(const char *name, qe_qconfig_mapping_t *m) {
 /* engine_error: the current message says why it is no usable engine either. */
 static qe_status_t unknown_preset(const char *name, bool engine_error) {
   const char *near = qe__nearest_name(name, sizeof NAMES / sizeof NAMES[0] - 1, NAMES);
-  char text[300];
+  char text[400];
   snprintf(text, sizeof text,
-           "no qconfig preset is named '%.60s'%s%s%s; there are default, fbgemm, x86, qnnpack, onednn, dynamic, dynamic_per_tensor", name,
-           near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+           "no qconfig preset is named '%.60s'%s%s%s; there are default, fbgemm, x86, qnnpack, onednn, dynamic, "
+           "dynamic_per_tensor, weight_only_int8, weight_only_int4, float16, embedding, embedding_4bit",
+           name, near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
   if (engine_error) return qe__fail_in(QE_ERROR_NOT_FOUND, "%s, and the names of usable engines", text);
   return qe__fail(QE_ERROR_NOT_FOUND, "%s", text);
 }
@@ -112,6 +159,7 @@ qe_status_t qe__mapping_preset(const char *name, bool engines, qe_qconfig_mappin
   qe_qconfig_t q;
   *out = NULL;
   if (!preset(name, &q)) return engines ? engine_mapping(name, out) : unknown_preset(name, false);
+  if (!q.activation.observer[0]) return weight_mapping(name, &q, out);
   QE_TRY(qe_qconfig_mapping_create(&q, out));
   (*out)->equalize = strcmp(name, "default") == 0;
   if ((*out)->equalize || qe__observer_config_is_dynamic(&q.activation)) return QE_OK;

@@ -24,6 +24,17 @@ bool qe__op_is_weighted(uint16_t id) {
   return id == QE__OP_Conv || id == QE__OP_ConvTranspose || id == QE__OP_Gemm || id == QE__OP_MatMul;
 }
 
+bool qe__node_works_on_codes(const qe__node *n) {
+  static const uint16_t ops[] = {QE__OP_ConvInteger,         QE__OP_MatMulInteger,      QE__OP_MatMulIntegerToFloat,
+                                 QE__OP_DynamicQuantizeLinear, QE__OP_DynamicQuantizeLSTM, QE__OP_DynamicQuantizeGRU,
+                                 QE__OP_DynamicQuantizeRNN,  QE__OP_MatMulNBits,        QE__OP_Embedding};
+  if (n->quantized) return true;
+  for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
+    if (n->op->id == ops[i]) return true;
+  }
+  return false;
+}
+
 bool qe__dtype_is_code8(qe_dtype_t dtype) { return dtype == QE_UINT8 || dtype == QE_INT8; }
 
 void qe__act_codes(const qe__act *act, qe_dtype_t dtype, const qe_qparams_t *q, int32_t *lo, int32_t *hi) {

@@ -11,6 +11,9 @@ qe__qexec qe__node_qexec(const qe__node *n);
 bool qe__node_gives_indices(const qe__node *n);
 /* Conv, ConvTranspose, Gemm, MatMul: the ops with a weight. */
 bool qe__op_is_weighted(uint16_t id);
+/* The node works on codes: a quantized node, or an op whose inputs are codes with their parameters beside them. Where no
+ * kernel of the chosen engine serves it, that is a fallback. */
+bool qe__node_works_on_codes(const qe__node *n);
 /* int8 or uint8. */
 bool qe__dtype_is_code8(qe_dtype_t dtype);
 /* The codes that a fused activation clamps to: the type's range where it does not cut (docs/numerics.md). */

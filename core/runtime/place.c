@@ -278,7 +278,7 @@ static qe_status_t describe(qe__planner *p, qe__step *s, const qe__node *n, cons
   else if (n->act.lo > -INFINITY) snprintf(act, sizeof act, n->act.lo == 0.0f ? "fused Relu" : "fused Max(%g)", (double)n->act.lo);
   else if (n->act.hi < INFINITY) snprintf(act, sizeof act, "fused Min(%g)", (double)n->act.hi);
   const qe__engine *preferred = p->request->engine;
-  s->fallback = n->quantized && preferred && s->kernel && s->kernel->engine != preferred;
+  s->fallback = qe__node_works_on_codes(n) && preferred && s->kernel && s->kernel->engine != preferred;
   char fallback[800] = "";
   if (s->fallback) snprintf(fallback, sizeof fallback, "not on '%s': %s", preferred->name, refusals[0] ? refusals : "it has no kernel for this op and these types");
   s->note = qe__format("%s%s%s%s%s", lowered, lowered[0] && act[0] ? "; " : "", act, (lowered[0] || act[0]) && fallback[0] ? "; " : "", fallback);
@@ -405,7 +405,7 @@ qe_status_t qe__place_node(qe__planner *p, uint32_t index, const qe_op_params *p
   QE_TRY(qe__step_prepare(p->plan, s, weights_vary(p, s) ? NULL : p->request->packs, n->name));
   s->macs = n->n_out && n->out[0] != QE__NO_VALUE ? count_macs(p, n) : 0;
   if (constant) return qe__plan_fold(p, s);
-  p->plan->n_quantized += n->quantized;
+  p->plan->n_quantized += qe__node_works_on_codes(n);
   p->plan->n_fallback += s->fallback;
   return QE_OK;
 }

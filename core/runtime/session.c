@@ -341,7 +341,7 @@ qe_status_t qe_session_step(const qe_session_t *s, uint32_t index, qe_step_info_
   out->kernel = step->kernel ? step->kernel->row.name : "-";
   out->dtypes = step->dtypes;
   out->note = step->relayout ? "memory layout changes here" : step->note ? step->note : "";
-  out->quantized = n && step->kernel && n->quantized;
+  out->quantized = n && step->kernel && qe__node_works_on_codes(n);
   out->fallback = step->fallback;
   out->milliseconds = step->milliseconds;
   out->macs = step->macs;

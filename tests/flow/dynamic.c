@@ -240,3 +240,133 @@ Test(dynamic_flow, a_model_may_be_static_and_dynamic) {
   qe_model_destroy(&q);
   qe_model_destroy(&m);
 }
+
+/* ---- weights alone ---- */
+
+/* tokens [n] -> embedding 50 x 32 -> fc 32 to 40 -> fc of the table itself, 50 scores. */
+static qe_model_t *language_model(uint64_t seed) {
+  qe_model_t *m = NULL;
+  test_pool pool = {.seed = seed};
+  cr_assert_eq(qe_model_create("language", &m), QE_OK);
+  const qe_value_t table = qe_constant(m, "table", W(50, 32)), tokens = qe_input(m, "tokens", QE_INT64, 1, (int64_t[]){-1});
+  qe_value_t x = qe_op(m, "Gather", "embedding", 2, (qe_value_t[]){table, tokens}, NULL);
+  x = qe_linear(m, "fc", x, W(32, 32), W(32));
+  qe_output(m, "y", qe_op(m, "Gemm", "head", 2, (qe_value_t[]){x, table}, "{\"transB\": 1}"));
+  cr_assert_eq(qe_model_finish(m), QE_OK, "%s", qe_last_error());
+  test_pool_free(&pool);
+  return m;
+}
+
+static qe_model_t *by_json(const qe_model_t *m, const char *json) {
+  qe_qconfig_mapping_t *mapping = NULL;
+  qe_model_t *q = NULL;
+  cr_assert_eq(qe_qconfig_mapping_parse(json, strlen(json), &mapping), QE_OK, "%s", qe_last_error());
+  cr_assert_eq(qe_quantize_dynamic(m, mapping, &q, NULL), QE_OK, "%s", qe_last_error());
+  qe_qconfig_mapping_destroy(&mapping);
+  return q;
+}
+
+static double worst_difference(const qe_model_t *m, const qe_model_t *q) {
+  qe_tensor_t *tokens = NULL;
+  const int64_t n = 12, ids[] = {0, 49, 7, 7, 3, 21, 48, 1, 2, 30, 31, 11};
+  cr_assert_eq(qe_tensor_from_data(QE_INT64, 1, &n, ids, &tokens), QE_OK);
+  qe_tensor_t *y = test_run(m, tokens, 0), *z = test_run(q, tokens, 0);
+  double worst = 0.0;
+  for (int64_t i = 0; i < qe_tensor_count(y); i++)
+    worst = fmax(worst, fabs((double)((float *)qe_tensor_data(y))[i] - (double)((float *)qe_tensor_data(z))[i]));
+  qe_tensor_release(&tokens);
+  qe_tensor_release(&y);
+  qe_tensor_release(&z);
+  return worst;
+}
+
+Test(weight_only, every_preset_comes_close) {
+  static const struct {
+    const char *json, *op;
+    uint32_t nodes;
+    double bound;
+  } cases[] = {
+      {"{\"preset\": \"embedding\"}", "Embedding", 1, 0.02}, /* the head still reads the float table */
+      {"{\"preset\": \"embedding_4bit\"}", "Embedding", 1, 0.2},
+      {"{\"preset\": \"weight_only_int8\"}", "MatMulNBits", 2, 0.02},
+      {"{\"preset\": \"weight_only_int4\"}", "MatMulNBits", 2, 0.5},
+      {"{\"preset\": \"float16\"}", "Cast", 2, 0.002},
+  };
+  qe_model_t *m = language_model(5);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    qe_model_t *q = by_json(m, cases[i].json);
+    cr_expect_eq(count_op(q, cases[i].op), cases[i].nodes, "%s: %u", cases[i].json, count_op(q, cases[i].op));
+    const double worst = worst_difference(m, q);
+    cr_expect_lt(worst, cases[i].bound, "%s: %g", cases[i].json, worst);
+    cr_expect_gt(worst, 0.0, "%s changes nothing", cases[i].json);
+    qe_model_destroy(&q);
+  }
+  qe_model_destroy(&m);
+}
+
+Test(weight_only, an_embedding_shares_the_codes_of_the_layer_that_reads_its_table) {
+  static const char json[] =
+      "{\"preset\": \"dynamic\", \"op_types\": {\"Gather\": {\"preset\": \"dynamic\", \"activation\": null}}}";
+  qe_model_t *m = language_model(6), *q = by_json(m, json);
+  cr_expect_str_eq(node(q, "embedding")->op->name, "Embedding");
+  cr_expect_eq(node(q, "embedding")->in[0], node(q, "head")->in[1]);
+  cr_expect_eq(node(q, "embedding")->in[2], node(q, "head")->in[3]);
+  cr_expect_lt(worst_difference(m, q), 0.05);
+  qe_model_destroy(&q);
+  qe_model_destroy(&m);
+}
+
+Test(weight_only, blocks_may_be_chosen_and_wrong_ones_are_refused) {
+  static const char good[] = "{\"names\": {\"fc\": {\"activation\": null, \"weight\": {\"observer\": "
+                             "\"per_channel_min_max\", \"dtype\": \"int4\", \"qscheme\": \"per_channel_affine\", \"block_size\": 16}}}}";
+  static const char bad[] = "{\"names\": {\"fc\": {\"activation\": null, \"weight\": {\"observer\": "
+                            "\"per_channel_min_max\", \"dtype\": \"int4\", \"qscheme\": \"per_channel_affine\", \"block_size\": 24}}}}";
+  qe_model_t *m = language_model(7), *q = by_json(m, good);
+  cr_expect_eq(qe__node_int(node(q, "fc"), "block_size", 0), 16);
+  cr_expect_lt(worst_difference(m, q), 0.3);
+  qe_model_destroy(&q);
+  qe_qconfig_mapping_t *mapping = NULL;
+  cr_assert_eq(qe_qconfig_mapping_parse(bad, strlen(bad), &mapping), QE_OK, "%s", qe_last_error());
+  cr_expect_eq(qe_quantize_dynamic(m, mapping, &q, NULL), QE_ERROR_UNSUPPORTED);
+  cr_expect(strstr(qe_last_error(), "'fc'") && strstr(qe_last_error(), "24"), "%s", qe_last_error());
+  qe_qconfig_mapping_destroy(&mapping);
+  qe_model_destroy(&m);
+}
+
+/* ---- recurrent layers ---- */
+
+Test(dynamic_flow, recurrent_layers_come_close_to_float) {
+  enum { T = 9, B = 3, I = 16, H = 20 };
+  qe_model_t *m = NULL, *q = NULL;
+  qe_report_t *report = NULL;
+  test_pool pool = {.seed = 12};
+  cr_assert_eq(qe_model_create("recurrent", &m), QE_OK);
+  qe_value_t hn, cn, x = qe_input(m, "x", QE_FLOAT32, 3, (int64_t[]){T, -1, I});
+  x = qe_lstm(m, "lstm", x, -1, -1, W(4 * H, I), W(4 * H, H), W(4 * H), W(4 * H), &hn, &cn);
+  const qe_value_t gru[3] = {x, qe_constant(m, "gru_w", W(2, 3 * H, H)), qe_constant(m, "gru_r", W(2, 3 * H, H))};
+  x = qe_op(m, "GRU", "gru", 3, gru, "{\"direction\": \"bidirectional\", \"hidden_size\": 20}");
+  x = qe_reshape(m, "join", x, 3, (int64_t[]){T, -1, 2 * H}); /* mixes directions and rows, which is fine here */
+  const qe_value_t rnn[3] = {x, qe_constant(m, "rnn_w", W(1, H, 2 * H)), qe_constant(m, "rnn_r", W(1, H, H))};
+  qe_output(m, "y", qe_op(m, "RNN", "rnn", 3, rnn, "{\"hidden_size\": 20}"));
+  qe_output(m, "cn", cn);
+  cr_assert_eq(qe_model_finish(m), QE_OK, "%s", qe_last_error());
+  cr_assert_eq(qe_quantize_dynamic(m, NULL, &q, &report), QE_OK, "%s", qe_last_error());
+  static const char *const names[][2] = {{"gru", "DynamicQuantizeGRU"}, {"rnn", "DynamicQuantizeRNN"}};
+  for (size_t i = 0; i < 2; i++) {
+    cr_expect_str_eq(node(q, names[i][0])->op->name, names[i][1]);
+    cr_expect_eq(row(report, names[i][0])->quantized, 1);
+  }
+  cr_expect_eq(count_op(q, "DynamicQuantizeLSTM"), 1);
+  qe_tensor_t *input = test_random(3, (int64_t[]){T, B, I}, 1.0f, 8), *y = test_run(m, input, 0), *z = test_run(q, input, 0);
+  for (int64_t i = 0; i < qe_tensor_count(y); i++) {
+    const float a = ((float *)qe_tensor_data(y))[i], b = ((float *)qe_tensor_data(z))[i];
+    cr_expect_lt(fabsf(a - b), 0.05f, "%lld: %g, %g", (long long)i, (double)a, (double)b);
+  }
+  qe_tensor_release(&input);
+  qe_tensor_release(&y);
+  qe_tensor_release(&z);
+  qe_report_destroy(&report);
+  qe_model_destroy(&q);
+  qe_model_destroy(&m);
+  test_pool_free(&pool);
+}

@@ -119,7 +119,7 @@ Test(presets, names_are_known) {
     cr_expect_eq(qe_default_qconfig(*name, &q), QE_OK, "%s: %s", *name, qe_last_error());
     cr_expect_eq(q.struct_size, sizeof q);
   }
-  cr_expect_eq(n, 7);
+  cr_expect_eq(n, 12);
 }
 
 Test(presets, unknown) {

@@ -45,6 +45,7 @@ typedef struct qe_observer_config {
   float percentile;       /* 0.9999 */
   float scale;            /* fixed_qparams */
   int32_t zero_point;     /* fixed_qparams */
+  int32_t block_size;     /* weights without quantized activations: elements of a column per scale; 0: 32 of 4 bits, 128 of 8 */
 } qe_observer_config_t;
 
 typedef struct qe_qconfig {
