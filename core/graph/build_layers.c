@@ -106,21 +106,3 @@ done:
   qe__build_close(&b);
   return qe__build_result(m, status, v);
 }
-
-qe_value_t qe_embedding(qe_model_t *m, const char *name, qe_value_t indices, qe_tensor_t *weight) {
-  qe__build b;
-  qe_value_t v = -1;
-  qe__value_id in[2] = {QE__NO_VALUE, indices};
-  qe_status_t status;
-  if (!qe__build_ok(m)) return -1;
-  QE_TRY_GOTO(qe__build_begin(m, "Embedding", name, &b), done);
-  QE_TRY_GOTO(qe__build_operand(&b, indices), done);
-  QE_TRY_GOTO(qe__build_weight(&b, "weight", weight, 2), done);
-  QE_TRY_GOTO(qe__build_constant(&b, "weight", weight, &in[0]), done);
-  QE_TRY_GOTO(qe__build_node(&b, "Gather", 2, in, 1, &v), done);
-  QE_TRY_GOTO(qe__node_set_int(b.node, "axis", 0), done);
-  status = qe__build_end(&b);
-done:
-  qe__build_close(&b);
-  return qe__build_result(m, status, v);
-}

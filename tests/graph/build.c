@@ -187,6 +187,13 @@ Test(graph_build, every_module) {
   check_value(m, qe_conv_transpose(m, "ct", im, wt, NULL, &up), "ct", 4, (const int64_t[]){1, 2, 9, 9});
   const qe_value_t emb = qe_embedding(m, "emb", ids, e);
   check_value(m, emb, "emb", 3, (const int64_t[]){2, 5, 8});
+  const qe_value_t bag_of = qe_input(m, "bag_of", QE_INT64, DIMS(7)), bags = qe_input(m, "bags", QE_INT32, DIMS(3)),
+                   weights = qe_input(m, "weights", QE_FLOAT32, DIMS(7));
+  check_value(m, qe_embedding_bag(m, "eb", bag_of, bags, -1, e, NULL), "eb", 2, (const int64_t[]){3, 8});
+  cr_assert_str_eq(qe__node_attr(m->graph->nodes[m->graph->n_nodes - 1], "mode")->s, "mean");
+  const qe_embedding_bag_options_t sum = {.mode = "sum", .include_last_offset = 1, .has_padding_idx = 1, .padding_idx = -1};
+  check_value(m, qe_embedding_bag(m, "ew", bag_of, bags, weights, e, &sum), "ew", 2, (const int64_t[]){2, 8});
+  cr_assert_eq(qe__node_int(m->graph->nodes[m->graph->n_nodes - 1], "padding_idx", -1), 9);
   check_value(m, qe_layer_norm(m, "ln", emb, ln, NULL, 1e-5f), "ln", 3, (const int64_t[]){2, 5, 8});
   check_value(m, qe_avg_pool2d(m, "ap", im, &avg), "ap", 4, (const int64_t[]){1, 3, 4, 4});
   cr_assert_eq(qe__node_int(m->graph->nodes[m->graph->n_nodes - 1], "count_include_pad", 1), 0);

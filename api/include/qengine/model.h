@@ -116,6 +116,17 @@ QE_API qe_value_t qe_linear(qe_model_t *m, const char *name, qe_value_t x, qe_te
 QE_API qe_value_t qe_batch_norm(qe_model_t *m, const char *name, qe_value_t x, qe_tensor_t *weight, qe_tensor_t *bias, qe_tensor_t *running_mean, qe_tensor_t *running_var, float eps);
 QE_API qe_value_t qe_layer_norm(qe_model_t *m, const char *name, qe_value_t x, qe_tensor_t *weight, qe_tensor_t *bias, float eps);
 QE_API qe_value_t qe_embedding(qe_model_t *m, const char *name, qe_value_t indices, qe_tensor_t *weight);
+/* Zeroes mean torch's defaults: mode "mean", no padding. */
+typedef struct qe_embedding_bag_options {
+  const char *mode;        /* "sum", "mean" or "max" */
+  int include_last_offset; /* offsets has one more element than there are bags: where the last one ends */
+  int has_padding_idx;     /* rows of padding_idx take no part */
+  int64_t padding_idx;     /* negative: counted from the end */
+} qe_embedding_bag_options_t;
+/* indices [n], offsets [bags] (int32 or int64): bag b holds the rows of indices[offsets[b]] to the next offset; weight
+ * [rows, D]; result [bags, D], 0 for an empty bag. per_sample_weights [n], mode "sum" only, or negative for none. */
+QE_API qe_value_t qe_embedding_bag(qe_model_t *m, const char *name, qe_value_t indices, qe_value_t offsets, qe_value_t per_sample_weights,
+                                   qe_tensor_t *weight, const qe_embedding_bag_options_t *options);
 /* torch layout per layer and direction: weight_ih [4H, in], weight_hh [4H, H], gates i f g o; x [T, B, in], h0/c0 [1, B, H]
  * or negative for zeros; hn / cn may be NULL. */
 QE_API qe_value_t qe_lstm(qe_model_t *m, const char *name, qe_value_t x, qe_value_t h0, qe_value_t c0, qe_tensor_t *weight_ih, qe_tensor_t *weight_hh,
