@@ -1,9 +1,9 @@
 /*
- * Whole models, ours against ONNX Runtime: one process, one thread, batch 1, taking turns; and, each in a process of its
+ * Whole models, ours against ONNX Runtime: one process, one thread, taking turns; and, each in a process of its
  * own, the time from loading to the first result and the most memory.
- *   models [--level L] [--seconds S] [--json FILE] [--ort LIBRARY] [--qengine PROGRAM] [--ops] [ARCH...]
- * --ops prints the nodes that ONNX Runtime makes of the int8 file. ARCH as `qengine bench --arch` has it (default:
- * resnet50 mobilenet_v2), or FLOAT.onnx,INT8.onnx.
+ *   models [--level L] [--seconds S] [--json FILE] [--ort LIBRARY] [--qengine PROGRAM] [--ops] [MODEL...]
+ * --ops prints the nodes that ONNX Runtime makes of the int8 file. MODEL: ARCH[:FLOW][@BATCH], with ARCH and FLOW
+ * (static, dynamic) as `qengine bench` has them, or FLOAT.onnx,INT8.onnx. Default: `defaults` below.
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -19,6 +19,9 @@
 
 enum { OURS_INT8, OURS_FLOAT, ORT_INT8, ORT_FLOAT, CONTENDERS, MOST_PATH = 512 };
 static const char *const names[CONTENDERS] = {"ours int8", "ours float", "ORT int8", "ORT float"};
+
+static const char *const defaults[] = {"resnet50", "mobilenet_v2", "bert_base:dynamic", "lstm_650:dynamic",
+                                       "lstm_650:dynamic@16", "lstm_1500:dynamic", "lstm_1500:dynamic@16"};
 
 typedef struct settings {
   const char *level, *json, *ort, *qengine;
@@ -133,18 +136,32 @@ static cold measure_cold(const settings *s, bool us, const char *path) {
 
 /* ---- the comparison ---- */
 
-static bool make_files(const settings *s, const char *arch, char *float_path, char *int8_path) {
-  const char *comma = strchr(arch, ',');
+/* "lstm_650:dynamic@16" -> "lstm_650", "dynamic" (default: static), 16 (default: 1). */
+static bool parse_model(const char *text, char arch[64], char flow[16], long *batch) {
+  const size_t name = strcspn(text, ":@"), rest = name + (text[name] == ':');
+  const size_t length = text[name] == ':' ? strcspn(text + rest, "@") : 0;
+  const char *at = text + rest + length;
+  snprintf(arch, 64, "%.*s", (int)name, text);
+  snprintf(flow, 16, "%.*s", length ? (int)length : 6, length ? text + rest : "static");
+  *batch = *at == '@' ? strtol(at + 1, NULL, 10) : 1;
+  return name > 0 && name < 64 && length < 16 && *batch > 0 && *batch < 65536;
+}
+
+static bool make_files(const settings *s, const char *model, char *float_path, char *int8_path) {
+  const char *comma = strchr(model, ',');
+  char arch[64], flow[16];
+  long batch;
   if (comma) {
-    snprintf(float_path, MOST_PATH, "%.*s", (int)(comma - arch), arch);
+    snprintf(float_path, MOST_PATH, "%.*s", (int)(comma - model), model);
     snprintf(int8_path, MOST_PATH, "%s", comma + 1);
     return true;
   }
+  if (!parse_model(model, arch, flow, &batch)) return false;
   for (int int8 = 0; int8 < 2; int8++) {
     char command[2 * MOST_PATH], *path = int8 ? int8_path : float_path;
-    snprintf(path, MOST_PATH, "%s/%s_%s.onnx", s->folder, arch, int8 ? "int8" : "float");
-    snprintf(command, sizeof command, "'%s' bench -q --arch %s --flow %s --repeat 0 --force --save %s", s->qengine, arch,
-             int8 ? "static" : "float", path);
+    snprintf(path, MOST_PATH, "%s/%s_%s_%ld.onnx", s->folder, arch, int8 ? flow : "float", batch);
+    snprintf(command, sizeof command, "'%s' bench -q --arch %s --batch %ld --flow %s --repeat 0 --force --save %s",
+             s->qengine, arch, batch, int8 ? flow : "float", path);
     if (access(path, R_OK) != 0 && system(command) != 0) return false;
   }
   return true;
@@ -210,7 +227,7 @@ static const char *beside(const char *program, const char *relative, char *path)
 int main(int argc, char **argv) {
   char program[MOST_PATH];
   settings s = {.seconds = 2.0, .folder = "/tmp/models.XXXXXX"};
-  const char *archs[16] = {"resnet50", "mobilenet_v2"}, *who = NULL;
+  const char *models[16], *who = NULL;
   int n = 0, code = 0;
   s.qengine = beside(argv[0], "../api/qengine", program);
   for (int i = 1; i < argc; i++) {
@@ -222,22 +239,24 @@ int main(int argc, char **argv) {
     else if (strcmp(argv[i], "--qengine") == 0 && ++i) s.qengine = value;
     else if (strcmp(argv[i], "--ops") == 0) s.ops = true;
     else if (strcmp(argv[i], "--cold") == 0 && ++i) who = value;
-    else if (n < 16 && argv[i][0] != '-') archs[n++] = argv[i];
+    else if (n < 16 && argv[i][0] != '-') models[n++] = argv[i];
     else return fail("usage: models [--level L] [--seconds S] [--json FILE] [--ort LIBRARY] [--qengine PROGRAM] [--ops] "
-                     "[ARCH...]");
+                     "[MODEL...]");
   }
+  for (size_t i = 0; !who && n == 0 && i < sizeof defaults / sizeof defaults[0]; i++) models[i] = defaults[i];
+  const int count = n ? n : (int)(sizeof defaults / sizeof defaults[0]);
   pin();
   setenv("QUANTIZED_ENGINE", "fbgemm_x86", 0);
   if (!s.level) s.level = level_best();
   if (!s.level || !level_exists(s.level)) return fail("the processor does not have this level");
   if (!level_cap(s.level)) return fail("CPUID cannot be trapped here, so others cannot be held to a level");
-  if (who) return cold_start(who, archs[0]);
+  if (who) return cold_start(who, n ? models[0] : "");
   if (s.ort) setenv("ORT_LIBRARY", s.ort, 1);
   const bool has_ort = ort_load(NULL);
   if (!has_ort) fail(ort_error());
   if (!mkdtemp(s.folder)) return fail("no temporary folder");
   json_t *rows = json_array();
-  for (int i = 0; i < (n ? n : 2) && !code; i++) code = compare(&s, archs[i], has_ort, rows);
+  for (int i = 0; i < count && !code; i++) code = compare(&s, models[i], has_ort, rows);
   json_t *all = json_pack("{s:{s:s, s:s}, s:o}", "context", "executable", "models", "level", s.level, "benchmarks", rows);
   if (s.json && json_dump_file(all, s.json, JSON_INDENT(1)) != 0) code = fail("the JSON file cannot be written");
   json_decref(all);

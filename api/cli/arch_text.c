@@ -1,6 +1,6 @@
 /*
- * BERT-base as exporters write it (matrix products over [batch, tokens, width], attention by reshapes and transposes)
- * and a word-level LSTM language model.
+ * BERT-base as exporters write it (matrix products over [batch, tokens, width], attention by reshapes and transposes),
+ * a word-level LSTM language model, and LSTM layers alone.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -119,13 +119,29 @@ static qe_value_t lstm(arch_net *net, const char *name, qe_value_t x, int64_t in
   return x;
 }
 
-void arch_lstm(arch_net *net) {
-  const int64_t units = net->o.hidden, dims[2] = { net->o.length, net->o.batch };
-  qe_value_t x = embedding(net, "embedding", qe_input(net->m, "tokens", QE_INT64, 2, dims), ARCH_LSTM_WORDS, units);
+static qe_value_t stack(arch_net *net, qe_value_t x) {
   for (int i = 0; i < STACK; i++) {
     char name[16];
     snprintf(name, sizeof name, "lstm.%d", i);
-    x = lstm(net, name, x, units, units);
+    x = lstm(net, name, x, net->o.hidden, net->o.hidden);
   }
+  return x;
+}
+
+void arch_lstm(arch_net *net) {
+  const int64_t units = net->o.hidden, dims[2] = { net->o.length, net->o.batch };
+  qe_value_t x = embedding(net, "embedding", qe_input(net->m, "tokens", QE_INT64, 2, dims), ARCH_LSTM_WORDS, units);
+  x = stack(net, x);
   qe_output(net->m, "logits", linear(net, "decoder", x, units, ARCH_LSTM_WORDS, 1.0f));
+}
+
+/* ---- the recurrent layers alone ---- */
+
+void arch_lstm_650(arch_net *net) {
+  const int64_t dims[3] = { net->o.length, net->o.batch, net->o.hidden };
+  qe_output(net->m, "y", stack(net, qe_input(net->m, "x", QE_FLOAT32, 3, dims)));
+}
+
+void arch_lstm_1500(arch_net *net) {
+  arch_lstm_650(net);
 }

@@ -2,6 +2,7 @@
 #ifndef QE_CLI_BENCH_H
 #define QE_CLI_BENCH_H
 
+#include "arch.h"
 #include "command.h"
 #include "measure.h"
 
@@ -17,7 +18,7 @@ typedef struct bench_step {
 typedef struct bench_case {
   char *name;            /* "resnet50/static": what the row is called */
   const char *model;     /* file or architecture */
-  const char *flow;      /* "float", "static"; NULL: a file, whose flow nobody told */
+  const char *flow;      /* "float", "static", "dynamic"; NULL: a file as it is, whose flow nobody told */
   char *engine;          /* NULL: the default */
   const qe_model_t *graph; /* the caller's */
   qe_named_tensor_t *inputs;
@@ -49,6 +50,32 @@ typedef struct bench_settings {
   bool profile;
   bench_peaks peaks;
 } bench_settings;
+
+/* Flows of bench_wanted.flows, as bits 1 << FLOW. */
+enum { BENCH_FLOAT, BENCH_STATIC, BENCH_DYNAMIC };
+enum { BENCH_MOST_CASES = 64 };
+
+/* What the command line asks for. */
+typedef struct bench_wanted {
+  const arch *arch;      /* NULL: files */
+  arch_options options;  /* batch 0: not given */
+  unsigned flows;        /* 0: files as they are */
+  const char *qconfig, *save, *engines;
+  bool force, untimed;   /* untimed: only for `save` */
+} bench_wanted;
+
+/* Rows in the order of the report, and the models that they run. */
+typedef struct bench_rows {
+  qe_model_t **models;
+  size_t n_models;
+  bench_case cases[BENCH_MOST_CASES];
+  size_t n_cases;
+} bench_rows;
+
+/* One row for each flow and engine. CLI_OK or an exit code, message printed. */
+int bench_add_arch(const bench_wanted *w, bench_rows *rows);
+int bench_add_file(const bench_wanted *w, bench_rows *rows, const char *path);
+void bench_rows_close(bench_rows *rows);
 
 /* Makes the session, plans, runs once. CLI_OK or an exit code, message printed; so do the functions below. */
 int bench_open(bench_case *c);

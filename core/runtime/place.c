@@ -171,25 +171,31 @@ static void kernel_key(const qe__planner *p, const qe__node *n, uint32_t n_in, q
   key->quantized = n->quantized;
 }
 
+static int64_t elements(const qe__operand_info *x) {
+  int64_t count = 1;
+  for (uint32_t d = 0; d < x->rank; d++) count *= x->dims[d];
+  return count;
+}
+
 static int64_t count_macs(const qe__planner *p, const qe__node *n) {
-  const qe__operand_info *y = &p->info[n->out[0]];
-  int64_t outputs = 1, depth = 1;
+  const int64_t outputs = n->n_out && n->out[0] != QE__NO_VALUE ? elements(&p->info[n->out[0]]) : 0;
+  int64_t depth = 1;
   if (n->n_in < 2 || n->in[1] == QE__NO_VALUE) return 0;
   const qe__operand_info *x = &p->info[n->in[0]], *w = &p->info[n->in[1]];
-  for (uint32_t d = 0; d < y->rank; d++) outputs *= y->dims[d];
   switch (n->op->id) {
     case QE__OP_Conv: case QE__OP_ConvInteger:
       for (uint32_t d = 1; d < w->rank; d++) depth *= w->dims[d];
       return outputs * depth;
-    case QE__OP_ConvTranspose: {
-      int64_t inputs = 1;
-      for (uint32_t d = 0; d < x->rank; d++) inputs *= x->dims[d];
+    case QE__OP_ConvTranspose:
       for (uint32_t d = 1; d < w->rank; d++) depth *= w->dims[d];
-      return inputs * depth;
-    }
+      return elements(x) * depth;
     case QE__OP_Gemm: return outputs * x->dims[qe__node_int(n, "transA", 0) ? 0 : 1];
     case QE__OP_MatMul: case QE__OP_MatMulInteger: case QE__OP_MatMulIntegerToFloat: case QE__OP_MatMulNBits:
       return x->rank ? outputs * x->dims[x->rank - 1] : 0;
+    case QE__OP_LSTM: case QE__OP_GRU: case QE__OP_RNN: case QE__OP_DynamicQuantizeLSTM: case QE__OP_DynamicQuantizeGRU:
+    case QE__OP_DynamicQuantizeRNN: /* every weight once for each step and row; sequences that end early count in full */
+      if (x->rank != 3 || n->n_in < 3 || n->in[2] == QE__NO_VALUE) return 0;
+      return x->dims[0] * x->dims[1] * (elements(w) + elements(&p->info[n->in[2]]));
     default: return 0;
   }
 }
@@ -403,7 +409,7 @@ qe_status_t qe__place_node(qe__planner *p, uint32_t index, const qe_op_params *p
   fused_clamp(p, n, &s->problem);
   QE_TRY(describe(p, s, n, refusals));
   QE_TRY(qe__step_prepare(p->plan, s, weights_vary(p, s) ? NULL : p->request->packs, n->name));
-  s->macs = n->n_out && n->out[0] != QE__NO_VALUE ? count_macs(p, n) : 0;
+  s->macs = count_macs(p, n);
   if (constant) return qe__plan_fold(p, s);
   p->plan->n_quantized += qe__node_works_on_codes(n);
   p->plan->n_fallback += s->fallback;

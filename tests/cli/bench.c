@@ -111,6 +111,42 @@ Test(bench, builds_an_architecture_and_saves_it) {
   result_free(&again);
 }
 
+static const json_t *named(const json_t *rows, const char *name) {
+  for (size_t i = 0; i < json_array_size(rows); i++)
+    if (strcmp(json_string_value(get(json_array_get(rows, i), "name")), name) == 0) return json_array_get(rows, i);
+  cr_assert_fail("no row %s", name);
+  return NULL;
+}
+
+/* Two layers: steps x batch x (input weights and recurrent weights). */
+Test(bench, flows_of_recurrent_layers_stand_side_by_side) {
+  json_t *o = run_json("bench --arch lstm_650 --hidden 16 --length 3 --batch 2 --repeat 2 --flow dynamic,static --profile");
+  const json_t *rows = get(o, "benchmarks");
+  cr_assert_eq(json_array_size(rows), 3);
+  const char *const names[] = { "lstm_650/float", "lstm_650/static", "lstm_650/dynamic" };
+  for (size_t i = 0; i < 3; i++) {
+    const json_t *row = json_array_get(rows, i);
+    cr_assert_str_eq(json_string_value(get(row, "name")), names[i]);
+    expect_row(row, 2);
+    cr_assert_eq(json_integer_value(get(row, "macs")), 3 * 2 * 2 * (8 * 16 * 16));
+  }
+  const json_t *step = json_array_get(get(named(rows, "lstm_650/dynamic"), "steps"), 0);
+  cr_assert_str_eq(json_string_value(get(step, "op")), "DynamicQuantizeLSTM");
+  cr_assert(json_is_true(get(step, "quantized")));
+  json_decref(o);
+}
+
+Test(bench, a_file_in_flows) {
+  json_t *o = run_json("bench float.onnx --repeat 1 --flow static,dynamic");
+  const json_t *rows = get(o, "benchmarks");
+  cr_assert_eq(json_array_size(rows), 3);
+  cr_assert_gt(json_integer_value(get(named(rows, "float.onnx/static"), "quantized_steps")), 0);
+  cr_assert_eq(json_integer_value(get(named(rows, "float.onnx/float"), "quantized_steps")), 0);
+  const json_t *macs = get(named(rows, "float.onnx/float"), "macs");
+  cr_assert(json_equal(macs, get(named(rows, "float.onnx/dynamic"), "macs")));
+  json_decref(o);
+}
+
 Test(bench, the_same_seed_gives_the_same_file) {
   result r = run_cli("bench --arch lstm --hidden 8 --length 2 --flow float --repeat 0 --seed 7 --save a.onnx");
   expect_code(&r, 0);
@@ -152,17 +188,19 @@ Test(bench, wrong_command_lines_say_what_is_wrong) {
     { "bench float.onnx --peak", 2, "--peak" },
     { "bench float.onnx --arch lstm", 2, "not both" },
     { "bench --arch resnet5", 2, "did you mean 'resnet50'" },
-    { "bench --arch lstm --flow dynamic", 4, "static" },
-    { "bench float.onnx --flow float", 2, "--flow goes with --arch" },
+    { "bench --arch lstm --flow dynamik", 2, "did you mean 'dynamic'" },
+    { "bench --peak --flow float", 2, "--flow goes with models" },
+    { "bench --arch lstm --flow static,dynamic --save x.onnx", 2, "--save goes with one flow" },
+    { "bench --arch lstm --flow static,dynamic --qconfig default", 2, "--qconfig goes with one quantized flow" },
     { "bench float.onnx --save x.onnx", 2, "--save goes with --arch" },
-    { "bench float.onnx --qconfig default", 2, "--qconfig goes with --arch" },
+    { "bench float.onnx --qconfig default", 2, "--qconfig goes with one quantized flow" },
     { "bench float.onnx --length 2", 2, "--length goes with" },
     { "bench float.onnx --hidden 8", 2, "--hidden goes with" },
     { "bench --peak --length 2", 2, "--length goes with" },
     { "bench --arch resnet18 --length 2", 2, "--length goes with" },
     { "bench --arch mobilenet_v2 --hidden 8", 2, "--hidden goes with" },
     { "bench --arch bert_base --hidden 8", 2, "--hidden goes with" },
-    { "bench --arch lstm --flow float --qconfig default", 2, "--qconfig goes with --flow static" },
+    { "bench --arch lstm --flow float --qconfig default", 2, "--qconfig goes with one quantized flow" },
     { "bench --arch lstm --force", 2, "--force goes with --save" },
     { "bench float.onnx --force", 2, "--force goes with --save" },
     { "bench --arch lstm --repeat 0", 2, "--save" },
