@@ -20,6 +20,7 @@ typedef struct lowering {
   const char *current_name;
   qe__value_id *dequantized; /* per value of the model: its float copy, or QE__NO_VALUE */
   uint32_t n_model_values;
+  bool has_codes;            /* some node of the model works on codes */
 } lowering;
 
 static const qe_qparams_t *params_of(const qe__graph *g, qe__value_id v) {
@@ -275,6 +276,12 @@ static bool kernel_ready(const qe__graph *g, const qe__node *n) {
   return code8_per_tensor(g, n->out[0]);
 }
 
+/* In a model that works on codes somewhere, why a product is computed in float. */
+static const char *why_float(const lowering *l, const qe__node *n) {
+  if (!l->has_codes || !qe__op_is_weighted(n->op->id) || qe__node_works_on_codes(n)) return NULL;
+  return l->g->values[n->in[1]].data ? "float: its weight is not quantized" : "float: both operands are computed";
+}
+
 static qe_status_t lower_node(lowering *l, qe__node *n, bool no_fuse) {
   if (n->op->id == QE__OP_QuantizeLinear || n->op->id == QE__OP_DequantizeLinear) {
     n->quantized = n->n_in == 1; /* parameters in the operand, not in inputs */
@@ -282,7 +289,7 @@ static qe_status_t lower_node(lowering *l, qe__node *n, bool no_fuse) {
   }
   if (!n->quantized) {
     QE_TRY(qe__check_accumulator(l->g, n));
-    return push(l, n, NULL);
+    return push(l, n, why_float(l, n));
   }
   if (no_fuse) return lower_to_float(l, n);
   switch (qe__node_qexec(n)) {
@@ -343,6 +350,7 @@ qe_status_t qe__lower(const qe__graph *model, bool no_fuse, qe__lowered *out) {
   QE_TRY(qe__graph_clone(model, &out->graph));
   qe__graph *g = out->graph;
   lowering l = {.g = g, .out = out, .n_model_values = g->n_values};
+  for (uint32_t k = 0; k < model->n_nodes; k++) l.has_codes = l.has_codes || qe__node_works_on_codes(model->nodes[k]);
   l.dequantized = qe__calloc(g->n_values ? g->n_values : 1, sizeof(qe__value_id));
   if (!l.dequantized) {
     status = QE_ERROR_OUT_OF_MEMORY;

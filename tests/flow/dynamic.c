@@ -78,6 +78,37 @@ Test(dynamic_flow, linear_layers_share_the_codes_of_their_input) {
   qe_model_destroy(&m);
 }
 
+/* explain must leave no doubt about a product in float. */
+Test(dynamic_flow, a_plan_says_why_a_product_is_float) {
+  static const char json[] = "{\"preset\": \"dynamic\", \"names\": {\"q\": null}}";
+  static const struct { const char *node, *note; } expected[] = {
+      {"scores", "float: both operands are computed"}, {"q", "float: its weight is not quantized"}, {"k", ""}};
+  qe_model_t *m = attention_like(3), *q = NULL;
+  qe_qconfig_mapping_t *mapping = NULL;
+  qe_session_t *s = NULL;
+  qe_named_tensor_t x = {"x", test_random(2, (int64_t[]){7, 16}, 1.0f, 5)};
+  cr_assert_eq(qe_qconfig_mapping_parse(json, strlen(json), &mapping), QE_OK, "%s", qe_last_error());
+  cr_assert_eq(qe_quantize_dynamic(m, mapping, &q, NULL), QE_OK, "%s", qe_last_error());
+  cr_assert_eq(qe_session_create(q, NULL, &s), QE_OK, "%s", qe_last_error());
+  cr_assert_eq(qe_session_plan(s, 1, &x), QE_OK, "%s", qe_last_error());
+  size_t seen = 0;
+  for (uint32_t i = 0; i < qe_session_step_count(s); i++) {
+    qe_step_info_t step;
+    cr_assert_eq(qe_session_step(s, i, &step), QE_OK);
+    for (size_t k = 0; k < sizeof expected / sizeof expected[0]; k++) {
+      if (strcmp(step.node, expected[k].node) != 0) continue;
+      cr_expect_str_eq(step.note, expected[k].note, "%s", step.node);
+      seen++;
+    }
+  }
+  cr_expect_eq(seen, 3);
+  qe_session_destroy(&s);
+  qe_tensor_release(&x.tensor);
+  qe_qconfig_mapping_destroy(&mapping);
+  qe_model_destroy(&q);
+  qe_model_destroy(&m);
+}
+
 /* y = (float)sum (qx - zx)(qw - zw) * (sx * sw) + b, and a clamp; written out plainly. */
 static void expect_formula(const char *preset, qe_dtype_t activation, qe_dtype_t weight, qe_qscheme_t scheme, uint64_t seed) {
   enum { M = 5, K = 19, N = 7 };
