@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "conform/case.h"
+#include "registry/quant_rule.h"
 
 static bool is_code(qe_dtype_t t) {
   return t == QE_UINT8 || t == QE_INT8 || t == QE_UINT16 || t == QE_INT16;
@@ -40,6 +41,7 @@ static int32_t channel_axis(const qe__built *b, uint32_t i) {
     case QE__OP_ConvTranspose: return i == 1 ? 1 : -1;
     case QE__OP_Gemm: return i == 1 ? (b->params.trans_b ? 0 : 1) : -1;
     case QE__OP_MatMul: return i == 1 && rank >= 2 ? (int32_t)rank - 1 : -1;
+    case QE__OP_LSTM: case QE__OP_GRU: case QE__OP_RNN: return i == 1 || i == 2 ? 1 : -1;
     case QE__OP_DequantizeLinear: return i == 0 && rank > 0 ? (int32_t)b->params.axis : -1;
     default: return -1;
   }
@@ -67,6 +69,11 @@ static choice choose(const qe__built *b, uint64_t *state) {
     c = (choice){c.kind, 0x1p-60f, 0x1.8p-60f, 0x1p10f};
   } else if (strcmp(c.kind, "huge") == 0) {
     c = (choice){c.kind, 0x1p50f, 0x1p40f, 0x1p-10f};
+  } else if (qe__op_is_recurrent(b->text.op)) { /* gates within reach of their activations; H of -1..1 */
+    const int64_t terms = b->in[1].dims[2] > b->in[2].dims[2] ? b->in[1].dims[2] : b->in[2].dims[2];
+    c.x = qe__random_float(state, 0.02f, 0.04f);
+    c.w = 5.0f / (128.0f * (float)(terms > 4 ? terms : 4));
+    c.y = qe__random_float(state, 0.006f, 0.01f);
   } else if (!b->terms && b->n_in == 1 && b->out[0].dtype != QE_FLOAT32 && b->in[0].dtype != QE_FLOAT32) {
     c.y = c.x * qe__random_float(state, 0.6f, 0.9f); /* averages: a narrower range than their input's */
   } else if (b->in[0].dtype == QE_FLOAT32) {

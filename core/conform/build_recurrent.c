@@ -1,8 +1,8 @@
 /*
- * Families of recurrent layers: LSTM, GRU, RNN, and their dynamically quantized kin. Fields: t steps, n batch, c inputs
- * > hidden, alpha the clip threshold, mode the direction. flag: bit 0 batch first, 1 lengths, 2 initial states,
- * 3 peepholes, 4 the variant (input_forget, linear_before_reset), 5 other activations than the op's, and of the dynamic
- * ops 6 zero points anywhere. const 0: the weights are no constants.
+ * Families of recurrent layers: LSTM, GRU, RNN in float and on codes, and their dynamic kin. Fields: t steps, n batch,
+ * c inputs > hidden, alpha the clip threshold, mode the direction. flag: bit 0 batch first, 1 lengths, 2 initial
+ * states, 3 peepholes, 4 the variant (input_forget, linear_before_reset), 5 other activations than the op's, and of
+ * the dynamic ops 6 zero points anywhere. const 0: the weights are no constants.
  */
 #include "conform/families.h"
 
@@ -63,22 +63,26 @@ static qe_status_t attributes(qe__built *b, const layer *l) {
     QE_TRY(qe__node_set_string(b->node, "direction", qe__case_text(&b->text, "mode")));
   if (qe__case_text(&b->text, "alpha"))
     QE_TRY(qe__node_set_float(b->node, "clip", (float)qe__case_real(&b->text, "alpha", 1.0)));
-  for (int i = 0; i < (l->lstm ? 3 : 2); i++) qe__build_out(b, QE_DTYPE_NONE);
+  qe__build_out(b, b->quantized ? qe__case_dtype(&b->text, 2) : QE_DTYPE_NONE);
+  for (int i = 1; i < (l->lstm ? 3 : 2); i++) qe__build_out(b, QE_DTYPE_NONE);
   return QE_OK;
 }
 
 static qe_status_t input(qe__built *b, const layer *l) {
   const bool first = (l->bits & BATCH_FIRST) != 0;
   const int64_t x[3] = {first ? l->batch : l->steps, first ? l->steps : l->batch, l->inputs};
-  return qe__build_in(b, QE_FLOAT32, 3, x, QE__FILL_DATA);
+  return qe__build_in(b, qe__case_dtype(&b->text, 0), 3, x, QE__FILL_DATA);
 }
 
 static qe_status_t build_recurrent(qe__built *b) {
   const layer l = layer_of(b);
   const int64_t w[3] = {l.directions, l.rows, l.inputs}, r[3] = {l.directions, l.rows, l.hidden};
+  b->quantized = qe__case_dtype_count(&b->text) == 3;
+  const qe_dtype_t weight = b->quantized ? qe__case_dtype(&b->text, 1) : QE_FLOAT32;
+  const qe__fill fill = b->quantized ? QE__FILL_WEIGHT : QE__FILL_TABLE;
   QE_TRY(input(b, &l));
-  QE_TRY(qe__build_in(b, QE_FLOAT32, 3, w, QE__FILL_TABLE));
-  QE_TRY(qe__build_in(b, QE_FLOAT32, 3, r, QE__FILL_TABLE));
+  QE_TRY(qe__build_in(b, weight, 3, w, fill));
+  QE_TRY(qe__build_in(b, weight, 3, r, fill));
   b->in[1].constant = b->in[2].constant = qe__case_int(&b->text, "const", 1) != 0;
   QE_TRY(states(b, &l));
   return attributes(b, &l);
@@ -131,13 +135,16 @@ static const qe__axis recurrent_axes[] = {
     {"flag",  "- 1 2 4 7 8 16 15 32 47 63 51"},
     {"alpha", "- - 0.5"                      },
     {"bias",  "1 0"                          },
+    {"gran",  "t c"                          },
+    {"zp",    "- - lo,lo,lo,lo hi,hi,hi,hi 7,hi,lo,100"},
     {"const", "- - 0"                        },
     {"lay",   "- - gap"                      },
-    {"pat",   "- ramp edge"                  },
+    {"pat",   "- min max alt ramp edge"      },
     {NULL,    NULL                           }
 };
 static const char *const recurrent_must[] = {"n2/c5>4/t3", "n1/c4>8/t4/mode=bidirectional", "n3/c3>3/t5/flag=6",
-                                             "n2/c4>4/t3/flag=16", "n2/c20>33/t2/mode=bidirectional/flag=47", NULL};
+                                             "n2/c4>4/t3/flag=16", "n5/c20>33/t4/mode=bidirectional/flag=47/gran=c",
+                                             "n17/c33>20/t2/flag=2/gran=c/pat=edge", NULL};
 static const qe__axis dynamic_axes[] = {
     {"n",     "1 2 3 0 17"                             },
     {"c",     "3>4 @>@ 5>1 8>16 33>17 64>65"          },
@@ -164,7 +171,7 @@ static const char *const dynamic_must[] = {"n2/c5>4/t3",
                                            "n2/c6>10/t3/mode=reverse/flag=83/gran=c/const=0",
                                            NULL};
 
-const qe__family qe__family_recurrent = {"n c t mode flag alpha bias const lay pat seed", build_recurrent,
+const qe__family qe__family_recurrent = {"n c t mode flag alpha bias gran zp const lay pat seed", build_recurrent,
                                          recurrent_axes, recurrent_must};
 const qe__family qe__family_recurrent_dynamic = {"n c t mode flag alpha bias gran const lay pat seed", build_dynamic,
                                                  dynamic_axes, dynamic_must};

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "conform/properties.h"
+#include "registry/quant_rule.h"
 
 static bool is_code8(qe_dtype_t t) {
   return t == QE_UINT8 || t == QE_INT8;
@@ -104,6 +105,7 @@ qe_status_t qe__property_rescale(const qe__property *p) {
   const qe__built *b = p->b;
   const char *sc = qe__case_text(&b->text, "sc"), *act = qe__case_text(&b->text, "act");
   const bool sum = b->text.op == QE__OP_Add || b->text.op == QE__OP_Sub;
+  if (qe__op_is_recurrent(b->text.op)) return QE_OK; /* sigmoid and tanh do not scale */
   if (!b->quantized || !b->in[0].q.view.count || !b->out[0].q.view.count || (act && strcmp(act, "relu") != 0) ||
       (sc && (strcmp(sc, "tiny") == 0 || strcmp(sc, "huge") == 0)))
     return QE_OK;

@@ -79,7 +79,7 @@ static qe_status_t assign_params(converter *c) {
     if (!d->quantized) continue;
     for (uint32_t i = 0; i < n->n_out; i++) {
       const qe__value_id y = n->out[i];
-      if (y == QE__NO_VALUE || c->q[y].view.count) continue;
+      if (y == QE__NO_VALUE || c->q[y].view.count || !qe__op_quantizes_output(n->op->id, i)) continue;
       if (d->shares_input) {
         c->dtype[y] = c->dtype[n->in[0]];
         QE_TRY(qe__qparams_set(&c->q[y], &c->q[n->in[0]].view, c->dtype[y], 0, NULL));
@@ -214,6 +214,21 @@ done:
   return status;
 }
 
+/* W and R of a recurrent node, each gate row a channel; B stays float. *sqnr: of the worse one. */
+static qe_status_t convert_recurrent(converter *c, qe__node *n, const qe__decision *d, double *sqnr, char *scheme, size_t scheme_size) {
+  for (uint32_t i = 1; i < 3; i++) {
+    qe_tensor_t *codes = NULL;
+    double db;
+    QE_TRY(qe__quantize_constant(c->g->values[n->in[i]].data, &d->qconfig->weight, 1, NULL, n->name, &codes, &db));
+    if (i == 1 || db < *sqnr) *sqnr = db;
+    scheme_text(qe_tensor_qparams(codes), codes->dtype, scheme, scheme_size);
+    const qe_status_t status = add_constant(c, n->in[i], codes, &n->in[i]);
+    qe_tensor_release(&codes);
+    QE_TRY(status);
+  }
+  return QE_OK;
+}
+
 /* A float constant among the data inputs (the other operand of an Add): quantized over its own range. */
 static qe_status_t convert_operand(converter *c, qe__node *n, uint32_t i, const qe__decision *d) {
   qe_observer_config_t config = d->qconfig->activation;
@@ -225,22 +240,33 @@ static qe_status_t convert_operand(converter *c, qe__node *n, uint32_t i, const 
   return status;
 }
 
+/* Input i of a node reads real numbers. */
+static qe_status_t real_input(converter *c, qe__node *n, uint32_t i) {
+  const qe__value_id v = n->in[i];
+  return v != QE__NO_VALUE && (uint32_t)v < c->n_float && c->p->quantized_value[v] ? real_of(c, v, &n->in[i]) : QE_OK;
+}
+
 static qe_status_t convert_node(converter *c, qe__node *n, const qe__decision *d) {
   char weight[64] = "", activation[64] = "";
   double sqnr = NAN;
-  const bool weighted = qe__op_is_weighted(n->op->id) && c->g->values[n->in[1]].data;
+  const bool recurrent = qe__op_is_recurrent(n->op->id);
+  const bool weighted = recurrent || (qe__op_is_weighted(n->op->id) && c->g->values[n->in[1]].data);
   for (uint32_t i = 0; i < n->n_in; i++) {
-    if (!qe__is_data_input(n, i) || (i == 1 && weighted)) continue;
+    if (!qe__is_data_input(n, i) || (weighted && i > 0)) {
+      QE_TRY(real_input(c, n, i));
+      continue;
+    }
     if (c->g->values[n->in[i]].data) QE_TRY(convert_operand(c, n, i, d));
     else QE_TRY(codes_of(c, n->in[i], &n->in[i]));
   }
   if (weighted) {
-    const qe_status_t status = convert_weight(c, n, d, &sqnr, weight, sizeof weight);
+    const qe_status_t status = recurrent ? convert_recurrent(c, n, d, &sqnr, weight, sizeof weight)
+                                         : convert_weight(c, n, d, &sqnr, weight, sizeof weight);
     if (status != QE_OK) return qe__fail_in(status, "node '%s'", n->name);
   }
   for (uint32_t i = 0; i < n->n_out; i++) {
     const qe__value_id y = n->out[i];
-    if (y == QE__NO_VALUE) continue;
+    if (y == QE__NO_VALUE || !qe__op_quantizes_output(n->op->id, i)) continue;
     QE_TRY(qe__qparams_set(&c->g->values[c->codes[y]].q, &c->q[y].view, c->dtype[y], 0, NULL));
     c->g->values[c->codes[y]].dtype = c->dtype[y];
     n->out[i] = c->codes[y];
@@ -258,10 +284,7 @@ static qe_status_t convert_node(converter *c, qe__node *n, const qe__decision *d
 
 /* row: what the dynamic flow says of it, or an enumerator */
 static qe_status_t keep_float(converter *c, qe__node *n, const qe__decision *d, int32_t row) {
-  for (uint32_t i = 0; i < n->n_in; i++) {
-    const qe__value_id v = n->in[i];
-    if (v != QE__NO_VALUE && (uint32_t)v < c->n_float && c->p->quantized_value[v]) QE_TRY(real_of(c, v, &n->in[i]));
-  }
+  for (uint32_t i = 0; i < n->n_in; i++) QE_TRY(real_input(c, n, i));
   QE_TRY(push(c, n));
   if (row == QE__ROW_CONVERSION) return QE_OK;
   if (row == QE__ROW_NONE) return qe__report_add(c->report, n->name, n->op->name, 0, d->reason, NAN, "-", "-");

@@ -11,6 +11,7 @@
 bool qe__is_data_input(const qe__node *n, uint32_t i) {
   if (i >= n->n_in || n->in[i] == QE__NO_VALUE) return false;
   if (qe__op_is_weighted(n->op->id)) return i < 2;
+  if (qe__op_is_recurrent(n->op->id)) return i < 3;
   switch (n->op->id) {
     case QE__OP_Where: return i > 0;
     case QE__OP_Gather: case QE__OP_GatherElements: return i == 0;
@@ -43,6 +44,16 @@ static const char *refuse_weighted(const qe__graph *g, const qe__node *n, const 
     if (qe__node_float(n, "alpha", 1.0f) != 1.0f || qe__node_float(n, "beta", 1.0f) != 1.0f) return "alpha or beta is not 1";
   }
   return constant_weight ? refuse_shapes(g, n) : NULL;
+}
+
+static const char *refuse_recurrent(const qe__graph *g, const qe__node *n, const qe_qconfig_t *qc) {
+  if (qe__observer_config_is_none(&qc->weight)) return "its qconfig does not quantize the weight";
+  for (uint32_t i = 1; i < 3; i++) {
+    const qe_tensor_t *w = g->values[n->in[i]].data;
+    if (!w) return "its weights are not constants";
+    if (w->rank != 3 || w->count == 0) return "its weights have a shape that the op does not take";
+  }
+  return NULL;
 }
 
 static bool any_input(const qe__node *n, const bool *quantized_value) {
@@ -89,6 +100,7 @@ static const char *refusal(const qe__graph *g, const qe__node *n, const qe_qconf
     if (qe__is_data_input(n, i) && !is_float(g, n->in[i])) return "its inputs are not float32";
   }
   if (qe__op_is_weighted(n->op->id)) return refuse_weighted(g, n, qc);
+  if (qe__op_is_recurrent(n->op->id)) return refuse_recurrent(g, n, qc);
   if (qe__node_qexec(n) == QE__X_KERNEL) return NULL;
   if (!any_input(n, quantized_value)) return "its input is float";
   if (rule == QE__Q_SHARE && !quantized_value[n->in[0]]) return "its input is float";
@@ -102,9 +114,13 @@ static qe_status_t check_dtype(const qe__node *n, qe_dtype_t dtype) {
                   "use int8, uint8, int16 or uint16", n->name, qe_dtype_name(dtype));
 }
 
+static bool has_weights(const qe__node *n) {
+  return qe__op_is_weighted(n->op->id) || qe__op_is_recurrent(n->op->id);
+}
+
 static qe_status_t check_dtypes(const qe__node *n, const qe_qconfig_t *qc) {
   QE_TRY(check_dtype(n, qc->activation.dtype));
-  return qe__op_is_weighted(n->op->id) ? check_dtype(n, qc->weight.dtype) : QE_OK;
+  return has_weights(n) ? check_dtype(n, qc->weight.dtype) : QE_OK;
 }
 
 qe_status_t qe__decide(const qe__graph *g, const qe_qconfig_t *const *configs, qe__decision *decision, bool *quantized_value) {
@@ -121,9 +137,9 @@ qe_status_t qe__decide(const qe__graph *g, const qe_qconfig_t *const *configs, q
     d->reason = "";
     status = check_dtypes(n, configs[k]);
     const bool asked = strcmp(configs[k]->activation.observer, "reuse_input") == 0 && !g->values[n->in[0]].data;
-    d->shares_input = (qe__node_qrule(n) == QE__Q_SHARE || asked) && !qe__op_is_weighted(n->op->id);
+    d->shares_input = (qe__node_qrule(n) == QE__Q_SHARE || asked) && !has_weights(n);
     for (uint32_t i = 0; i < n->n_out; i++) {
-      if (n->out[i] != QE__NO_VALUE) quantized_value[n->out[i]] = true;
+      if (n->out[i] != QE__NO_VALUE && qe__op_quantizes_output(n->op->id, i)) quantized_value[n->out[i]] = true;
     }
   }
   return status;

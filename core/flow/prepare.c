@@ -31,7 +31,7 @@ static qe_status_t place_observers(qe_prepared_t *p) {
       if (qe__is_data_input(n, i) && !g->values[n->in[i]].data && !p->quantized_value[n->in[i]]) QE_TRY(watch(p, n->in[i], &d->qconfig->activation));
     }
     for (uint32_t i = 0; i < n->n_out && observes_output(n, d); i++) {
-      if (n->out[i] != QE__NO_VALUE) QE_TRY(watch(p, n->out[i], &d->qconfig->activation));
+      if (n->out[i] != QE__NO_VALUE && qe__op_quantizes_output(n->op->id, i)) QE_TRY(watch(p, n->out[i], &d->qconfig->activation));
     }
   }
   p->watched = qe__calloc(g->n_values + 1, sizeof *p->watched);

@@ -51,6 +51,7 @@ uint32_t qe__fuse_data_inputs(const qe__node *n) {
     case QE__OP_ConvTranspose:
     case QE__OP_Gemm:
     case QE__OP_MatMul: return 2;
+    case QE__OP_LSTM: case QE__OP_GRU: case QE__OP_RNN: return 3;
     default: return 1;
   }
 }

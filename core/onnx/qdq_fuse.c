@@ -182,6 +182,18 @@ static qe_status_t fuse_weighted(fuser *f, qe__node *n) {
   return commit(f, n, &t);
 }
 
+/* X, W and R from codes, Y to codes; the other operands stay float, as do the final states. */
+static qe_status_t fuse_recurrent(fuser *f, qe__node *n) {
+  tail t;
+  if (n->n_in < 3 || !find_tail(f, n, &t) || t.n_acts > 0) return QE_OK;
+  for (uint32_t i = 0; i < 3; i++) {
+    const qe__value_id codes = codes_of(f, n->in[i]);
+    if (codes == QE__NO_VALUE || !code8(f, codes)) return QE_OK;
+    if (params(f, codes)->count != 1 && (i == 0 || params(f, codes)->axis != 1)) return QE_OK;
+  }
+  return commit(f, n, &t);
+}
+
 static bool same_params(const fuser *f, qe__value_id a, qe__value_id b) {
   return f->g->values[a].dtype == f->g->values[b].dtype && qe__qparams_equal(params(f, a), params(f, b));
 }
@@ -241,6 +253,7 @@ static qe_status_t fuse_node(fuser *f, qe__node *n) {
       n->op->id == QE__OP_DynamicQuantizeLinear) {
     return QE_OK;
   }
+  if (qe__op_is_recurrent(n->op->id)) return fuse_recurrent(f, n);
   return qe__op_is_weighted(n->op->id) ? fuse_weighted(f, n) : fuse_plain(f, n, exec);
 }
 

@@ -141,8 +141,9 @@ qe_status_t qe__infer_rnn(qe__infer_ctx *c) {
   const int64_t y[4] = {s.batch_first ? s.batch : s.steps, s.batch_first ? s.steps : s.directions,
                         s.batch_first ? s.directions : s.batch, s.hidden};
   const int64_t last[3] = {s.batch_first ? s.batch : s.directions, s.batch_first ? s.directions : s.batch, s.hidden};
-  qe__set_out(c, 0, c->in[0].dtype, 4, y);
-  qe__set_out(c, 1, c->in[0].dtype, 3, last);
-  qe__set_out(c, 2, c->in[0].dtype, 3, last);
+  const qe_dtype_t real = c->node->quantized ? QE_FLOAT32 : c->in[0].dtype; /* final states are no codes */
+  qe__set_out(c, 0, real, 4, y);
+  qe__set_out(c, 1, real, 3, last);
+  qe__set_out(c, 2, real, 3, last);
   return QE_OK;
 }

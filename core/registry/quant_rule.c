@@ -35,6 +35,10 @@ bool qe__node_works_on_codes(const qe__node *n) {
   return false;
 }
 
+bool qe__op_is_recurrent(uint16_t id) { return id == QE__OP_LSTM || id == QE__OP_GRU || id == QE__OP_RNN; }
+
+bool qe__op_quantizes_output(uint16_t id, uint32_t i) { return i == 0 || !qe__op_is_recurrent(id); }
+
 bool qe__dtype_is_code8(qe_dtype_t dtype) { return dtype == QE_UINT8 || dtype == QE_INT8; }
 
 void qe__act_codes(const qe__act *act, qe_dtype_t dtype, const qe_qparams_t *q, int32_t *lo, int32_t *hi) {

@@ -14,6 +14,10 @@ bool qe__op_is_weighted(uint16_t id);
 /* The node works on codes: a quantized node, or an op whose inputs are codes with their parameters beside them. Where no
  * kernel of the chosen engine serves it, that is a fallback. */
 bool qe__node_works_on_codes(const qe__node *n);
+/* LSTM, GRU, RNN: ops with two weights, W and R; Y alone is quantized, H has its parameters. */
+bool qe__op_is_recurrent(uint16_t id);
+/* Output i of a quantized node of this op stands for real numbers as codes. */
+bool qe__op_quantizes_output(uint16_t id, uint32_t i);
 /* int8 or uint8. */
 bool qe__dtype_is_code8(qe_dtype_t dtype);
 /* The codes that a fused activation clamps to: the type's range where it does not cut (docs/numerics.md). */

@@ -81,15 +81,20 @@ static int32_t channel_axis(const qe__node *n, const qe__value *w) {
   }
 }
 
+/* The largest |code - zero point| of a value quantized per tensor. */
+static int64_t largest_distance(const qe__value *x) {
+  int32_t lo, hi;
+  (void)qe__dtype_integer_range(x->dtype, &lo, &hi);
+  const int64_t zero = x->q.view.zero_points[0];
+  return zero - lo > hi - zero ? zero - lo : hi - zero;
+}
+
 /* Weights and input are quantized values of the graph. */
 static qe_status_t check_quantized(const qe__graph *g, const qe__node *n) {
   const qe__value *x = &g->values[n->in[0]], *w = &g->values[n->in[1]];
-  int32_t lo, hi;
-  (void)qe__dtype_integer_range(x->dtype, &lo, &hi);
-  const int64_t zx = x->q.view.zero_points[0];
   const qe_tensor_t *bias = constant_in(g, n, 2);
   product p = {.node = n, .w = w->data, .blocks = 1, .inner = 1, .q = &w->q.view, .bias_per_block = true};
-  p.max_x = zx - lo > hi - zx ? zx - lo : hi - zx;
+  p.max_x = largest_distance(x);
   if (bias && bias->dtype == QE_INT32) p.bias = bias;
   const uint32_t rank = w->data->rank;
   const int32_t axis = channel_axis(n, w);
@@ -119,6 +124,17 @@ static qe_status_t check_dynamic(const qe__graph *g, const qe__node *n, uint32_t
   return p.inner > 0 ? check(&p) : QE_OK;
 }
 
+/* LSTM, GRU, RNN on codes: weight W (1) meets X's codes, R (2) those of H, which has Y's parameters. */
+static qe_status_t check_recurrent(const qe__graph *g, const qe__node *n, uint32_t weight) {
+  const qe_tensor_t *w = constant_in(g, n, weight);
+  const qe__value *other = &g->values[weight == 1 ? n->in[0] : n->out[0]];
+  if (!w || w->rank != 3 || w->dims[2] == 0) return QE_OK;
+  product p = {.node = n, .w = w, .blocks = w->dims[0], .channels = w->dims[1], .inner = w->dims[2]};
+  p.q = &g->values[n->in[weight]].q.view;
+  p.max_x = largest_distance(other);
+  return check(&p);
+}
+
 qe_status_t qe__check_accumulator(const qe__graph *g, const qe__node *n) {
   if (n->op->id == QE__OP_MatMulIntegerToFloat) return check_dynamic(g, n, 1, 5, qe__node_int(n, "transB", 0) != 0);
   if (n->op->id == QE__OP_DynamicQuantizeLSTM || n->op->id == QE__OP_DynamicQuantizeGRU ||
@@ -126,6 +142,10 @@ qe_status_t qe__check_accumulator(const qe__graph *g, const qe__node *n) {
     const uint32_t zeros = n->op->id == QE__OP_DynamicQuantizeLSTM ? 9 : 7;
     QE_TRY(check_dynamic(g, n, 1, zeros, false));
     return check_dynamic(g, n, 2, zeros + 2, false);
+  }
+  if (n->quantized && qe__op_is_recurrent(n->op->id)) {
+    QE_TRY(check_recurrent(g, n, 1));
+    return check_recurrent(g, n, 2);
   }
   if (!n->quantized || !qe__op_is_weighted(n->op->id)) return QE_OK;
   const qe__value *w = &g->values[n->in[1]];

@@ -255,8 +255,24 @@ static qe_status_t lower_to_move(lowering *l, qe__node *n) {
   return emit(l, "Lookup", 2, in, y, NULL);
 }
 
+/* X and Y codes per tensor, W and R codes with one pair of parameters or one per gate row, everything else in float. */
+static bool recurrent_ready(const qe__graph *g, const qe__node *n) {
+  if (!code8_per_tensor(g, n->out[0]) || n->act.lo > -INFINITY || n->act.hi < INFINITY) return false;
+  for (uint32_t i = 1; i < n->n_in; i++) {
+    if (n->in[i] == QE__NO_VALUE) continue;
+    const qe__value *v = &g->values[n->in[i]];
+    const qe_qparams_t *q = &v->q.view;
+    if (i < 3 ? !qe__dtype_is_code8(v->dtype) || (q->count != 1 && q->axis != 1) : q->count != 0) return false;
+  }
+  for (uint32_t i = 1; i < n->n_out; i++) {
+    if (n->out[i] != QE__NO_VALUE && params_of(g, n->out[i])) return false;
+  }
+  return true;
+}
+
 static bool kernel_ready(const qe__graph *g, const qe__node *n) {
   if (!code8_per_tensor(g, n->in[0])) return false;
+  if (qe__op_is_recurrent(n->op->id)) return recurrent_ready(g, n);
   const qe__value *y = &g->values[n->out[0]];
   if (qe__op_is_weighted(n->op->id)) {
     const qe__value *w = &g->values[n->in[1]];

@@ -1,5 +1,5 @@
 /*
- * GRU, ONNX semantics (gates z r h), float32 and dynamically quantized:
+ * GRU, ONNX semantics (gates z r h), in float32, on codes, dynamically quantized:
  *   z = f(xg + hg)   r = f(xg + hg)
  *   h = g(xg + hg) with hg from r * H, or with linear_before_reset h = g(xg + r * hg) with hg from H
  *   H' = (1 - z) * h + z * H
@@ -31,4 +31,5 @@ static void finish(const ref_cell *cell) {
 const ref_rnn_op ref_gru_op = {.gates = 3, .reset = reset, .finish = finish};
 
 REF_RECURRENT_KERNEL(gru, ref_recurrent, ref_gru_op)
+REF_RECURRENT_KERNEL(qgru, ref_recurrent_static, ref_gru_op)
 REF_RECURRENT_KERNEL(dynamic_gru, ref_recurrent_dynamic, ref_gru_op)

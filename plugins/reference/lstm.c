@@ -1,5 +1,5 @@
 /*
- * LSTM, ONNX semantics (gates i o f c; peepholes i o f), float32 and dynamically quantized:
+ * LSTM, ONNX semantics (gates i o f c; peepholes i o f), in float32, on codes, dynamically quantized:
  *   i = f((xg + hg) + Pi * C)   f = f((xg + hg) + Pf * C), or 1 - i with input_forget   c = g(xg + hg)
  *   C' = f * C + i * c          o = f((xg + hg) + Po * C')                               H' = o * h(C')
  * Without peepholes their term is left out.
@@ -32,4 +32,5 @@ static void finish(const ref_cell *cell) {
 const ref_rnn_op ref_lstm_op = {.gates = 4, .has_cell = true, .finish = finish};
 
 REF_RECURRENT_KERNEL(lstm, ref_recurrent, ref_lstm_op)
+REF_RECURRENT_KERNEL(qlstm, ref_recurrent_static, ref_lstm_op)
 REF_RECURRENT_KERNEL(dynamic_lstm, ref_recurrent_dynamic, ref_lstm_op)

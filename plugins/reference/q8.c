@@ -12,8 +12,7 @@ void ref_q8_widen(const ref_loops *loops, int16_t *y, const void *x, uint8_t dty
       y[i] = (int16_t)((uint8_t)(codes[i * x_step] ^ flip) - z);
 }
 
-/* The largest |code - zero point| of an operand. */
-static int64_t reach(const qe_operand *o) {
+int64_t ref_q8_reach(const qe_operand *o) {
   int32_t lo, hi;
   int64_t most = 0;
   (void)ref_code_limits(o->dtype, &lo, &hi);
@@ -43,7 +42,7 @@ int ref_q8_check(const qe_problem *p, int32_t axis, int64_t channels, int64_t te
   if (ref_has_in(p, 2) && p->in[2]->dtype != (real ? QE_DT_F32 : QE_DT_I32))
     return ref_refuse(reason, reason_size, "%s: the bias is %s, expected %s for a %s output", p->op,
                       ref_dtype_name(p->in[2]->dtype), real ? "float32" : "int32", ref_dtype_name(y->dtype));
-  const int64_t product = reach(x) * reach(w);
+  const int64_t product = ref_q8_reach(x) * ref_q8_reach(w);
   if (!w->data && product > 0 && terms > INT32_MAX / product)
     return ref_refuse(reason, reason_size, "%s: a sum of %lld products of up to %lld could reach 2^31", p->op,
                       (long long)terms, (long long)product);

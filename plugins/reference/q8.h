@@ -43,6 +43,9 @@ static inline int64_t ref_q8_place(int64_t term, int64_t channel, int64_t channe
 }
 static inline int64_t ref_q8_pairs(int64_t terms) { return ref_ceil_div(terms, 2); }
 
+/* The largest |code - zero point| of an operand. */
+int64_t ref_q8_reach(const qe_operand *o);
+
 /*
  * Types and parameters of x, w, y and the bias: 1, or 0 with the reason. w has one pair of parameters or one for each
  * of its `channels` along `axis`. A weight that is no constant must keep sums of `terms` products below 2^31.

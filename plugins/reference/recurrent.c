@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "math_functions.h"
+#include "quant.h"
 
 /* Dimensions of time and batch in X, and of direction and batch in states, under either layout. */
 typedef struct axes {
@@ -79,9 +80,10 @@ int ref_recurrent_check(const qe_problem *p, const ref_rnn_op *op, uint32_t gate
       return ref_refuse(reason, reason_size,
                         "%s: input %u (%s, rank %d) does not have the shape that X, W and R ask for", p->op,
                         inputs[i].index, ref_dtype_name(p->in[inputs[i].index]->dtype), p->in[inputs[i].index]->rank);
+  const uint8_t y_type = x->dtype != QE_DT_F32 && ref_has_out(p, 0) ? p->out[0]->dtype : QE_DT_F32;
   for (uint32_t i = 0; i < 3; ++i)
     if (ref_has_out(p, i) &&
-        !(i == 0 ? is_shape(p->out[0], QE_DT_F32, 4, y) : is_shape(p->out[i], QE_DT_F32, 3, state)))
+        !(i == 0 ? is_shape(p->out[0], y_type, 4, y) : is_shape(p->out[i], QE_DT_F32, 3, state)))
       return ref_refuse(reason, reason_size,
                         "%s: output %u (%s, rank %d) does not have the shape that X, W and R ask for", p->op, i,
                         ref_dtype_name(p->out[i]->dtype), p->out[i]->rank);
@@ -160,6 +162,8 @@ void *ref_recurrent_begin(ref_rnn_walk *w, void *scratch) {
     }
     load_state(w, REF_RNN_H0, r, w->h + r * s->hidden);
     load_state(w, REF_RNN_C0, r, w->c + r * s->hidden);
+    if (w->settle)
+      w->settle(w, w->h + r * s->hidden);
   }
   return peephole + 3 * s->hidden;
 }
@@ -211,9 +215,20 @@ static void step_rows(ref_rnn_walk *w) {
     w->hidden(w, w->reset, from_h, gates - from_h);
   for (int64_t r = 0; r < w->rows; ++r) {
     const ref_cell cell = cell_of(w, r);
-    if (w->x_at[r] >= 0)
-      w->op->finish(&cell);
+    if (w->x_at[r] < 0)
+      continue;
+    w->op->finish(&cell);
+    if (w->settle)
+      w->settle(w, cell.h);
   }
+}
+
+static void store_y(void *data, const qe_operand *y, int64_t at, float h) {
+  int32_t lo, hi;
+  if (y->dtype == QE_DT_F32)
+    ((float *)data)[at] = h;
+  else if (ref_code_limits(y->dtype, &lo, &hi))
+    ((uint8_t *)data)[at] = (uint8_t)ref_rne_sat(h / y->scales[0], y->zero_points[0], lo, hi);
 }
 
 void ref_recurrent_walk(ref_rnn_walk *w) {
@@ -231,10 +246,10 @@ void ref_recurrent_walk(ref_rnn_walk *w) {
     if (any)
       step_rows(w);
     for (int64_t r = 0; y && r < w->rows; ++r) {
-      float *to = (float *)w->call->out[0] + time_of(w, r, i) * y->strides[a.y_time] +
-                  w->direction * y->strides[a.y_direction] + (w->first_row + r) * y->strides[a.y_batch];
+      const int64_t at = time_of(w, r, i) * y->strides[a.y_time] + w->direction * y->strides[a.y_direction] +
+                         (w->first_row + r) * y->strides[a.y_batch];
       for (int64_t j = 0; j < s->hidden; ++j)
-        to[j * y->strides[3]] = w->x_at[r] >= 0 ? w->h[r * s->hidden + j] : 0.0f;
+        store_y(w->call->out[0], y, at + j * y->strides[3], w->x_at[r] >= 0 ? w->h[r * s->hidden + j] : 0.0f);
     }
   }
   for (int64_t r = 0; r < w->rows; ++r) {

@@ -1,11 +1,11 @@
 /*
- * What LSTM, GRU and RNN share, float or dynamically quantized: shapes, states, the formulas of a cell, and the walk
- * over time. The ops differ in gates and formulas (ref_rnn_op); float and dynamic kernels differ in how the gates' sums
+ * What LSTM, GRU and RNN share, in float, on codes, or dynamically quantized: shapes, states, the formulas of a cell,
+ * and the walk over time. The ops differ in gates and formulas (ref_rnn_op); the kernels differ in how the gates' sums
  * xg = x * W + Wb and hg = h * R + Rb come about (ref_rnn_walk.input, .hidden).
  *
  * A walk takes a group of rows (sequences of the batch) through time in one direction, all at the same step: step s of
  * a row is time s, or length - 1 - s backwards; a row takes part while s < length. A float kernel walks one row at a
- * time, a dynamic one the whole batch, because the codes of H depend on all of its rows.
+ * time, those over codes the whole batch: dynamic codes of H depend on all of its rows.
  */
 #ifndef QE_REFERENCE_RECURRENT_H
 #define QE_REFERENCE_RECURRENT_H
@@ -47,7 +47,7 @@ static inline bool ref_rnn_has_in(const qe_problem *p, const ref_rnn_op *op, uin
   return ref_has_in(p, i) && (op->has_cell || i < REF_RNN_C0);
 }
 
-/* gate_dim: the dimension of W and R that the gates run along: 1 in float ops, 2 in the dynamic ones. */
+/* gate_dim: the dimension of W and R that the gates run along: 1, but 2 in the dynamic ops. */
 ref_recurrent ref_recurrent_shape(const qe_problem *p, const ref_rnn_op *op, uint32_t gate_dim);
 /* Shapes, and the types of all but W and R: 1, or 0 with the reason. */
 int ref_recurrent_check(const qe_problem *p, const ref_rnn_op *op, uint32_t gate_dim, char *reason, size_t reason_size);
@@ -64,6 +64,8 @@ struct ref_rnn_walk {
   void (*input)(ref_rnn_walk *w, const int64_t *x_at);
   /* hg of gates [gate, gate + gates) from [rows][hidden] vectors. */
   void (*hidden)(ref_rnn_walk *w, const float *from, int64_t gate, int64_t gates);
+  /* Rounds one row's new H, the initial one included. NULL: it stays. */
+  void (*settle)(const ref_rnn_walk *w, float *h);
   /* set by ref_recurrent_begin, within the scratch it was given */
   const float *wb, *rb, *peephole; /* biases, peepholes, or NULL */
   float *xg, *hg;                  /* [rows][gates * hidden] */
@@ -83,6 +85,13 @@ int ref_recurrent_supports(const qe_problem *p, const ref_rnn_op *op, char *reas
 int ref_recurrent_plan(const qe_problem *p, const ref_rnn_op *op, qe_kernel_plan *plan);
 int ref_recurrent_prepack(const qe_problem *p, const ref_rnn_op *op, void *packed);
 int ref_recurrent_run(void *self, const qe_call *call, const ref_rnn_op *op, int64_t tile_begin, int64_t tile_end);
+
+/* On codes (recurrent_static.c). A tile is one direction. */
+int ref_recurrent_static_supports(const qe_problem *p, const ref_rnn_op *op, char *reason, size_t reason_size);
+int ref_recurrent_static_plan(const qe_problem *p, const ref_rnn_op *op, qe_kernel_plan *plan);
+int ref_recurrent_static_prepack(const qe_problem *p, const ref_rnn_op *op, void *packed);
+int ref_recurrent_static_run(void *self, const qe_call *call, const ref_rnn_op *op, int64_t tile_begin,
+                             int64_t tile_end);
 
 /* Dynamically quantized (recurrent_dynamic.c). A tile is one direction. */
 int ref_recurrent_dynamic_supports(const qe_problem *p, const ref_rnn_op *op, char *reason, size_t reason_size);

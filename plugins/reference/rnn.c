@@ -1,4 +1,4 @@
-/* RNN, ONNX semantics, float32 and dynamically quantized: H' = f(xg + hg). */
+/* RNN, ONNX semantics, in float32, on codes, dynamically quantized: H' = f(xg + hg). */
 #include "recurrent.h"
 
 static void finish(const ref_cell *cell) {
@@ -9,4 +9,5 @@ static void finish(const ref_cell *cell) {
 const ref_rnn_op ref_rnn_only_op = {.gates = 1, .finish = finish};
 
 REF_RECURRENT_KERNEL(rnn, ref_recurrent, ref_rnn_only_op)
+REF_RECURRENT_KERNEL(qrnn, ref_recurrent_static, ref_rnn_only_op)
 REF_RECURRENT_KERNEL(dynamic_rnn, ref_recurrent_dynamic, ref_rnn_only_op)

@@ -1,12 +1,14 @@
 /*
- * DynamicQuantizeLSTM, -GRU and -RNN against a plain implementation: the sums in int64, parameters as ONNX writes
- * DynamicQuantizeLinear, activations of the engine itself. The batch goes through time together.
+ * LSTM, GRU and RNN on codes, and dynamically quantized, against a plain implementation: the sums in int64, dynamic
+ * parameters as ONNX writes DynamicQuantizeLinear, activations of the engine itself. The batch goes through time
+ * together.
  */
 #include "int_support.h"
 
 enum { LSTM, GRU, RNN };
 enum { MOST_BATCH = 4, MOST_WIDTH = 12, MOST_ROW = 4 * MOST_WIDTH };
-static const char *const names[3] = {"DynamicQuantizeLSTM", "DynamicQuantizeGRU", "DynamicQuantizeRNN"};
+static const char *const names[2][3] = {{"DynamicQuantizeLSTM", "DynamicQuantizeGRU", "DynamicQuantizeRNN"},
+                                        {"LSTM", "GRU", "RNN"}};
 static const int gate_count[3] = {4, 3, 1};
 
 typedef struct setup {
@@ -14,6 +16,7 @@ typedef struct setup {
   int64_t steps, batch, inputs, hidden;
   uint32_t direction; /* 0 forward, 1 reverse, 2 both */
   bool layout, bias, lengths, initial, peephole, variant, constant, relu, channels, is_signed, zero_x;
+  bool fixed, signed_y; /* on codes: parameters of X and Y are given; signed_y: they are int8 */
   float clip;
 } setup;
 
@@ -21,6 +24,9 @@ static struct data {
   float x[600], b[200], h0[120], c0[120], p[80];
   uint8_t w[2000], r[2000], wz[100], rz[100];
   float ws[100], rs[100];
+  uint8_t xq[600], yq[600], want_q[600]; /* codes of X and Y */
+  float x_scale, y_scale;
+  int32_t x_zero, y_zero, zeros[2][100]; /* and of W and R as parameters */
   float y[600], yh[120], yc[120], want[600], want_h[120], want_c[120];
   int32_t lengths[MOST_BATCH];
 } d;
@@ -69,14 +75,30 @@ static codes quantize(const float *x, int64_t n) {
   return c;
 }
 
+/* H and the like as Y's codes. */
+static codes quantize_as_y(const setup *s, const float *x, int64_t n) {
+  codes c = {.scale = d.y_scale, .zero = d.y_zero};
+  const float lo = s->signed_y ? -128.0f : 0.0f;
+  for (int64_t i = 0; i < n; ++i)
+    c.q[i] = (int)fminf(fmaxf(rintf(x[i] / c.scale) + (float)c.zero, lo), lo + 255.0f);
+  return c;
+}
+
+static void settle(const setup *s, float *h) {
+  const codes c = quantize_as_y(s, h, s->fixed ? s->hidden : 0);
+  for (int64_t j = 0; j < s->hidden && s->fixed; ++j)
+    h[j] = (float)(c.q[j] - c.zero) * c.scale;
+}
+
 /* (float)sum * (scale of the input * scale of the column) + bias of one column of W or R */
 static float column(const setup *s, const codes *x, int64_t at, int64_t k, const uint8_t *w, const float *scales,
                     const uint8_t *zeros, int64_t dir, int64_t gate, const float *bias) {
-  const int64_t row = gate_count[s->op] * s->hidden, which = s->channels ? dir * row + gate : dir;
+  const int64_t row = gate_count[s->op] * s->hidden, at_dir = s->fixed ? 0 : dir;
+  const int64_t which = s->channels ? at_dir * row + gate : at_dir;
   const int zero = s->is_signed ? (int8_t)zeros[which] : zeros[which];
   int64_t sum = 0;
   for (int64_t i = 0; i < k; ++i) {
-    const uint8_t byte = w[(dir * k + i) * row + gate];
+    const uint8_t byte = w[s->fixed ? (dir * row + gate) * k + i : (dir * k + i) * row + gate];
     sum += (int64_t)(x->q[at + i] - x->zero) * ((s->is_signed ? (int8_t)byte : byte) - zero);
   }
   const float y = (float)sum * (x->scale * scales[which]);
@@ -112,7 +134,7 @@ static void hidden_sums(const setup *s, rows *v, float (*h)[MOST_WIDTH], int64_t
   const int64_t H = s->hidden, row = gate_count[s->op] * H;
   for (int64_t i = 0; i < s->batch * H; ++i)
     all[i] = h[i / H][i % H];
-  const codes q = quantize(all, s->batch * H);
+  const codes q = s->fixed ? quantize_as_y(s, all, s->batch * H) : quantize(all, s->batch * H);
   for (int64_t b = 0; b < s->batch; ++b)
     for (int64_t g = from * H; g < to * H; ++g)
       v->hg[b][g] = column(s, &q, b * H, H, d.r, d.rs, d.rz, dir, g, s->bias ? d.b + dir * 2 * row + row + g : NULL);
@@ -127,6 +149,8 @@ static void naive_direction(const setup *s, const codes *x, int64_t dir) {
     v.h[b][i % H] = d.h0[at];
     v.c[b][i % H] = d.c0[at];
   }
+  for (int64_t b = 0; b < s->batch; ++b)
+    settle(s, v.h[b]);
   for (int64_t step = 0; step < s->steps; ++step) {
     int64_t time[MOST_BATCH];
     for (int64_t b = 0; b < s->batch; ++b) {
@@ -161,6 +185,7 @@ static void naive_direction(const setup *s, const codes *x, int64_t dir) {
                     candidate = activate(s, false, v.xg[b][2 * H + j] + hidden);
         v.h[b][j] = (1.0f - z) * candidate + z * v.h[b][j];
       }
+      settle(s, v.h[b]);
       const int64_t at = (s->layout ? (b * s->steps + time[b]) * D + dir : (time[b] * D + dir) * s->batch + b) * H;
       memcpy(d.want + at, v.h[b], sizeof(float) * (size_t)H);
     }
@@ -187,16 +212,69 @@ static void fill(const setup *s, uint64_t *seed) {
   for (int i = 0; i < MOST_BATCH; ++i)
     d.lengths[i] = (int32_t)kh_int(seed, 0, s->steps);
   memset(d.want, 0, sizeof d.want);
+  ti_bytes(seed, d.xq, 600);
+  d.x_scale = kh_float(seed, 0.01f, 0.04f);
+  d.y_scale = kh_float(seed, 0.004f, 0.02f);
+  d.x_zero = ti_zero(seed, s->signed_y ? QE_DT_I8 : QE_DT_U8);
+  d.y_zero = ti_zero(seed, s->signed_y ? QE_DT_I8 : QE_DT_U8);
+  for (int i = 0; i < 100; ++i) {
+    d.zeros[0][i] = s->is_signed ? (int8_t)d.wz[i] : d.wz[i];
+    d.zeros[1][i] = s->is_signed ? (int8_t)d.rz[i] : d.rz[i];
+  }
+}
+
+/* W, R and X of the dynamic ops, or of those on codes. */
+static void add_inputs(const setup *s, kh_case *c) {
+  const int64_t D = s->direction == 2 ? 2 : 1, H = s->hidden, row = gate_count[s->op] * H, B = s->batch, T = s->steps;
+  const uint8_t type = s->is_signed ? QE_DT_I8 : QE_DT_U8, y_type = s->signed_y ? QE_DT_I8 : QE_DT_U8;
+  kh_tensor x = s->layout ? KH_F32(d.x, B, T, s->inputs) : KH_F32(d.x, T, B, s->inputs);
+  if (!s->fixed) {
+    kh_in(c, x);
+    kh_in(c, KH(type, d.w, D, s->inputs, row));
+    kh_in(c, KH(type, d.r, D, H, row));
+    return;
+  }
+  const uint32_t count = s->channels ? (uint32_t)row : 1;
+  const int32_t axis = s->channels && row > 1 ? 1 : -1;
+  x.dtype = y_type;
+  x.data = d.xq;
+  kh_in(c, kh_quantized(x, 1, -1, &d.x_scale, &d.x_zero));
+  kh_in(c, kh_quantized(KH(type, d.w, D, row, s->inputs), count, axis, d.ws, d.zeros[0]));
+  kh_in(c, kh_quantized(KH(type, d.r, D, row, H), count, axis, d.rs, d.zeros[1]));
+  c->quantized = true;
+}
+
+static void add_parameters(const setup *s, kh_case *c) {
+  const int64_t D = s->direction == 2 ? 2 : 1, row = gate_count[s->op] * s->hidden;
+  const uint8_t type = s->is_signed ? QE_DT_I8 : QE_DT_U8;
+  const uint32_t first = c->n_in;
+  kh_in(c, s->channels ? KH_F32(d.ws, D, row) : KH_F32(d.ws, D));
+  kh_in(c, s->channels ? KH(type, d.wz, D, row) : KH(type, d.wz, D));
+  kh_in(c, s->channels ? KH_F32(d.rs, D, row) : KH_F32(d.rs, D));
+  kh_in(c, s->channels ? KH(type, d.rz, D, row) : KH(type, d.rz, D));
+  c->in[first + 1].constant = c->in[first + 3].constant = s->constant;
+}
+
+static void add_outputs(const setup *s, kh_case *c) {
+  const int64_t D = s->direction == 2 ? 2 : 1, H = s->hidden, B = s->batch, T = s->steps;
+  kh_tensor y = s->layout ? KH_F32(d.y, B, T, D, H) : KH_F32(d.y, T, D, B, H);
+  if (s->fixed) {
+    y.dtype = s->signed_y ? QE_DT_I8 : QE_DT_U8;
+    y.data = d.yq;
+    y = kh_quantized(y, 1, -1, &d.y_scale, &d.y_zero);
+  }
+  kh_out(c, y);
+  kh_out(c, s->layout ? KH_F32(d.yh, B, D, H) : KH_F32(d.yh, D, B, H));
+  if (s->op == LSTM)
+    kh_out(c, s->layout ? KH_F32(d.yc, B, D, H) : KH_F32(d.yc, D, B, H));
 }
 
 static void check(const setup *s, uint64_t seed) {
   const int64_t D = s->direction == 2 ? 2 : 1, H = s->hidden, row = gate_count[s->op] * H, B = s->batch, T = s->steps;
-  const uint8_t type = s->is_signed ? QE_DT_I8 : QE_DT_U8;
   fill(s, &seed);
-  kh_case c = kh_new(names[s->op]);
-  kh_in(&c, s->layout ? KH_F32(d.x, B, T, s->inputs) : KH_F32(d.x, T, B, s->inputs));
-  kh_in(&c, KH(type, d.w, D, s->inputs, row));
-  kh_in(&c, KH(type, d.r, D, H, row));
+  kh_case c = kh_new(names[s->fixed][s->op]);
+  add_inputs(s, &c);
+  c.in[1].constant = c.in[2].constant = s->constant;
   kh_in(&c, s->bias ? KH_F32(d.b, D, 2 * row) : KH_NONE);
   kh_in(&c, s->lengths ? KH(QE_DT_I32, d.lengths, B) : KH_NONE);
   kh_in(&c, !s->initial ? KH_NONE : s->layout ? KH_F32(d.h0, B, D, H) : KH_F32(d.h0, D, B, H));
@@ -204,16 +282,9 @@ static void check(const setup *s, uint64_t seed) {
     kh_in(&c, !s->initial ? KH_NONE : s->layout ? KH_F32(d.c0, B, D, H) : KH_F32(d.c0, D, B, H));
     kh_in(&c, s->peephole ? KH_F32(d.p, D, 3 * H) : KH_NONE);
   }
-  const uint32_t first = c.n_in;
-  kh_in(&c, s->channels ? KH_F32(d.ws, D, row) : KH_F32(d.ws, D));
-  kh_in(&c, s->channels ? KH(type, d.wz, D, row) : KH(type, d.wz, D));
-  kh_in(&c, s->channels ? KH_F32(d.rs, D, row) : KH_F32(d.rs, D));
-  kh_in(&c, s->channels ? KH(type, d.rz, D, row) : KH(type, d.rz, D));
-  c.in[1].constant = c.in[2].constant = c.in[first + 1].constant = c.in[first + 3].constant = s->constant;
-  kh_out(&c, s->layout ? KH_F32(d.y, B, T, D, H) : KH_F32(d.y, T, D, B, H));
-  kh_out(&c, s->layout ? KH_F32(d.yh, B, D, H) : KH_F32(d.yh, D, B, H));
-  if (s->op == LSTM)
-    kh_out(&c, s->layout ? KH_F32(d.yc, B, D, H) : KH_F32(d.yc, D, B, H));
+  if (!s->fixed)
+    add_parameters(s, &c);
+  add_outputs(s, &c);
   c.params.axis = s->layout;
   c.params.mode = s->direction;
   c.params.clip_hi = s->clip;
@@ -222,19 +293,28 @@ static void check(const setup *s, uint64_t seed) {
     c.params.perm[i] = s->op == RNN || i % 3 != 0 ? QE_RNN_RELU : QE_RNN_DEFAULT;
   c.seed = seed;
   kh_run(&c);
-  const codes x = quantize(d.x, T * B * s->inputs);
+  codes x = s->fixed ? (codes){.scale = d.x_scale, .zero = d.x_zero} : quantize(d.x, T * B * s->inputs);
+  for (int64_t i = 0; i < T * B * s->inputs && s->fixed; ++i)
+    x.q[i] = s->signed_y ? (int8_t)d.xq[i] : d.xq[i];
   for (int64_t dir = 0; dir < D; ++dir)
     naive_direction(s, &x, dir);
-  kh_same_f32(d.want, d.y, T * D * B * H, names[s->op]);
+  const codes y = quantize_as_y(s, d.want, T * D * B * H);
+  for (int64_t i = 0; i < T * D * B * H && s->fixed; ++i)
+    ti_store8(d.want_q, i, y.q[i]);
+  if (s->fixed)
+    ti_same_bytes(d.want_q, d.yq, T * D * B * H, names[1][s->op], seed);
+  else
+    kh_same_f32(d.want, d.y, T * D * B * H, names[0][s->op]);
   kh_same_f32(d.want_h, d.yh, D * B * H, "final state");
   if (s->op == LSTM)
     kh_same_f32(d.want_c, d.yc, D * B * H, "final cell");
 }
 
-static void check_random(int op, uint64_t first) {
+static void check_random(int op, bool fixed, uint64_t first) {
   for (uint64_t seed = first; seed < first + 48; ++seed) {
     uint64_t r = seed;
     const setup s = {.op = op,
+                     .fixed = fixed,
                      .steps = kh_int(&r, 0, 5),
                      .batch = kh_int(&r, 1, MOST_BATCH),
                      .inputs = kh_int(&r, 1, 9),
@@ -250,6 +330,7 @@ static void check_random(int op, uint64_t first) {
                      .relu = kh_next(&r) & 1,
                      .channels = kh_next(&r) & 1,
                      .is_signed = kh_next(&r) & 1,
+                     .signed_y = kh_next(&r) & 1,
                      .zero_x = kh_int(&r, 0, 7) == 0,
                      .clip = kh_next(&r) & 1 ? 0.3f : INFINITY};
     cr_log_info("seed %llu", (unsigned long long)seed);
@@ -257,9 +338,12 @@ static void check_random(int op, uint64_t first) {
   }
 }
 
-Test(reference_dynamic_recurrent, lstm) { check_random(LSTM, 1); }
-Test(reference_dynamic_recurrent, gru) { check_random(GRU, 100); }
-Test(reference_dynamic_recurrent, rnn) { check_random(RNN, 200); }
+Test(reference_dynamic_recurrent, lstm) { check_random(LSTM, false, 1); }
+Test(reference_dynamic_recurrent, gru) { check_random(GRU, false, 100); }
+Test(reference_dynamic_recurrent, rnn) { check_random(RNN, false, 200); }
+Test(reference_static_recurrent, lstm) { check_random(LSTM, true, 300); }
+Test(reference_static_recurrent, gru) { check_random(GRU, true, 400); }
+Test(reference_static_recurrent, rnn) { check_random(RNN, true, 500); }
 
 /* Two rows whose H differs by 100 times: the quantum of the one is that of the other. */
 Test(reference_dynamic_recurrent, rows_of_a_batch_share_the_quantum_of_h) {
@@ -325,4 +409,32 @@ Test(reference_dynamic_recurrent, misfits_are_refused) {
   kh_refused(&c, "2^31");
   c.in[1].constant = c.in[2].constant = c.in[7].constant = c.in[9].constant = true;
   kh_run(&c);
+}
+
+Test(reference_static_recurrent, misfits_are_refused) {
+  uint8_t x[4] = {0}, y[4];
+  static int8_t w[8], r[8];
+  float yh[4];
+  const float scale[4] = {1.0f, 1.0f, 1.0f, 1.0f};
+  const int32_t zero[4] = {0};
+  kh_case c = kh_new("LSTM");
+  kh_in(&c, kh_quantized(KH(QE_DT_U8, x, 2, 2, 1), 1, -1, scale, zero));
+  kh_in(&c, kh_quantized(KH(QE_DT_I8, w, 1, 4, 1), 4, 1, scale, zero));
+  kh_in(&c, kh_quantized(KH(QE_DT_I8, r, 1, 4, 1), 1, -1, scale, zero));
+  kh_out(&c, kh_quantized(KH(QE_DT_U8, y, 2, 1, 2, 1), 1, -1, scale, zero));
+  kh_out(&c, KH_F32(yh, 1, 2, 1));
+  c.quantized = true;
+  kh_run(&c);
+  const kh_case good = c;
+  c.in[1].q_axis = 0;
+  kh_refused(&c, "input 1 is int8 with 4 parameters");
+  c = good;
+  c.in[2].q_count = 0;
+  kh_refused(&c, "input 2");
+  c = good;
+  c.out[0] = KH_F32(yh, 2, 1, 2, 1);
+  kh_refused(&c, "X and Y");
+  c = good;
+  c.out[1] = KH(QE_DT_U8, y, 1, 2, 1);
+  kh_refused(&c, "output 1");
 }

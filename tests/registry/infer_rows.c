@@ -143,6 +143,7 @@ Test(registry_rows, recurrent) {
     {"LSTM", "f32[5,2,3] f32[1,16,3] f32[1,16,4]", "activations=['Tanh']", "! 3 names per direction"},
     {"LSTM", "f32[5,2,3] f32[1,16,3] f32[1,16,4]", "clip=-1.0", "! clip"},
     {"LSTM", "f32[5,2] f32[1,16,3] f32[1,16,4]", "", "! rank 3 was expected"},
+    {"LSTM", "u8[5,2,3] i8[1,16,3] i8[1,16,4] f32[1,32]", "quantized=1", "f32[5,1,2,4] f32[1,2,4] f32[1,2,4]"},
     {"DynamicQuantizeLSTM", "f32[5,2,3] i8[1,3,16] i8[1,4,16] - - - - - f32[1] i8[1] f32[1] i8[1]", "hidden_size=4",
      "f32[5,1,2,4] f32[1,2,4] f32[1,2,4]"},
     {"DynamicQuantizeLSTM", "f32[2,5,3] u8[2,3,16] u8[2,4,16] f32[2,32] i32[2] f32[2,2,4] f32[2,2,4] f32[2,12] "

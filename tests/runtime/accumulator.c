@@ -156,3 +156,42 @@ Test(accumulator, each_direction_of_a_recurrent_layer_has_its_own_zero_points) {
   cr_expect_eq(recurrent_session_of(40000, (const int8_t[]){0, 127}, (const int8_t[]){0, -128}), QE_ERROR_NUMERIC);
   cr_expect_eq(recurrent_session_of(40000, (const int8_t[]){-128, 127}, (const int8_t[]){-128, 127}), QE_OK);
 }
+
+/* A layer of one unit on codes, which a file brings as DequantizeLinear, RNN, QuantizeLinear. */
+static qe_status_t layer_on_codes(int64_t depth, int weight, int zero) {
+  char path[] = "/tmp/accumulator.XXXXXX";
+  int8_t *w = malloc((size_t)depth), r = 1;
+  qe_model_t *built = NULL, *m = NULL;
+  qe_session_t *s = NULL;
+  memset(w, weight, (size_t)depth);
+  cr_assert_eq(qe_model_create("deep", &built), QE_OK);
+  const qe_value_t x = qe_input(built, "x", QE_UINT8, 3, (const int64_t[]){1, 1, depth});
+  const qe_value_t in[3] = {
+      parameters(built, "DequantizeLinear", "x_real", x, QE_UINT8, 1.0f, zero),
+      parameters(built, "DequantizeLinear", "w_real", constant(built, "w", QE_INT8, 3, (const int64_t[]){1, 1, depth}, w),
+                 QE_INT8, 1.0f, 0),
+      parameters(built, "DequantizeLinear", "r_real", constant(built, "r", QE_INT8, 3, (const int64_t[]){1, 1, 1}, &r),
+                 QE_INT8, 1.0f, 0)};
+  const qe_value_t y = qe_op(built, "RNN", "deep", 3, in, NULL);
+  qe_output(built, "y", parameters(built, "QuantizeLinear", "y_codes", y, QE_UINT8, 0.01f, 100));
+  cr_assert_eq(qe_model_finish(built), QE_OK, "%s", qe_last_error());
+  close(mkstemp(path));
+  cr_assert_eq(qe_model_save(built, path, QE_FORMAT_QDQ, 1), QE_OK, "%s", qe_last_error());
+  cr_assert_eq(qe_model_load(path, &m), QE_OK, "%s", qe_last_error());
+  unlink(path);
+  const qe_session_options_t o = {.struct_size = sizeof o, .engine = "reference", .threads = 1};
+  const qe_status_t status = qe_session_create(m, &o, &s);
+  if (status != QE_OK) cr_assert(strstr(qe_last_error(), "'deep'"), "%s", qe_last_error());
+  qe_session_destroy(&s);
+  qe_model_destroy(&built);
+  qe_model_destroy(&m);
+  free(w);
+  return status;
+}
+
+Test(accumulator, recurrent_layers_on_codes_are_judged_by_the_range_of_their_input) {
+  cr_expect_eq(layer_on_codes(66000, 127, 0), QE_OK);
+  cr_expect_eq(layer_on_codes(67000, 127, 0), QE_ERROR_NUMERIC);
+  cr_expect_eq(layer_on_codes(67000, 127, 128), QE_OK);
+  cr_expect_eq(layer_on_codes(133000, -128, 128), QE_ERROR_NUMERIC);
+}
