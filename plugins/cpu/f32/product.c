@@ -144,9 +144,7 @@ void fb_f32_product_tile(const fb_f32_core *core, const fb_f32_tiling *t, const 
   } else {
     job.a = p->a + row * p->a_m;
     job.b = p->packed ? p->packed + col * p->k : scratch;
-    if (p->make && *column != col) {
-      p->make(p->make_arg, col, col + job.cols, scratch);
-    } else if (!p->packed && *column != col) {
+    if (!p->packed && *column != col) {
       const fb_f32_weight w = fb_f32_product_weight(p, p->b);
       fb_f32_pack(core, &w, col, col + job.cols, scratch);
     }

@@ -22,9 +22,6 @@ typedef struct fb_f32_product {
   const float *b; /* when `packed` is NULL */
   int64_t b_k, b_n;
   const float *packed; /* B as fb_f32_pack makes it, or NULL */
-  /* Makes columns [n0, n1) of B as fb_f32_pack does, n0 a multiple of the core's cols; NULL: b is packed. */
-  void (*make)(const void *arg, int64_t n0, int64_t n1, float *to);
-  const void *make_arg;
   float *y;
   int64_t y_m;
   fb_f32_finish finish;

@@ -1,7 +1,8 @@
 /* MatMulNBits: shapes, packing, tiles (nbits.h). The loops: nbits.inc. */
 #include "weight_only/nbits.h"
 
-#define TILE_WORK 2000000 /* multiplications of a tile of few rows */
+#define TILE_WORK    2000000 /* multiplications of a tile */
+#define ROWS_OF_TILE 512     /* most rows of one */
 
 enum { B = 1, SCALE = 2, ZERO = 3, G_IDX = 4, BIAS = 5 };
 
@@ -85,75 +86,110 @@ static int prepack(const fb_f32_core *core, const qe_problem *p, void *packed) {
   return 0;
 }
 
+/* ---- more rows than multiply from codes ---- */
+
+/* Rows [row, row + rows) of one slice of a panel; part: their sums of a chunk that is not the first. */
+static void multiply(const fb_f32_core *core, const fb_nbits_rows *r, int64_t panel, int64_t row, int64_t rows, int64_t k,
+                     int64_t kn, const float *slice, float *part) {
+  const fb_nbits *w = r->w;
+  const int64_t col = panel * w->cols, blocks = fb_ceil_div(rows, core->rows);
+  const bool later = k >= FB_F32_CHUNK, ends = k + kn == w->k;
+  const fb_f32_piece piece = {k, 0, kn};
+  fb_f32_block b = {.how = k % FB_F32_CHUNK ? FB_F32_RESUME : 0,
+                    .n = fb_min64(w->cols, w->n - col),
+                    .pieces = &piece,
+                    .count = 1,
+                    .w = slice,
+                    .depth = kn,
+                    .bias = r->bias ? r->bias + col : NULL,
+                    .clamps = r->clamps,
+                    .lo = r->lo,
+                    .hi = r->hi};
+  if (!ends && (k + kn) % FB_F32_CHUNK != 0) b.how |= FB_F32_KEEP;
+  else if (later) b.how |= FB_F32_ADD;
+  if (ends) b.how |= FB_F32_FINISH;
+  for (int64_t i = 0; i < blocks; ++i) { /* evenly: few rows are slower */
+    const float *x[FB_F32_ROWS];
+    float *y[FB_F32_ROWS], *acc[FB_F32_ROWS];
+    const int64_t first = i * rows / blocks;
+    b.rows = (int)((i + 1) * rows / blocks - first);
+    for (int j = 0; j < b.rows; ++j) {
+      x[j] = r->a + (row + first + j) * w->k;
+      y[j] = r->y + (row + first + j) * w->n + col;
+      acc[j] = later ? part + (first + j) * w->cols : y[j];
+    }
+    b.x = x;
+    b.y = y;
+    b.acc = acc;
+    core->block(&b);
+  }
+}
+
+static void many_rows(const fb_f32_core *core, const fb_nbits_core *loops, const fb_nbits_rows *r, int64_t panel,
+                      int64_t row, float *scratch) {
+  const fb_nbits *w = r->w;
+  float *part = scratch + FB_NBITS_SLICE * w->cols;
+  for (int64_t k = 0; k < w->k; k += FB_NBITS_SLICE) {
+    const int64_t kn = fb_min64(FB_NBITS_SLICE, w->k - k);
+    loops->make(w, panel, w->n - panel * w->cols, k, kn, scratch);
+    multiply(core, r, panel, row, fb_min64(ROWS_OF_TILE, w->m - row), k, kn, scratch, part);
+  }
+}
+
 /* ---- tiles ---- */
 
 static bool few(const fb_nbits *w) { return w->m <= FB_NBITS_ROWS; }
 
 static int64_t panels_per_tile(const fb_nbits *w) {
-  return fb_max64(1, TILE_WORK / fb_max64(1, w->k * w->cols));
+  return fb_max64(1, TILE_WORK / fb_max64(1, w->k * w->cols * (few(w) ? 1 : fb_min64(w->m, ROWS_OF_TILE))));
 }
 
-static fb_f32_product product_of(const fb_nbits *w, const qe_problem *p) {
-  return (fb_f32_product){
-      .m = w->m,
-      .n = w->n,
-      .k = w->k,
-      .a_m = w->k,
-      .a_k = 1,
-      .y_m = w->n,
-      .finish = {.alpha = 1.0f, .beta = 1.0f, .c_n = 1, .clamps = fb_clamps(p), .lo = p->act_lo, .hi = p->act_hi}
-  };
-}
-
-static int plan(const fb_f32_core *core, void *self, const qe_problem *p, qe_kernel_plan *plan) {
+static int plan(const fb_f32_core *core, const qe_problem *p, qe_kernel_plan *plan) {
   const fb_nbits w = shape_of(core, p);
   plan->packed_size = sizeof(float) * (uint64_t)(code_words(&w) + (w.zeros ? 2 : 1) * parameters(&w));
   if (p->out[0]->count == 0) return 0;
-  if (few(&w)) {
-    plan->tiles = fb_ceil_div(w.panels, panels_per_tile(&w));
-    return 0;
-  }
-  const fb_f32_product g = product_of(&w, p);
-  const fb_f32_tiling t = fb_f32_tile(core, fb_cpu(self), w.m, w.n, w.k);
-  plan->tiles = t.tiles;
-  plan->scratch_size = fb_f32_product_scratch(core, &t, &g);
+  plan->tiles = fb_ceil_div(w.panels, panels_per_tile(&w)) * (few(&w) ? 1 : fb_ceil_div(w.m, ROWS_OF_TILE));
+  if (!few(&w))
+    plan->scratch_size = sizeof(float) * (uint64_t)(w.cols * (FB_NBITS_SLICE + (w.k > FB_F32_CHUNK ? ROWS_OF_TILE : 0)));
   return 0;
 }
 
-static int run(const fb_f32_core *core, const fb_nbits_core *loops, void *self, const qe_call *call, int64_t tile_begin,
+static int run(const fb_f32_core *core, const fb_nbits_core *loops, const qe_call *call, int64_t tile_begin,
                int64_t tile_end) {
   const qe_problem *p = call->problem;
   fb_nbits w = shape_of(core, p);
   use_packed(&w, call->packed);
-  const float *bias = fb_has_in(p, BIAS) ? call->in[BIAS] : NULL;
+  const fb_nbits_rows r = {.w = &w,
+                           .a = call->in[0],
+                           .bias = fb_has_in(p, BIAS) ? call->in[BIAS] : NULL,
+                           .y = call->out[0],
+                           .clamps = fb_clamps(p),
+                           .lo = p->act_lo,
+                           .hi = p->act_hi};
+  const int64_t step = panels_per_tile(&w), across = fb_ceil_div(w.panels, step);
   if (few(&w)) {
-    const fb_nbits_rows r = {&w, call->in[0], bias, call->out[0], p->act_lo, p->act_hi};
-    const int64_t step = panels_per_tile(&w);
     loops->rows(&r, tile_begin * step, fb_min64(tile_end * step, w.panels));
     return 0;
   }
-  fb_f32_product g = product_of(&w, p);
-  const fb_f32_tiling t = fb_f32_tile(core, fb_cpu(self), w.m, w.n, w.k);
-  g.a = call->in[0];
-  g.y = call->out[0];
-  g.finish.c = bias;
-  g.make = loops->make;
-  g.make_arg = &w;
-  int64_t column = -1;
-  for (int64_t tile = tile_begin; tile < tile_end; ++tile)
-    fb_f32_product_tile(core, &t, &g, tile, call->scratch, &column);
+  for (int64_t tile = tile_begin; tile < tile_end; ++tile) {
+    const int64_t first = tile % across * step, row = tile / across * ROWS_OF_TILE;
+    for (int64_t i = first; i < fb_min64(first + step, w.panels); ++i)
+      many_rows(core, loops, &r, i, row, call->scratch);
+  }
   return 0;
 }
 
 #define ENTRY(isa, unused)                                                                                           \
   int fb_matmul_nbits_##isa##_plan(void *self, const qe_problem *p, qe_kernel_plan *out) {                           \
-    return plan(&fb_f32_core__##isa, self, p, out);                                                                  \
+    (void)self;                                                                                                      \
+    return plan(&fb_f32_core__##isa, p, out);                                                                        \
   }                                                                                                                  \
   int fb_matmul_nbits_##isa##_prepack(void *self, const qe_problem *p, void *packed) {                               \
     (void)self;                                                                                                      \
     return prepack(&fb_f32_core__##isa, p, packed);                                                                  \
   }                                                                                                                  \
   int fb_matmul_nbits_##isa##_run(void *self, const qe_call *call, int64_t tile_begin, int64_t tile_end) {           \
-    return run(&fb_f32_core__##isa, &fb_nbits_core__##isa, self, call, tile_begin, tile_end);                        \
+    (void)self;                                                                                                      \
+    return run(&fb_f32_core__##isa, &fb_nbits_core__##isa, call, tile_begin, tile_end);                              \
   }
 FB_VECTORS(ENTRY, )
