@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "onnx/functions.h"
 #include "onnx/onnx.h"
 
 /* protobuf messages end at 2 GiB; what else is in the message needs some room */
@@ -140,26 +141,37 @@ static qe_status_t infos_of(qe__export *ex, uint32_t count, const qe__value_id *
 
 static int64_t ir_version(int64_t opset) { return opset >= 21 ? 10 : opset >= 19 ? 9 : 8; }
 
+static qe_status_t fill_opsets(qe__export *ex, Onnx__ModelProto *m) {
+  static char microsoft[] = "com.microsoft", functions[] = QE__FUNCTION_DOMAIN, no_domain[] = "";
+  const bool used[3] = {true, ex->microsoft, ex->n_functions > 0};
+  char *const domains[3] = {no_domain, microsoft, functions};
+  Onnx__OperatorSetIdProto *opsets = qe__arena_alloc(&ex->arena, 3, sizeof *opsets);
+  m->opset_import = qe__arena_alloc(&ex->arena, 3, sizeof(Onnx__OperatorSetIdProto *));
+  if (opsets == NULL || m->opset_import == NULL) return no_memory();
+  for (size_t i = 0; i < 3; i++) {
+    if (!used[i]) continue;
+    onnx__operator_set_id_proto__init(&opsets[i]);
+    opsets[i].domain = domains[i];
+    opsets[i].has_version = 1;
+    opsets[i].version = i == 0 ? ex->opset : 1;
+    m->opset_import[m->n_opset_import++] = &opsets[i];
+  }
+  m->n_functions = ex->n_functions;
+  m->functions = ex->functions;
+  return QE_OK;
+}
+
 static qe_status_t fill_model(qe__export *ex, Onnx__ModelProto *m, Onnx__GraphProto *graph) {
-  static char producer[] = "qengine", version[] = QE_VERSION, microsoft[] = "com.microsoft", no_domain[] = "";
+  static char producer[] = "qengine", version[] = QE_VERSION;
   const qe__graph *g = ex->g;
-  Onnx__OperatorSetIdProto *opsets = qe__arena_alloc(&ex->arena, 2, sizeof *opsets);
   Onnx__StringStringEntryProto *props = qe__arena_alloc(&ex->arena, (size_t)g->n_metadata + 1, sizeof *props);
-  m->opset_import = qe__arena_alloc(&ex->arena, 2, sizeof(Onnx__OperatorSetIdProto *));
   m->metadata_props = qe__arena_alloc(&ex->arena, (size_t)g->n_metadata + 1, sizeof(Onnx__StringStringEntryProto *));
-  if (opsets == NULL || props == NULL || m->opset_import == NULL || m->metadata_props == NULL) return no_memory();
+  if (props == NULL || m->metadata_props == NULL) return no_memory();
   m->has_ir_version = 1;
   m->ir_version = ir_version(ex->opset);
   m->producer_name = producer;
   m->producer_version = version;
-  m->n_opset_import = ex->microsoft ? 2 : 1;
-  for (size_t i = 0; i < m->n_opset_import; i++) {
-    onnx__operator_set_id_proto__init(&opsets[i]);
-    opsets[i].domain = i == 0 ? no_domain : microsoft;
-    opsets[i].has_version = 1;
-    opsets[i].version = i == 0 ? ex->opset : 1;
-    m->opset_import[i] = &opsets[i];
-  }
+  QE_TRY(fill_opsets(ex, m));
   m->n_metadata_props = g->n_metadata;
   for (uint32_t i = 0; i < g->n_metadata; i++) {
     onnx__string_string_entry_proto__init(&props[i]);
@@ -289,6 +301,7 @@ static void clear(qe__export *ex) {
   qe__arena_free(&ex->arena);
   qe__free(ex->nodes);
   qe__free(ex->constants);
+  qe__free(ex->functions);
   qe__free(ex->written);
   qe__free(ex->scale);
   qe__free(ex->zero_point);

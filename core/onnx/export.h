@@ -16,6 +16,8 @@ typedef struct qe__export {
   qe_format_t format;
   int64_t opset;
   bool microsoft; /* an op of com.microsoft was written */
+  Onnx__FunctionProto **functions; /* of domain "qengine" */
+  size_t n_functions, cap_functions;
   qe__arena arena;
   qe__names *names;
   Onnx__NodeProto **nodes;
@@ -42,6 +44,9 @@ qe_status_t qe__export_between(qe__export *ex, const char *base, const char *suf
 qe_status_t qe__export_node(qe__export *ex, const char *domain, const char *op, const char *name, size_t n_in,
                             char *const *in, size_t n_out, char *const *out, Onnx__NodeProto **node);
 qe_status_t qe__export_attr_int(qe__export *ex, Onnx__NodeProto *node, const char *name, int64_t value);
+/* In the body of a function: the function's attribute `other`. */
+qe_status_t qe__export_attr_reference(qe__export *ex, Onnx__NodeProto *node, const char *name,
+                                      Onnx__AttributeProto__AttributeType type, const char *other);
 qe_status_t qe__export_attr_float(qe__export *ex, Onnx__NodeProto *node, const char *name, float value);
 qe_status_t qe__export_attr_ints(qe__export *ex, Onnx__NodeProto *node, const char *name, size_t count,
                                  const int64_t *values);
@@ -73,6 +78,8 @@ qe_status_t qe__export_input(qe__export *ex, const qe__node *n, uint32_t i, char
 /* The plain form of a node between the given names, with everything its canonical form adds to ONNX's
  * (export_ops.c). */
 qe_status_t qe__export_plain(qe__export *ex, const qe__node *n, char **in, char **out, const qe__act *act);
+/* A node of domain "qengine" as the call of a function, which is defined where needed (export_functions.c). */
+qe_status_t qe__export_call(qe__export *ex, const qe__node *n, char **in, char **out);
 /* MatMulIntegerToFloat between the given names (export_dynamic.c). */
 qe_status_t qe__export_integer_product(qe__export *ex, const qe__node *n, char **in, char *out);
 /* A node that is quantized, in the export's format (export_quantized.c). */

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "onnx/functions.h"
+
 static char empty_name[1] = "";
 
 static char *fresh(qe__export *ex, const char *base, bool node) {
@@ -49,7 +51,7 @@ qe_status_t qe__export_node(qe__export *ex, const char *domain, const char *op, 
   }
   if (domain[0] != '\0') {
     n->domain = qe__arena_format(&ex->arena, "%s", domain);
-    ex->microsoft = true;
+    if (strcmp(domain, QE__FUNCTION_DOMAIN) != 0) ex->microsoft = true;
   }
   void *array = ex->nodes;
   QE_TRY(qe__grow(&array, &ex->cap_nodes, ex->n_nodes, sizeof(Onnx__NodeProto *)));
@@ -103,6 +105,13 @@ qe_status_t qe__export_attr_ints(qe__export *ex, Onnx__NodeProto *node, const ch
   if (a == NULL || (a->ints = qe__arena_alloc(&ex->arena, count + 1, sizeof *a->ints)) == NULL) return no_memory();
   a->n_ints = count;
   if (count > 0) memcpy(a->ints, values, count * sizeof *values);
+  return QE_OK;
+}
+
+qe_status_t qe__export_attr_reference(qe__export *ex, Onnx__NodeProto *node, const char *name,
+                                      Onnx__AttributeProto__AttributeType type, const char *other) {
+  Onnx__AttributeProto *a = add_attr(ex, node, name, type);
+  if (a == NULL || (a->ref_attr_name = qe__arena_format(&ex->arena, "%s", other)) == NULL) return no_memory();
   return QE_OK;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "onnx/export.h"
+#include "onnx/functions.h"
 
 /* The clamp as a node of its own, Relu where it is one. */
 static qe_status_t write_act(qe__export *ex, const qe__node *n, const qe__act *act, char *in, char *out) {
@@ -89,10 +90,8 @@ static qe_status_t write_op(qe__export *ex, const qe__node *n, char **in, char *
     default: break;
   }
   if (axes_are_attribute(ex, n)) return write_reduce(ex, n, in, out[0]);
-  if (n->op->domain[0] != '\0') {
-    return qe__fail(QE_ERROR_INTERNAL, "node '%s': op %s cannot be in a file", n->name, n->op->name);
-  }
-  QE_TRY(qe__export_node(ex, "", n->op->name, n->name, n->n_in, in, n->n_out, out, &node));
+  if (strcmp(n->op->domain, QE__FUNCTION_DOMAIN) == 0) return qe__export_call(ex, n, in, out);
+  QE_TRY(qe__export_node(ex, n->op->domain, n->op->name, n->name, n->n_in, in, n->n_out, out, &node));
   QE_TRY(qe__export_attrs(ex, node, n));
   const bool has_split = n->n_in > 1 && n->in[1] != QE__NO_VALUE;
   if (n->op->id == QE__OP_Split && ex->opset >= 18 && !has_split && qe__node_attr(n, "num_outputs") == NULL) {

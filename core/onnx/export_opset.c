@@ -11,11 +11,17 @@ static bool wide_codes(const qe__graph *g, qe__value_id v) {
   return t == QE_INT16 || t == QE_UINT16 || t == QE_INT4 || t == QE_UINT4;
 }
 
+static bool four_bits(const qe__graph *g, qe__value_id v) {
+  return v != QE__NO_VALUE && (g->values[v].dtype == QE_INT4 || g->values[v].dtype == QE_UINT4);
+}
+
 static int64_t by_op(const qe__graph *g, const qe__node *n) {
   switch (n->op->id) {
     case QE__OP_HardSwish: case QE__OP_Trilu: return 14;
     case QE__OP_Reshape: return qe__node_int(n, "allowzero", 0) != 0 ? 14 : BASE;
     case QE__OP_LSTM: case QE__OP_GRU: case QE__OP_RNN: return qe__node_int(n, "layout", 0) != 0 ? 14 : BASE;
+    case QE__OP_DynamicQuantizeGRU: case QE__OP_DynamicQuantizeRNN: return 14; /* layout, in their functions */
+    case QE__OP_Embedding: case QE__OP_EmbeddingBag: return four_bits(g, n->in[0]) ? 21 : BASE;
     case QE__OP_Shape: return qe__node_attr(n, "start") != NULL || qe__node_attr(n, "end") != NULL ? 15 : BASE;
     case QE__OP_LayerNormalization: return 17;
     case QE__OP_Mish: return 18;

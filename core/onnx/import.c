@@ -7,6 +7,7 @@
 
 #include "base/sha256.h"
 #include "graph/names.h"
+#include "onnx/functions.h"
 #include "onnx/import.h"
 #include "onnx/onnx.h"
 #include "onnx/recognize.h"
@@ -20,7 +21,7 @@ const qe__conversion *qe__import_conversion(const char *domain, const char *op) 
       if (strcmp(c->op, op) == 0 && strcmp(c->domain, domain) == 0) return c;
     }
   }
-  return NULL;
+  return strcmp(domain, QE__FUNCTION_DOMAIN) == 0 && qe__function_find(op) != NULL ? &qe__import_call : NULL;
 }
 
 static bool is_plain_op(const char *domain, const char *op) {

@@ -1,5 +1,7 @@
-/* Ops of com.microsoft whose activations are quantized as they arrive. */
+/* Ops whose activations are quantized as they arrive, or whose weights alone are codes. */
 #include "onnx/import.h"
+
+#include "onnx/functions.h"
 
 /* One scale (zero point) for the whole matrix, as far as that can be seen here. */
 static qe_status_t check_single(const qe__import *im, qe__value_id v, const char *what) {
@@ -55,9 +57,18 @@ static qe_status_t dynamic_quantize_matmul(qe__import *im) {
   return product(im, (const qe__value_id[]){q[0], in[1], q[1], in[2], q[2], in[3], in[4]});
 }
 
+static qe_status_t as_is(qe__import *im) { return qe__import_as_is(im, im->node->op_type, NULL); }
+
+/* Domain "qengine": the body that the file gives is not looked at. */
+static qe_status_t call(qe__import *im) { return qe__import_as_is(im, qe__function_find(im->node->op_type)->name, NULL); }
+
+const qe__conversion qe__import_call = {QE__FUNCTION_DOMAIN, "", call};
+
 #define MS "com.microsoft"
 const qe__conversion qe__import_dynamic[] = {
   {MS, "MatMulIntegerToFloat",  matmul_integer_to_float},
   {MS, "DynamicQuantizeMatMul", dynamic_quantize_matmul},
+  {MS, "DynamicQuantizeLSTM",   as_is},
+  {MS, "MatMulNBits",           as_is},
   {NULL, NULL, NULL},
 };

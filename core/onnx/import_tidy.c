@@ -42,15 +42,20 @@ done:
 
 /* ---- outputs that nothing wants ---- */
 
-/* MaxPool computes indices only where somebody reads them. */
-static qe_status_t drop_unread_indices(qe__graph *g) {
+static bool is_unread(const qe__uses *uses, qe__value_id v) {
+  return v == QE__NO_VALUE || (uses->start[v] == uses->start[v + 1] && !uses->is_output[v]);
+}
+
+/* MaxPool computes indices only where somebody reads them; a call of a function has every output. */
+static qe_status_t drop_unread_outputs(qe__graph *g) {
   qe__uses uses;
   QE_TRY(qe__graph_uses(g, &uses));
   for (uint32_t i = 0; i < g->n_nodes; i++) {
     qe__node *n = g->nodes[i];
-    if (n->op->id != QE__OP_MaxPool || n->n_out < 2 || n->out[1] == QE__NO_VALUE) continue;
-    const qe__value_id v = n->out[1];
-    if (uses.start[v] == uses.start[v + 1] && !uses.is_output[v]) n->n_out = 1;
+    const bool call = n->op->id == QE__OP_DynamicQuantizeGRU || n->op->id == QE__OP_DynamicQuantizeRNN;
+    if (!call && n->op->id != QE__OP_MaxPool) continue;
+    while (n->n_out > 1 && is_unread(&uses, n->out[n->n_out - 1])) n->n_out--;
+    if (call && n->n_out > 1 && is_unread(&uses, n->out[0])) n->out[0] = QE__NO_VALUE;
   }
   qe__uses_free(&uses);
   return QE_OK;
@@ -186,7 +191,7 @@ static qe_status_t propagate(qe__graph *g, qe__node *n) {
 
 qe_status_t qe__import_tidy(qe__graph *g) {
   QE_TRY(find_silu(g));
-  QE_TRY(drop_unread_indices(g));
+  QE_TRY(drop_unread_outputs(g));
   QE_TRY(qe__import_absorb_clamps(g));
   for (uint32_t i = 0; i < g->n_nodes; i++) QE_TRY(propagate(g, g->nodes[i]));
   return QE_OK;

@@ -1,12 +1,12 @@
 #!/bin/sh
-# run.sh QENGINE MODEL_MAKER SOURCE_DIR WORK_DIR PROJECT_DIR: installs onnxruntime-node once, then compares. 77: not possible here.
+# run.sh QENGINE MODEL_MAKER DYNAMIC_MAKER SOURCE_DIR WORK_DIR PROJECT_DIR: installs onnxruntime-node once, then compares. 77: not possible here.
 set -eu
-qengine=$1 maker=$2 source=$3 work=$4 project=$5
+qengine=$1 maker=$2 dynamic=$3 source=$4 work=$5 project=$6
 if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
   echo "skipped: node and npm are not installed"
   exit 77
 fi
-cp "$source/package.json" "$source/interop.js" "$work/"
+cp "$source/package.json" "$source"/*.js "$work/"
 if [ ! -d "$work/node_modules/onnxruntime-node" ]; then
   # its install script only fetches GPU libraries; the CPU runtime is in the package
   if ! (cd "$work" && npm install --ignore-scripts --no-audit --no-fund >npm.log 2>&1); then
@@ -18,6 +18,9 @@ cd "$work"
 "$maker" made.onnx made.npy shapes.npy
 node interop.js "$qengine" made.onnx made.npy made.npy "$work/made"
 node interop.js "$qengine" "$project/examples/demo/shapes.onnx" shapes.npy shapes.npy "$work/shapes"
+mkdir -p "$work/dynamic"
+"$dynamic" "$work/dynamic" >"$work/dynamic/files.txt"
+node dynamic.js "$qengine" "$work/dynamic" <"$work/dynamic/files.txt"
 models=$project/../shared/models
 if [ -d "$models" ]; then
   for m in digits_resnet digits_mobilenet; do
