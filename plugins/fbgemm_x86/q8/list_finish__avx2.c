@@ -25,6 +25,7 @@ void fb_list_find_constants(const fb_q8_block *b, int64_t n0, int64_t n1, fb_lis
   if (f->col_zero) memcpy(c->zero, f->col_zero + n0, size);
   if (f->to == FB_Q8_SUMS) return;
   memcpy(c->m, f->m + n0, size);
+  for (int64_t n = 0; n < FB_LIST_COLS; n++) c->real_bias[n] = -0.0f; /* changes no number that it is added to */
   if (f->real_bias) memcpy(c->real_bias, f->real_bias + n0, size);
   if (f->to == FB_Q8_REAL) return;
   const float depth = (float)(b->taps * b->kc), most = depth * 255.0f * (f->col_zero ? 512.0f : 128.0f);
@@ -128,43 +129,55 @@ static inline __attribute__((always_inline)) void finish_codes(const fb_q8_block
     }
 }
 
-static inline __m256i real8(const fb_q8_finish *f, const fb_list_constants *c, __m256i sums, int64_t column) {
-  __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_set1_ps(c->m[column]));
-  if (f->real_bias) v = _mm256_add_ps(v, _mm256_set1_ps(c->real_bias[column]));
+/* What all outputs of four bytes have in common, in registers. */
+typedef struct wide {
+  bool real, zeros;
+  __m256 lo, hi;
+} wide;
+
+/* Eight columns of a row. */
+static inline __m256i wide8(const wide *w, const fb_list_constants *c, __m256i sums, int64_t n) {
+  if (!w->real) return sums;
+  const __m256 product = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_loadu_ps(c->m + n));
+  const __m256 y = _mm256_add_ps(product, _mm256_loadu_ps(c->real_bias + n));
   /* of two numbers of which one is NaN, or of two zeros, max and min give the second */
-  v = _mm256_min_ps(_mm256_set1_ps(f->act_hi), _mm256_max_ps(_mm256_set1_ps(f->act_lo), v));
-  return _mm256_castps_si256(v);
+  return _mm256_castps_si256(_mm256_min_ps(w->hi, _mm256_max_ps(w->lo, y)));
 }
 
-/* Outputs of four bytes: real numbers or sums. */
-static void finish_wide(const fb_q8_block *b, const fb_list_constants *c, const int32_t *sums, int64_t row,
-                        int64_t rows, int64_t n0, int64_t n1) {
-  const bool real = b->finish->to == FB_Q8_REAL;
-  for (int64_t n = 0; n < n1 - n0; n += 8)
-    for (int64_t r = 0; r < rows; r += ROWS) {
+/* Outputs of four bytes: real numbers or sums. Rows are written along, as whole lines of the cache. */
+static inline __attribute__((always_inline)) void finish_wide(const fb_q8_block *b, const fb_list_constants *c,
+                                                              const int32_t *sums, int64_t row, int64_t rows,
+                                                              int64_t n0, int64_t n1, bool real, bool zeros) {
+  const wide w = {real, zeros, _mm256_set1_ps(b->finish->act_lo), _mm256_set1_ps(b->finish->act_hi)};
+  for (int64_t r = 0; r < rows; r += ROWS)
+    for (int64_t n = 0; n < n1 - n0; n += 8) {
       const int64_t here = fb_min64(ROWS, rows - r), columns = fb_min64(8, n1 - n0 - n);
-      const __m256i row_sums = load_row_sums(b, row + r, here);
       __m256i v[8];
-      for (int i = 0; i < 8; i++) {
-        v[i] = load_sums(b, c, sums + r, row_sums, n + i);
-        if (real) v[i] = real8(b->finish, c, v[i], n + i);
-      }
+      for (int i = 0; i < 8; i++) v[i] = _mm256_load_si256((const __m256i *)(sums + r + (n + i) * FB_LIST_ROWS));
       fb_turn8(v);
+      if (w.zeros)
+        for (int64_t i = 0; i < here; i++)
+          v[i] = _mm256_sub_epi32(v[i], _mm256_mullo_epi32(_mm256_set1_epi32(b->row_sum[row + r + i]),
+                                                           _mm256_loadu_si256((const __m256i *)(c->zero + n))));
+      for (int i = 0; i < 8; i++) v[i] = wide8(&w, c, v[i], n);
       int32_t *y = (int32_t *)b->y + (row + r) * b->y_step + n0 + n;
-      for (int i = 0; i < here; i++) {
-        if (columns == 8)
-          _mm256_storeu_si256((__m256i *)(y + i * b->y_step), v[i]);
-        else
-          memcpy(y + i * b->y_step, &v[i], (size_t)columns * sizeof *y);
+      if (here == ROWS && columns == 8) {
+        for (int i = 0; i < 8; i++) _mm256_storeu_si256((__m256i *)(y + i * b->y_step), v[i]);
+        continue;
       }
+      for (int64_t i = 0; i < here; i++) memcpy(y + i * b->y_step, &v[i], (size_t)columns * sizeof *y);
     }
 }
 
 void fb_list_finish(const fb_q8_block *b, const fb_list_constants *c, const int32_t *sums, int64_t row, int64_t rows,
                     int64_t n0, int64_t n1) {
-  if (b->finish->to != FB_Q8_CODES)
-    finish_wide(b, c, sums, row, rows, n0, n1);
-  else if (c->bounded && !b->finish->col_zero)
+  const fb_q8_finish *f = b->finish;
+  const bool zeros = f->col_zero != NULL;
+  if (f->to == FB_Q8_REAL && !zeros)
+    finish_wide(b, c, sums, row, rows, n0, n1, true, false);
+  else if (f->to != FB_Q8_CODES)
+    finish_wide(b, c, sums, row, rows, n0, n1, f->to == FB_Q8_REAL, zeros);
+  else if (c->bounded && !zeros)
     finish_codes(b, c, sums, row, rows, n0, n1, true);
   else
     finish_codes(b, c, sums, row, rows, n0, n1, false);
