@@ -91,9 +91,10 @@ static void pairs(work *w, const panel *p, const int8_t *weights, int64_t n) {
   for (int64_t cut = 1; cut <= w->cuts; ++cut) {
     s.w[0] = weights + 16 * s.at * w_step;
     s.depth = (w->cuts == 1 ? w->depth : w->depth * cut / w->cuts) - s.at;
-    step_function *plain = two_by_plain(w->passes, s.depth);
+    step_function *plain = two_by_plain(w->passes, s.depth, p->real);
     for (int64_t t = 0; t < w->count / 2; ++t) {
       s.a = &w->rows[t];
+      s.ahead = (const char *)s.w[0] + s.depth * (16 * w_step + 64 * FETCHED * (t % FETCHING_STEPS));
       if (w->cuts > 1) s.to[0] = w->cut_sums + 2 * t * UNIT_SUMS;
       finish_all(&w->waiting[1]);
       (!p->wide ? two_by_1 : is_plain(w->waiting) ? plain : two_by_2)(&s, w->waiting);
@@ -125,7 +126,7 @@ static void panels_of(work *w, int64_t n, panel *p) {
     pairs(w, &p[i], s.w[i], at);
   }
   if (w->count % 2 == 0) return;
-  (columns == 4 && is_plain(w->waiting) ? one_by_4_1 : one_by_n[columns - 1])(&s, w->waiting);
+  (columns == 4 && is_plain(w->waiting) ? one_by_4_1[p->real] : one_by_n[columns - 1])(&s, w->waiting);
   for (int i = 0; i < count; ++i) w->waiting[i] = sums_of(w, &p[i], s.to[i], s.a, n + i * PANEL_COLUMNS);
 }
 
