@@ -29,7 +29,7 @@ static int add_cases(const bench_wanted *w, bench_rows *rows, const source *s, q
     *c = (bench_case){ .graph = graph, .model = s->name, .flow = flow, .batch = s->batch, .load_ms = load_ms };
     c->name = flow ? cli_format("%s/%s", s->name, flow) : cli_format("%s", s->name);
     if (length) c->engine = cli_format("%.*s", (int)length, engine);
-    const int code = cli_random_inputs(graph, s->batch, s->ids, w->options.seed + 1, &c->inputs);
+    const int code = cli_random_inputs(graph, s->batch, NULL, s->ids, w->options.seed + 1, &c->inputs);
     if (code) return code;
     engine = engine[length] ? engine + length + 1 : NULL;
   }
@@ -45,8 +45,8 @@ static int quantize(const bench_wanted *w, const source *s, int flow, qe_model_t
     const qe_status_t status = qe_quantize_dynamic(s->model, mapping, out, NULL);
     if (status != QE_OK) code = cli_fail(status, "%s", s->name);
   } else if (!code) {
-    code = cli_random_batches(s->model, s->batch, s->ids, w->options.seed + 2, CALIBRATION_BATCHES, &data);
-    if (!code) code = cli_static_flow(s->model, mapping, &data, s->name, out, NULL);
+    code = cli_random_batches(s->model, s->batch, NULL, s->ids, w->options.seed + 2, CALIBRATION_BATCHES, &data);
+    if (!code) code = cli_static_flow(s->model, mapping, &data, data.count, false, s->name, out);
     cli_batches_free(s->model, &data);
   }
   qe_qconfig_mapping_destroy(&mapping);

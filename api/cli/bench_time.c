@@ -26,15 +26,6 @@ static qe_status_t run_once(qe_session_t *session, const bench_case *c) {
   return status;
 }
 
-/* Does the step multiply 8-bit integers? Dynamic ops take codes but count as float ones: their results are float. */
-static bool is_int8(const qe_step_info_t *step) {
-  static const char *const ops[] = { "MatMulInteger", "MatMulIntegerToFloat", "ConvInteger", "DynamicQuantizeLSTM",
-                                     "DynamicQuantizeGRU", "DynamicQuantizeRNN" };
-  for (size_t i = 0; !step->quantized && step->op && i < sizeof ops / sizeof ops[0]; i++)
-    if (strcmp(step->op, ops[i]) == 0) return true;
-  return step->quantized;
-}
-
 static qe_session_options_t options_of(const bench_case *c) {
   qe_session_options_t o = cli_session_options();
   if (c->engine) o.engine = c->engine;
@@ -56,7 +47,7 @@ int bench_open(bench_case *c) {
     qe_step_info_t step;
     if (qe_session_step(c->session, i, &step) != QE_OK) continue;
     c->macs += step.macs;
-    if (is_int8(&step)) c->int8_macs += step.macs;
+    if (step.quantized) c->int8_macs += step.macs;
   }
   return status == QE_OK ? CLI_OK : cli_fail(status, "%s", c->name);
 }
@@ -130,7 +121,7 @@ static void describe_steps(bench_case *c, const qe_session_t *session) {
                           .types = cli_format("%s", info.dtypes ? info.dtypes : ""),
                           .ms = INFINITY,
                           .macs = info.macs,
-                          .quantized = is_int8(&info),
+                          .quantized = info.quantized,
                           .fallback = info.fallback };
   }
 }

@@ -63,6 +63,8 @@ void cli_warn(const char *format, ...) CLI_PRINTF(1, 2);
 void cli_note(const char *format, ...) CLI_PRINTF(1, 2);
 /* Routes the library's messages through here and sets their level by -q / -v. */
 void cli_messages_init(void);
+/* While on, the library's messages other than errors are dropped: for what has been told once and is done many times. */
+void cli_messages_hold(bool on);
 /* Warnings so far. */
 size_t cli_warning_count(void);
 const char *cli_warning_at(size_t index);

@@ -137,8 +137,15 @@ void cli_note(const char *format, ...) {
   free(text);
 }
 
+static bool held;
+
+void cli_messages_hold(bool on) {
+  held = on;
+}
+
 static void on_log(void *arg, qe_log_level_t level, const char *message) {
   (void)arg;
+  if (held && level != QE_LOG_ERROR) return;
   switch (level) {
     case QE_LOG_ERROR: put("error", "\033[1;31m", message); break;
     case QE_LOG_WARNING:
