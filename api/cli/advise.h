@@ -73,7 +73,7 @@ typedef struct advice {
   size_t n_reasons;
 } advice;
 
-/* Each returns CLI_OK or an exit code, message printed. */
+/* Those that return int: CLI_OK or an exit code, message printed. */
 
 /* advise_data.c: calibration data, or seeded random numbers of shapes that fit. */
 int advise_load_data(advice *a);
@@ -90,9 +90,11 @@ int advise_make(const advice *a, const qe_qconfig_mapping_t *mapping, bool by_dy
                 qe_model_t **out);
 /* advise_choose.c */
 int advise_choose(advice *a);
-/* advise_mapping.c: the mapping that the layers' choices mean; preset: what the others get. */
-int advise_mapping(const advice *a, const char *preset, qe_qconfig_mapping_t **out);
+/* advise_mapping.c: the mapping that the layers' choices mean: a preset, and rules for layers that it treats otherwise. */
+int advise_mapping(const advice *a, qe_qconfig_mapping_t **out);
+/* advise_reason.c: a line of the report; the lines that say why the layers suit a flow. */
 void advise_reason(advice *a, const char *format, ...) CLI_PRINTF(2, 3);
+void advise_explain_suits(advice *a);
 /* advise_report.c */
 int advise_report(const advice *a);
 const char *advise_verdict_name(advise_verdict verdict);

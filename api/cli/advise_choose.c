@@ -16,15 +16,14 @@ static const double MIX_SHARE = 0.15;   /* that a second flow must add */
 static const double AS_MUCH = 0.75;     /* dynamic covering this much of what static covers is preferred: no data needed */
 static const double MOST_KEPT = 1.0 / 3.0; /* of the float time, kept float for quality */
 
+static const double SLOWER = 2.0;       /* times another flow's time: a layer of LEAST_LAYER of the time leaves its flow */
+static const double LEAST_LAYER = 0.05;
+
 enum { MOST_TRIES = 8 };
 
 const char *advise_verdict_name(advise_verdict verdict) {
   static const char *const names[] = { "float", "static", "dynamic", "mixed", "qat" };
   return names[verdict];
-}
-
-static double percent(double share) {
-  return 100.0 * share;
 }
 
 static advise_verdict suits(const advice *a) {
@@ -37,13 +36,21 @@ static advise_verdict suits(const advice *a) {
   return d >= AS_MUCH * s ? ADVISE_USE_DYNAMIC : ADVISE_USE_STATIC;
 }
 
+/* Without an integer kernel, say, the static flow can be slower than the others: the layer's better flow. */
+static int faster_than_static(const advise_layer *l) {
+  const double least = l->ms[ADVISE_STATIC] / SLOWER;
+  if (l->share < LEAST_LAYER) return ADVISE_STATIC;
+  if (l->covered[ADVISE_DYNAMIC] && l->ms[ADVISE_DYNAMIC] < least) return ADVISE_DYNAMIC;
+  return l->ms[ADVISE_FLOAT] < least ? ADVISE_FLOAT : ADVISE_STATIC;
+}
+
 /* Every layer gets its part of the flow that suits the model. */
 static void assign(advice *a) {
   for (size_t i = 0; i < a->n_layers; i++) {
     advise_layer *l = &a->layers[i];
     l->choice = ADVISE_FLOAT;
     if (a->suits != ADVISE_USE_DYNAMIC && a->suits != ADVISE_STAY_FLOAT && l->covered[ADVISE_STATIC])
-      l->choice = ADVISE_STATIC;
+      l->choice = faster_than_static(l);
     else if (a->suits != ADVISE_USE_STATIC && a->suits != ADVISE_STAY_FLOAT && l->covered[ADVISE_DYNAMIC])
       l->choice = ADVISE_DYNAMIC;
   }
@@ -55,7 +62,7 @@ static void assign(advice *a) {
 static int try_choices(advice *a, qe_model_t **model) {
   qe_qconfig_mapping_destroy(&a->mapping);
   qe_model_destroy(model);
-  int code = advise_mapping(a, a->by_dynamic_flow ? "dynamic" : "default", &a->mapping);
+  int code = advise_mapping(a, &a->mapping);
   cli_messages_hold(true);
   if (!code) code = advise_make(a, a->mapping, a->by_dynamic_flow, a->data.count, model);
   if (!code) code = advise_sqnr(a, *model, a->data.count, &a->sqnr);
@@ -111,43 +118,6 @@ static int improve(advice *a, qe_model_t **model, bool *good) {
   return code;
 }
 
-/* ---- reasons ---- */
-
-static double share_of(const advice *a, advise_bound bound, int flow) {
-  double all = 0.0;
-  for (size_t i = 0; i < a->n_layers; i++)
-    if (a->layers[i].macs && a->layers[i].bound == bound && a->layers[i].covered[flow]) all += a->layers[i].share;
-  return all;
-}
-
-static void explain_suits(advice *a) {
-  const double s = a->flows[ADVISE_STATIC].coverage, d = a->flows[ADVISE_DYNAMIC].coverage;
-  const double weights = share_of(a, ADVISE_BY_WEIGHTS, ADVISE_DYNAMIC);
-  switch (a->suits) {
-    case ADVISE_STAY_FLOAT:
-      advise_reason(a, "nothing to gain: layers that could work on 8-bit codes take %.0f %% of the float time",
-                    percent(s > d ? s : d));
-      return;
-    case ADVISE_USE_DYNAMIC:
-      advise_reason(a, "linear and recurrent layers take %.0f %% of the float time; in the dynamic flow they work on 8-bit "
-                       "codes, without calibration data", percent(d));
-      if (weights >= 0.5)
-        advise_reason(a, "weight-bandwidth-bound: reading weights that few multiply-adds use holds up %.0f %% of the time; "
-                         "int8 weights are a quarter of the bytes", percent(weights));
-      return;
-    case ADVISE_MIX:
-      advise_reason(a, "the static flow covers %.0f %% of the float time, the dynamic flow %.0f %%, and not the same layers: "
-                       "each layer gets the flow that knows it", percent(s), percent(d));
-      return;
-    default:
-      advise_reason(a, "layers that take %.0f %% of the float time work on 8-bit codes in the static flow, %.0f %% in the "
-                       "dynamic flow", percent(s), percent(d));
-      if (share_of(a, ADVISE_BY_ACTIVATIONS, ADVISE_STATIC) >= 0.3)
-        advise_reason(a, "activation-bound: values that layers pass on are a quarter of the bytes as codes");
-      return;
-  }
-}
-
 /* ---- the verdict ---- */
 
 static void fall_back(advice *a) {
@@ -162,7 +132,7 @@ static void fall_back(advice *a) {
   const double sqnr = a->flows[a->suits == ADVISE_USE_DYNAMIC ? ADVISE_DYNAMIC : ADVISE_STATIC].sqnr;
   advise_reason(a, "quantization leaves %.1f dB at the outputs, less than %.1f, and keeping up to %.0f %% of the float time out "
                    "of it does not help enough: train with quantization (QAT), then convert", sqnr, a->min_sqnr,
-                percent(MOST_KEPT));
+                100.0 * MOST_KEPT);
   a->verdict = ADVISE_TRAIN;
 }
 
@@ -171,9 +141,14 @@ static int judge_quality(advice *a, qe_model_t **model) {
   int code = try_choices(a, model);
   if (!code) code = improve(a, model, &good);
   if (code) return code;
-  size_t kept = 0;
-  for (size_t i = 0; i < a->n_layers; i++) kept += a->layers[i].sensitive;
-  a->verdict = kept ? ADVISE_MIX : a->suits;
+  size_t kept = 0, moved = 0;
+  for (size_t i = 0; i < a->n_layers; i++) {
+    const advise_layer *l = &a->layers[i];
+    kept += l->sensitive;
+    moved += !l->sensitive && l->covered[ADVISE_STATIC] && l->choice != ADVISE_STATIC && a->suits == ADVISE_USE_STATIC;
+  }
+  a->verdict = kept || moved ? ADVISE_MIX : a->suits;
+  if (moved) advise_reason(a, "%zu layers leave the static flow, where they are more than %g times slower", moved, SLOWER);
   if (good && kept)
     advise_reason(a, "%zu sensitive layers stay out of the flow: with them the outputs have %.1f dB, without %.1f (%.1f are wanted)",
                   kept, a->flows[a->by_dynamic_flow ? ADVISE_DYNAMIC : ADVISE_STATIC].sqnr, a->sqnr, a->min_sqnr);
@@ -227,7 +202,7 @@ int advise_choose(advice *a) {
   a->sqnr = CLI_SQNR_MOST;
   a->parameter_bytes = qe_model_parameter_bytes(a->flows[ADVISE_FLOAT].model);
   assign(a);
-  explain_suits(a);
+  advise_explain_suits(a);
   int code = CLI_OK;
   if (a->suits != ADVISE_STAY_FLOAT) {
     code = judge_quality(a, &model);

@@ -90,7 +90,7 @@ static void print_text(const advice *a) {
     cli_put_clean(stdout, a->write);
     putchar('\n');
   }
-  if (a->verdict == ADVISE_STAY_FLOAT) return;
+  if (a->verdict == ADVISE_STAY_FLOAT || a->verdict == ADVISE_TRAIN) return;
   printf("next:       qengine quantize ");
   cli_put_clean(stdout, a->path);
   printf(" -o int8.onnx --flow %s%s --qconfig ", a->by_dynamic_flow ? "dynamic" : "static",
