@@ -7,6 +7,7 @@
 #include "graph/model.h"
 #include "registry/quant_rule.h"
 #include "runtime/plan.h"
+#include "runtime/state.h"
 
 enum { MAX_PLANS = 16 }; /* the least recently used plan makes room */
 
@@ -24,6 +25,7 @@ struct qe_session {
   qe__pool *pool;
   qe__pack_cache packs;
   qe__memory memory;
+  qe__states states;
   cached_plan plans[MAX_PLANS];
   uint32_t n_plans, current, plans_made;
   uint64_t clock;
@@ -94,6 +96,7 @@ void qe_session_destroy(qe_session_t **session) {
   for (uint32_t i = 0; i < s->n_plans; i++) drop_plan(&s->plans[i]);
   qe__pack_cache_free(&s->packs);
   qe__memory_free(&s->memory);
+  qe__states_free(&s->states);
   qe__pool_destroy(&s->pool);
   qe__lowered_free(&s->lowered);
   qe_model_destroy(&s->model);
@@ -104,18 +107,22 @@ void qe_session_destroy(qe_session_t **session) {
 
 /* ---- matching inputs and outputs ---- */
 
-static qe_status_t name_error(const qe_session_t *s, const char *kind, const char *name, const qe__value_id *ids, uint32_t n) {
+qe__states *qe__session_states(qe_session_t *s) { return &s->states; }
+
+const qe__graph *qe__session_graph(const qe_session_t *s) { return s->model->graph; }
+
+qe_status_t qe__session_name_error(const qe__graph *g, const char *kind, const char *name, const qe__value_id *ids, uint32_t n) {
   const char **names = qe__calloc(n + 1, sizeof *names);
   if (!names) return QE_ERROR_OUT_OF_MEMORY;
-  for (uint32_t i = 0; i < n; i++) names[i] = s->model->graph->values[ids ? ids[i] : (qe__value_id)i].name;
+  for (uint32_t i = 0; i < n; i++) names[i] = g->values[ids ? ids[i] : (qe__value_id)i].name;
   const char *near = qe__nearest_name(name, n, names);
   const qe_status_t status = qe__fail(QE_ERROR_NOT_FOUND, "the model has no %s named '%s'%s%s%s", kind, name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   qe__free(names);
   return status;
 }
 
-/* Brings the caller's tensors into the graph's order. */
-static qe_status_t match_inputs(const qe_session_t *s, uint32_t n, const qe_named_tensor_t *given, qe_tensor_t **in) {
+/* Brings the caller's tensors into the graph's order; states stand in for those that are bound and not given. */
+static qe_status_t match_inputs(qe_session_t *s, uint32_t n, const qe_named_tensor_t *given, qe_tensor_t **in) {
   const qe__graph *g = s->model->graph;
   QE_CHECK_ARG(n == 0 || given, "inputs is NULL");
   for (uint32_t i = 0; i < n; i++) {
@@ -123,13 +130,14 @@ static qe_status_t match_inputs(const qe_session_t *s, uint32_t n, const qe_name
     uint32_t slot = i;
     if (given[i].name) {
       for (slot = 0; slot < g->n_inputs && strcmp(g->values[g->inputs[slot]].name, given[i].name) != 0; slot++) continue;
-      if (slot == g->n_inputs) return name_error(s, "input", given[i].name, g->inputs, g->n_inputs);
+      if (slot == g->n_inputs) return qe__session_name_error(g, "input", given[i].name, g->inputs, g->n_inputs);
     } else if (i >= g->n_inputs) {
       return qe__fail(QE_ERROR_INVALID_ARGUMENT, "%u inputs given, the model has %u", n, g->n_inputs);
     }
     if (in[slot]) return qe__fail(QE_ERROR_INVALID_ARGUMENT, "input '%s' is given twice", g->values[g->inputs[slot]].name);
     in[slot] = given[i].tensor;
   }
+  QE_TRY(qe__states_begin(&s->states, g, in));
   for (uint32_t i = 0; i < g->n_inputs; i++) {
     if (!in[i]) return qe__fail(QE_ERROR_INVALID_ARGUMENT, "input '%s' is not given", g->values[g->inputs[i]].name);
   }
@@ -142,7 +150,7 @@ static qe_status_t match_outputs(const qe_session_t *s, uint32_t n, const qe_nam
   for (uint32_t i = 0; i < n; i++) {
     if (wanted[i].name) {
       out[i] = qe__graph_find_value(g, wanted[i].name);
-      if (out[i] == QE__NO_VALUE) return name_error(s, "value", wanted[i].name, NULL, g->n_values);
+      if (out[i] == QE__NO_VALUE) return qe__session_name_error(g, "value", wanted[i].name, NULL, g->n_values);
     } else if (i < g->n_outputs) {
       out[i] = g->outputs[i];
     } else {
@@ -237,11 +245,6 @@ static qe__plan_request request_for(qe_session_t *s, qe_tensor_t *const *inputs)
 
 /* ---- running ---- */
 
-static qe_status_t check_sizes(const qe_session_t *s) {
-  if (s->model->graph->n_inputs > 4096) return qe__fail(QE_ERROR_UNSUPPORTED, "the model has %u inputs; at most 4096 are supported", s->model->graph->n_inputs);
-  return QE_OK;
-}
-
 /* Tensors of a quantized value carry its parameters. */
 static qe_status_t make_output(const qe_session_t *s, const qe__plan *plan, uint32_t i, qe_tensor_t **out) {
   const qe__phys *x = &plan->phys[plan->outputs[i].phys];
@@ -250,72 +253,89 @@ static qe_status_t make_output(const qe_session_t *s, const qe__plan *plan, uint
   return q->view.count ? qe_tensor_set_qparams(*out, &q->view) : QE_OK;
 }
 
-qe_status_t qe_session_run(qe_session_t *s, uint32_t n_inputs, const qe_named_tensor_t *inputs, uint32_t n_outputs, qe_named_tensor_t *outputs) {
-  qe_status_t status = QE_ERROR_OUT_OF_MEMORY;
-  QE_CHECK_ARG(s, "session is NULL");
-  for (uint32_t i = 0; outputs && i < n_outputs; i++) outputs[i].tensor = NULL;
-  QE_TRY(check_sizes(s));
-  qe_tensor_t **in = qe__calloc(s->model->graph->n_inputs + 1, sizeof *in), **out = qe__calloc(n_outputs + 1, sizeof *out);
-  qe__value_id *wanted = qe__calloc(n_outputs + 1, sizeof *wanted);
-  if (!in || !out || !wanted) goto done;
-  QE_TRY_GOTO(match_inputs(s, n_inputs, inputs, in), done);
-  QE_TRY_GOTO(match_outputs(s, n_outputs, outputs, wanted), done);
-  qe__plan_request request = request_for(s, in);
-  request.n_outputs = n_outputs;
-  request.outputs = wanted;
-  qe__plan *plan;
-  QE_TRY_GOTO(get_plan(s, &request, &plan), done);
-  for (uint32_t i = 0; i < n_outputs; i++) QE_TRY_GOTO(make_output(s, plan, i, &out[i]), done);
-  QE_TRY_GOTO(qe__plan_run(plan, &s->lowered, s->pool, &s->memory, in, out, NULL, NULL, s->profile), done);
-  for (uint32_t i = 0; i < n_outputs; i++) {
-    outputs[i].tensor = out[i];
-    out[i] = NULL;
+/* What one run is asked for: values as outputs, or fed to a tap; or nothing but a plan for the model's outputs. */
+typedef struct job {
+  uint32_t n_inputs, n_outputs, n_taps;
+  const qe_named_tensor_t *inputs;
+  qe_named_tensor_t *outputs;
+  const qe__value_id *taps;
+  qe_tap_fn tap;
+  void *tap_arg;
+  bool plan_only;
+} job;
+
+/* Lists of one run. The states' results come after the outputs that the caller wants. */
+typedef struct lists {
+  qe_tensor_t **in, **out;
+  qe__value_id *wanted;
+} lists;
+
+static qe_status_t make_outputs(qe_session_t *s, const qe__plan *plan, uint32_t n, qe_tensor_t **out) {
+  for (uint32_t i = 0; i < n; i++) QE_TRY(make_output(s, plan, i, &out[i]));
+  for (uint32_t i = 0; i < s->states.count; i++) {
+    qe__state *state = &s->states.items[i];
+    const qe_operand *o = &plan->phys[plan->outputs[n + i].phys].operand;
+    if (!qe__state_reuse(state, (qe_dtype_t)o->dtype, o->rank, o->dims)) QE_TRY(make_output(s, plan, n + i, &state->next));
+    out[n + i] = qe_tensor_retain(state->next);
   }
-done:
-  for (uint32_t i = 0; out && i < n_outputs; i++) qe_tensor_release(&out[i]);
-  qe__free(in);
-  qe__free(out);
-  qe__free(wanted);
+  return QE_OK;
+}
+
+static qe_status_t compute(qe_session_t *s, const job *j, const lists *l) {
+  const qe__graph *g = s->model->graph;
+  qe__plan *plan;
+  const uint32_t n = j->plan_only ? g->n_outputs : j->n_outputs;
+  QE_TRY(match_inputs(s, j->n_inputs, j->inputs, l->in));
+  if (!j->plan_only) QE_TRY(match_outputs(s, n, j->outputs, l->wanted));
+  else if (n) memcpy(l->wanted, g->outputs, n * sizeof *l->wanted);
+  for (uint32_t i = 0; i < s->states.count; i++) l->wanted[n + i] = s->states.items[i].output;
+  qe__plan_request request = request_for(s, l->in);
+  request.n_outputs = n + s->states.count;
+  request.outputs = l->wanted;
+  request.n_taps = j->n_taps;
+  request.taps = j->taps;
+  QE_TRY(get_plan(s, &request, &plan));
+  if (j->plan_only) return QE_OK;
+  QE_TRY(make_outputs(s, plan, n, l->out));
+  return qe__plan_run(plan, &s->lowered, s->pool, &s->memory, l->in, l->out, j->tap, j->tap_arg, s->profile);
+}
+
+static qe_status_t execute(qe_session_t *s, const job *j) {
+  const qe__graph *g = s->model->graph;
+  if (g->n_inputs > 4096) return qe__fail(QE_ERROR_UNSUPPORTED, "the model has %u inputs; at most 4096 are supported", g->n_inputs);
+  const size_t n_out = (size_t)(j->plan_only ? g->n_outputs : j->n_outputs) + s->states.count;
+  lists l = {qe__calloc(g->n_inputs + 1, sizeof *l.in), qe__calloc(n_out + 1, sizeof *l.out), qe__calloc(n_out + 1, sizeof *l.wanted)};
+  const qe_status_t status = l.in && l.out && l.wanted ? compute(s, j, &l) : QE_ERROR_OUT_OF_MEMORY;
+  for (uint32_t i = 0; status == QE_OK && i < j->n_outputs; i++) {
+    j->outputs[i].tensor = l.out[i];
+    l.out[i] = NULL;
+  }
+  for (size_t i = 0; l.out && i < n_out; i++) qe_tensor_release(&l.out[i]);
+  qe__states_finish(&s->states, status == QE_OK && !j->plan_only);
+  qe__free(l.in);
+  qe__free(l.out);
+  qe__free(l.wanted);
   return status;
 }
 
+qe_status_t qe_session_run(qe_session_t *s, uint32_t n_inputs, const qe_named_tensor_t *inputs, uint32_t n_outputs, qe_named_tensor_t *outputs) {
+  QE_CHECK_ARG(s, "session is NULL");
+  for (uint32_t i = 0; outputs && i < n_outputs; i++) outputs[i].tensor = NULL;
+  return execute(s, &(job){.n_inputs = n_inputs, .inputs = inputs, .n_outputs = n_outputs, .outputs = outputs});
+}
+
 qe_status_t qe_session_run_tapped(qe_session_t *s, uint32_t n_inputs, const qe_named_tensor_t *inputs, uint32_t n_values, const int32_t *values, qe_tap_fn tap, void *arg) {
-  qe_status_t status = QE_ERROR_OUT_OF_MEMORY;
   QE_CHECK_ARG(s && tap, "session or tap is NULL");
   QE_CHECK_ARG(n_values == 0 || values, "values is NULL");
   for (uint32_t i = 0; i < n_values; i++) QE_CHECK_ARG(values[i] >= 0 && (uint32_t)values[i] < s->model->graph->n_values, "a value index is out of range");
-  QE_TRY(check_sizes(s));
-  qe_tensor_t **in = qe__calloc(s->model->graph->n_inputs + 1, sizeof *in);
-  if (!in) goto done;
-  QE_TRY_GOTO(match_inputs(s, n_inputs, inputs, in), done);
-  qe__plan_request request = request_for(s, in);
-  request.n_taps = n_values;
-  request.taps = values;
-  qe__plan *plan;
-  QE_TRY_GOTO(get_plan(s, &request, &plan), done);
-  QE_TRY_GOTO(qe__plan_run(plan, &s->lowered, s->pool, &s->memory, in, NULL, tap, arg, s->profile), done);
-done:
-  qe__free(in);
-  return status;
+  return execute(s, &(job){.n_inputs = n_inputs, .inputs = inputs, .n_taps = n_values, .taps = values, .tap = tap, .tap_arg = arg});
 }
 
 /* ---- reporting ---- */
 
 qe_status_t qe_session_plan(qe_session_t *s, uint32_t n_inputs, const qe_named_tensor_t *inputs) {
-  qe_status_t status = QE_ERROR_OUT_OF_MEMORY;
   QE_CHECK_ARG(s, "session is NULL");
-  QE_TRY(check_sizes(s));
-  qe_tensor_t **in = qe__calloc(s->model->graph->n_inputs + 1, sizeof *in);
-  if (!in) goto done;
-  QE_TRY_GOTO(match_inputs(s, n_inputs, inputs, in), done);
-  qe__plan_request request = request_for(s, in);
-  request.n_outputs = s->model->graph->n_outputs;
-  request.outputs = s->model->graph->outputs;
-  qe__plan *plan;
-  QE_TRY_GOTO(get_plan(s, &request, &plan), done);
-done:
-  qe__free(in);
-  return status;
+  return execute(s, &(job){.n_inputs = n_inputs, .inputs = inputs, .plan_only = true});
 }
 
 static const qe__plan *current_plan(const qe_session_t *s) { return s->n_plans ? s->plans[s->current].plan : NULL; }

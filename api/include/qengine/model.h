@@ -78,6 +78,15 @@ QE_API qe_status_t qe_model_metadata_at(const qe_model_t *model, uint32_t index,
 /* Hex SHA-256 of the file the model was read from ("" when built); 65 bytes. */
 QE_API void qe_model_hash(const qe_model_t *model, char out[65]);
 
+/*
+ * Recurrent layers (LSTM, GRU, RNN and the dynamically quantized ones) that start from zeros get model inputs "<node>.h"
+ * (LSTM: also "<node>.c") and model outputs "<node>.h_next" ("<node>.c_next"), for qe_session_bind_state; *count is the
+ * number of pairs. A layer that has an initial state already is left as it is. The batch of a new input has the symbol
+ * of the input dimension that it comes from (one is given to it, "batch", when it has none). Needs exclusive use.
+ * Errors: UNSUPPORTED (a reverse or bidirectional layer, which is named; the model stays as it was).
+ */
+QE_API qe_status_t qe_model_expose_state(qe_model_t *model, uint32_t *count);
+
 /* ---- building ---- */
 
 /*

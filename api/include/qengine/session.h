@@ -36,12 +36,30 @@ typedef struct qe_named_tensor {
 QE_API qe_status_t qe_session_create(const qe_model_t *model, const qe_session_options_t *options, qe_session_t **out);
 QE_API void qe_session_destroy(qe_session_t **session);
 /*
- * Runs once. Every model input must be given, by name, or, with all names NULL, in order. outputs[i].name chooses a
+ * Runs once. Every model input must be given (states below excepted), by name, or, with all names NULL, in order. outputs[i].name chooses a
  * value (NULL: model output i); any value of the graph may be asked for, also ones inside; outputs[i].tensor is set to
  * a new tensor owned by the caller. Errors: DTYPE, SHAPE, NOT_FOUND naming both sides; UNSUPPORTED, PLACEMENT, ENGINE
  * while planning. On error no output is set.
  */
 QE_API qe_status_t qe_session_run(qe_session_t *session, uint32_t n_inputs, const qe_named_tensor_t *inputs, uint32_t n_outputs, qe_named_tensor_t *outputs);
+
+/*
+ * States. A bound input is fed by the session: after every run (qe_session_run or qe_session_run_tapped) that succeeds,
+ * the value of `output_name` (any value of the graph) becomes that input of the next run, so a language model runs token
+ * by token. The input need not be given any more; one that is given is used for that run instead. Before the first run
+ * a state is zeros, of the shape that the model declares; a symbolic dimension takes the size that another input of the
+ * run has for the same symbol. A run that fails leaves all states as they were. Shapes may change from run to run (keys
+ * and values of the past grow); each set of shapes has its plan.
+ * Errors: NOT_FOUND, EXISTS (the input is bound already), DTYPE and SHAPE (the two can never fit).
+ */
+QE_API qe_status_t qe_session_bind_state(qe_session_t *session, const char *output_name, const char *input_name);
+/* What the next run reads; copied. Errors: NOT_FOUND, STATE (not bound), DTYPE, SHAPE. */
+QE_API qe_status_t qe_session_set_state(qe_session_t *session, const char *input_name, const qe_tensor_t *tensor);
+/* A copy of what the next run would read, owned by the caller; with qe_session_set_state it saves and restores. Errors:
+ * NOT_FOUND, STATE (not bound, or no value yet: zeros). */
+QE_API qe_status_t qe_session_get_state(qe_session_t *session, const char *input_name, qe_tensor_t **out);
+/* Every state is as before the first run: zeros, also one that was set. The bindings stay. */
+QE_API qe_status_t qe_session_reset_state(qe_session_t *session);
 
 /* Called for every value a run computes that `wanted` chose; `tensor` is valid during the call. Not QE_OK: the run stops. */
 typedef qe_status_t (*qe_tap_fn)(void *arg, int32_t value_index, const qe_tensor_t *tensor);
