@@ -4,8 +4,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "eval.h"
 #include "json.h"
-#include "measure.h"
 #include "ptq.h"
 
 enum { KEY_DATA = 0x100, KEY_LABELS, KEY_BATCH, KEY_SAMPLES, KEY_NORMALIZE, KEY_OUTPUT };
@@ -18,14 +18,9 @@ static const struct argp_option options[] = {
   { "samples", KEY_SAMPLES, "N", 0, "the first N samples (default: all)", 0 },
   { "normalize", KEY_NORMALIZE, "MEAN,STD", 0, "integer images become (x/255 - MEAN)/STD", 0 },
   { "output", KEY_OUTPUT, "NAME", 0, "the logits (default: the model's first output)", 0 },
+  CLI_STEPS_OPTIONS,
   { 0 },
 };
-
-typedef struct eval_args {
-  const char *model, *output;
-  cli_list data, labels;
-  cli_feed_options feed;
-} eval_args;
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
   eval_args *a = state->input;
@@ -39,23 +34,28 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
       cli_normalize_value(arg, &a->feed.mean, &a->feed.std);
       return 0;
     case KEY_OUTPUT: a->output = arg; return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default: return cli_steps_parse(&a->steps, key, arg) ? 0 : ARGP_ERR_UNKNOWN;
   }
 }
 
 /* ---- labels ---- */
 
+static int check_label_type(const eval_args *a, qe_dtype_t dtype) {
+  switch (dtype) {
+    case QE_UINT8: case QE_INT8: case QE_UINT16: case QE_INT16: case QE_INT32: case QE_UINT32: case QE_INT64:
+      return CLI_OK;
+    default:
+      return cli_error(CLI_FAILED, "--labels %s: labels are %s, but integers are wanted", a->labels.items[0],
+                       qe_dtype_name(dtype));
+  }
+}
+
 static int open_labels(const eval_args *a, const cli_feed *feed, qe_dataset_t **out) {
   const qe_status_t status = qe_dataset_open((uint32_t)a->labels.count, a->labels.items, NULL, out);
   if (status != QE_OK) return cli_fail(status, "--labels %s", a->labels.items[0]);
-  switch (qe_dataset_dtype(*out)) {
-    case QE_UINT8: case QE_INT8: case QE_UINT16: case QE_INT16: case QE_INT32: case QE_UINT32: case QE_INT64: break;
-    default:
-      return cli_error(CLI_FAILED, "--labels %s: labels are %s, but integers are wanted", a->labels.items[0],
-                       qe_dtype_name(qe_dataset_dtype(*out)));
-  }
+  const int code = check_label_type(a, qe_dataset_dtype(*out));
   const int64_t labels = qe_dataset_count(*out), samples = qe_dataset_count(feed->inputs[0].data);
-  if (labels == samples) return CLI_OK;
+  if (code || labels == samples) return code;
   return cli_error(CLI_FAILED, "--labels %s: %lld labels for %lld samples", a->labels.items[0], (long long)labels,
                    (long long)samples);
 }
@@ -73,24 +73,6 @@ static int64_t integer_at(const qe_tensor_t *t, int64_t i) {
   }
 }
 
-static int read_labels(const eval_args *a, const qe_dataset_t *labels, int64_t first, int64_t count, int64_t rows,
-                       int64_t **out) {
-  qe_tensor_t *t = NULL;
-  *out = NULL;
-  const qe_status_t status = qe_dataset_batch(labels, first, count, &t);
-  if (status != QE_OK) return cli_fail(status, "--labels %s", a->labels.items[0]);
-  int code = CLI_OK;
-  if (qe_tensor_count(t) != rows) {
-    code = cli_error(CLI_FAILED, "--labels %s: %lld labels for %lld rows of logits", a->labels.items[0],
-                     (long long)qe_tensor_count(t), (long long)rows);
-  } else {
-    *out = cli_calloc((size_t)rows, sizeof **out);
-    for (int64_t i = 0; i < rows; i++) (*out)[i] = integer_at(t, i);
-  }
-  qe_tensor_release(&t);
-  return code;
-}
-
 /* Classes are the last dimension, or the second one when only 1s follow it ([N, classes, 1, 1]). */
 static int64_t class_count(const qe_tensor_t *t) {
   uint32_t rank = qe_tensor_rank(t);
@@ -101,33 +83,41 @@ static int64_t class_count(const qe_tensor_t *t) {
 
 /* ---- the evaluation ---- */
 
-typedef struct outcome {
-  cli_score score;
-  double *milliseconds; /* of runs with a full batch, or of the only one */
-  size_t runs;
-  qe_session_stats_t stats;
-} outcome;
-
-static int score_batch(const eval_args *a, const cli_feed *feed, const qe_dataset_t *labels, int64_t index,
-                       qe_tensor_t *result, cli_score *score) {
+int cli_eval_score(const eval_args *a, int64_t first, const qe_tensor_t *labels, qe_tensor_t *result,
+                   cli_score *score) {
   qe_tensor_t *logits = NULL;
   const char *name = a->output ? a->output : "the first output";
+  int code = check_label_type(a, qe_tensor_dtype(labels));
+  if (code) return code;
   const qe_status_t status = cli_as_float(result, &logits);
   if (status == QE_ERROR_DTYPE)
     return cli_error(CLI_FAILED, "%s: %s is %s, logits have to be float32 or quantized", a->model, name,
                      qe_dtype_name(qe_tensor_dtype(result)));
   if (status != QE_OK) return cli_fail(status, "%s", name);
-  const int64_t classes = class_count(logits), count = qe_tensor_count(logits),
-                rows = classes > 0 ? count / classes : 0;
-  const int64_t samples = feed->whole ? qe_dataset_count(labels) : cli_feed_batch_samples(feed, index);
-  int64_t *values = NULL, bad = 0;
-  int code = read_labels(a, labels, index * feed->batch, samples, rows, &values);
+  const int64_t classes = class_count(logits), rows = classes > 0 ? qe_tensor_count(logits) / classes : 0;
+  int64_t bad = 0, *values = cli_calloc((size_t)rows, sizeof *values);
+  if (qe_tensor_count(labels) != rows)
+    code = cli_error(CLI_FAILED, "--labels %s: %lld labels for %lld rows of logits", a->labels.items[0],
+                     (long long)qe_tensor_count(labels), (long long)rows);
+  for (int64_t i = 0; i < rows && !code; i++) values[i] = integer_at(labels, i);
   if (!code && !cli_score_add(score, rows, classes, qe_tensor_const_data(logits), values, &bad))
     code = cli_error(CLI_FAILED, "--labels %s: label %lld of row %lld is outside 0..%lld, the classes of %s",
-                     a->labels.items[0], (long long)values[bad], (long long)(index * feed->batch + bad),
-                     (long long)(classes - 1), a->model);
+                     a->labels.items[0], (long long)values[bad], (long long)(first + bad), (long long)(classes - 1),
+                     a->model);
   free(values);
   qe_tensor_release(&logits);
+  return code;
+}
+
+static int score_batch(const eval_args *a, const cli_feed *feed, const qe_dataset_t *labels, int64_t index,
+                       qe_tensor_t *result, cli_score *score) {
+  qe_tensor_t *t = NULL;
+  const int64_t first = index * feed->batch,
+                count = feed->whole ? qe_dataset_count(labels) : cli_feed_batch_samples(feed, index);
+  const qe_status_t status = qe_dataset_batch(labels, first, count, &t);
+  if (status != QE_OK) return cli_fail(status, "--labels %s", a->labels.items[0]);
+  const int code = cli_eval_score(a, first, t, result, score);
+  qe_tensor_release(&t);
   return code;
 }
 
@@ -163,26 +153,32 @@ static int evaluate(const eval_args *a, const cli_feed *feed, const qe_dataset_t
   }
   cli_progress_finish(&progress);
   if (code) return code;
+  o->batch = feed->batch;
   o->stats.struct_size = sizeof o->stats;
   const qe_status_t status = qe_session_get_stats(session, &o->stats);
   return status == QE_OK ? CLI_OK : cli_fail(status, "%s", a->model);
 }
+
+static const double LN_2 = 0.69314718055994530942;
 
 static uint64_t max_rss(void) {
   struct rusage usage;
   return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss * 1024 : 0;
 }
 
-static void report(const eval_args *a, const cli_feed *feed, outcome *o) {
+static void report(const eval_args *a, const cli_states *states, outcome *o) {
   const double count = (double)o->score.count;
-  const double top1 = (double)o->score.correct / count, loss = o->score.loss / count;
+  const double top1 = (double)o->score.correct / count, loss = o->score.loss / count,
+               bits = loss / LN_2;
   const cli_spread latency = cli_spread_of(o->milliseconds, o->runs);
   if (!cli.json) {
     char arena[32], packed[32], rss[32];
     printf("top-1:   %.2f %% (%lld of %lld)\n", 100.0 * top1, (long long)o->score.correct, (long long)o->score.count);
     printf("loss:    %.6f\n", loss);
-    printf("latency: %.3f ms median, %.3f ms p90, %.3f ms min, batch %lld, %zu runs\n", latency.median, latency.p90,
-           latency.min, (long long)feed->batch, o->runs);
+    if (o->tokens) printf("bits:    %.4f per token\n", bits);
+    printf("latency: %.3f ms median, %.3f ms p90, %.3f ms min, %s %lld, %zu runs\n", latency.median, latency.p90,
+           latency.min, o->steps ? "step size" : "batch", (long long)(o->steps ? o->step_size : o->batch), o->runs);
+    cli_states_print(states);
     printf("engine:  %s, %u threads\n", o->stats.engine ? o->stats.engine : "none", o->stats.threads);
     printf("memory:  %s activations, %s packed weights, %s at most in the process\n",
            cli_bytes_text(o->stats.arena_bytes, arena), cli_bytes_text(o->stats.packed_bytes, packed),
@@ -193,6 +189,7 @@ static void report(const eval_args *a, const cli_feed *feed, outcome *o) {
   cli_json_set(object, "model", cli_json_text(a->model));
   cli_json_set(object, "top1", cli_json_real(top1));
   cli_json_set(object, "loss", cli_json_real(loss));
+  if (o->tokens) cli_json_set(object, "bits", cli_json_real(bits));
   cli_json_set(object, "count", cli_json_int(o->score.count));
   cli_json_set(object, "correct", cli_json_int(o->score.correct));
   cli_json_set(times, "median", cli_json_real(latency.median));
@@ -201,7 +198,12 @@ static void report(const eval_args *a, const cli_feed *feed, outcome *o) {
   cli_json_set(object, "latency_ms", times);
   cli_json_set(object, "engine", cli_json_text(o->stats.engine));
   cli_json_set(object, "threads", cli_json_int(o->stats.threads));
-  cli_json_set(object, "batch", cli_json_int(feed->batch));
+  if (!o->steps) cli_json_set(object, "batch", cli_json_int(o->batch));
+  if (o->steps) {
+    cli_json_set(object, "steps", cli_json_int(o->steps));
+    cli_json_set(object, "step_size", cli_json_int(o->step_size));
+    cli_json_set(object, "states", cli_states_json(states));
+  }
   cli_json_set(object, "arena_bytes", cli_json_int((int64_t)o->stats.arena_bytes));
   cli_json_set(object, "packed_bytes", cli_json_int((int64_t)o->stats.packed_bytes));
   cli_json_set(object, "max_rss_bytes", cli_json_int((int64_t)max_rss()));
@@ -209,27 +211,45 @@ static void report(const eval_args *a, const cli_feed *feed, outcome *o) {
   cli_json_print(object);
 }
 
+/* In batches: samples that know nothing of one another. */
+static int eval_batches(const eval_args *a, const qe_model_t *model, qe_session_t *session, outcome *o) {
+  qe_dataset_t *labels = NULL;
+  cli_feed feed = { 0 };
+  int code = cli_feed_open(model, a->model, &a->data, &a->feed, &feed);
+  if (!code) code = open_labels(a, &feed, &labels);
+  if (!code) code = evaluate(a, &feed, labels, session, o);
+  qe_dataset_destroy(&labels);
+  cli_feed_close(&feed);
+  return code;
+}
+
+static bool reads_tokens(const qe_model_t *model) {
+  qe_value_info_t info;
+  for (uint32_t i = 0; i < qe_model_input_count(model); i++)
+    if (qe_model_input(model, i, &info) == QE_OK && (info.dtype == QE_INT64 || info.dtype == QE_INT32)) return true;
+  return false;
+}
+
 static int eval_model(const eval_args *a) {
   qe_model_t *model = NULL;
-  qe_dataset_t *labels = NULL;
   qe_session_t *session = NULL;
-  cli_feed feed = { 0 };
+  cli_states states = { 0 };
   outcome o = { 0 };
   int code = cli_load_model(a->model, &model);
-  if (!code) code = cli_feed_open(model, a->model, &a->data, &a->feed, &feed);
-  if (!code) code = open_labels(a, &feed, &labels);
+  if (!code) code = cli_states_choose(model, a->model, &a->steps.states, &states);
   if (!code) {
     const qe_session_options_t options_now = cli_session_options();
     const qe_status_t status = qe_session_create(model, &options_now, &session);
     if (status != QE_OK) code = cli_fail(status, "%s", a->model);
   }
-  if (!code) code = evaluate(a, &feed, labels, session, &o);
+  if (!code && cli_steps_wanted(&a->steps)) code = cli_eval_steps(a, model, &states, session, &o);
+  else if (!code) code = eval_batches(a, model, session, &o);
   if (!code && o.score.count == 0) code = cli_error(CLI_FAILED, "%s gave no logits to score", a->model);
-  if (!code) report(a, &feed, &o);
+  o.tokens = !code && reads_tokens(model);
+  if (!code) report(a, &states, &o);
   free(o.milliseconds);
+  cli_states_free(&states);
   qe_session_destroy(&session);
-  qe_dataset_destroy(&labels);
-  cli_feed_close(&feed);
   qe_model_destroy(&model);
   return code;
 }
@@ -242,10 +262,14 @@ static int run(const cli_command *self, int argc, char **argv) {
   int code = CLI_OK;
   if (!a.data.count) code = cli_usage("--data FILE is missing");
   else if (!a.labels.count) code = cli_usage("--labels FILE is missing");
+  if (!code) code = cli_steps_check(&a.steps);
+  if (!code && cli_steps_wanted(&a.steps) && (a.feed.normalize || a.feed.batch || a.feed.samples))
+    code = cli_usage("--batch, --samples and --normalize do not go with --state: all streams run together, to their end");
   if (!code) code = cli_apply_engine();
   if (!code) code = eval_model(&a);
   free(a.data.items);
   free(a.labels.items);
+  free(a.steps.states.items);
   free(texts);
   return code;
 }
@@ -256,8 +280,13 @@ const cli_command cli_command_eval = {
   .summary = "measure accuracy, loss and latency on labelled data",
   .description = "Runs MODEL over the data in batches and compares its logits with the labels: top-1 accuracy (a "
                  "fraction in JSON), mean cross-entropy, "
-                 "the latency of a run with a full batch (planning left out), and memory.",
-  .examples = "qengine eval int8.onnx --data images.gz --labels labels.gz --normalize 0.5,0.5",
+                 "the latency of a run with a full batch (planning left out), and memory. For models that read token ids (int64 "
+                 "or int32) also bits per token, the loss divided by ln 2.\n\n"
+                 "With --state and --steps one long text is run piece by piece: an output is carried over to an input of "
+                 "the next step, data and labels are cut alike. A float model gives the same loss for every cut; where "
+                 "activations are quantized as they arrive, it depends on the cut a little.",
+  .examples = "qengine eval int8.onnx --data images.gz --labels labels.gz --normalize 0.5,0.5\n"
+              "qengine eval lstm.onnx --data tokens.npy --labels next.npy --state hn=h0 cn=c0 --steps 0 --step-size 64",
   .options = options,
   .run = run,
 };

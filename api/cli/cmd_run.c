@@ -4,8 +4,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "json.h"
 #include "ptq.h"
+#include "run.h"
 
 enum { KEY_INPUT = 0x100, KEY_OUTPUT_DIR, KEY_OUTPUT, KEY_NORMALIZE, KEY_FORCE };
 
@@ -18,15 +18,9 @@ static const struct argp_option options[] = {
     "a value to write instead of the model's outputs, also one inside; may be repeated", 0 },
   { "normalize", KEY_NORMALIZE, "MEAN,STD", 0, "integer images become (x/255 - MEAN)/STD", 0 },
   { "force", KEY_FORCE, NULL, 0, "overwrite results that exist", 0 },
+  CLI_STEPS_OPTIONS,
   { 0 },
 };
-
-typedef struct run_args {
-  const char *model, *output_dir;
-  cli_list inputs, outputs;
-  cli_feed_options feed;
-  bool force;
-} run_args;
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
   run_args *a = state->input;
@@ -39,17 +33,11 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
       cli_normalize_value(arg, &a->feed.mean, &a->feed.std);
       return 0;
     case KEY_FORCE: a->force = true; return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default: return cli_steps_parse(&a->steps, key, arg) ? 0 : ARGP_ERR_UNKNOWN;
   }
 }
 
 /* ---- results: names and files ---- */
-
-typedef struct results {
-  uint32_t n;
-  qe_named_tensor_t *tensors; /* names belong to the model */
-  char **paths;
-} results;
 
 /* A value's name as a file name: no folders, nothing hidden, nothing a shell trips over. */
 static char *file_name(const char *name) {
@@ -125,7 +113,7 @@ static int save_results(const run_args *a, const results *r) {
   return CLI_OK;
 }
 
-static void report(const run_args *a, const results *r, const qe_session_stats_t *stats) {
+static void report(const run_args *a, const results *r, const cli_states *states, const qe_session_stats_t *stats) {
   json_t *object = cli_json_begin(), *outputs = json_array();
   for (uint32_t i = 0; i < r->n; i++) {
     const qe_tensor_t *t = r->tensors[i].tensor;
@@ -147,6 +135,10 @@ static void report(const run_args *a, const results *r, const qe_session_stats_t
   }
   cli_json_set(object, "model", cli_json_text(a->model));
   cli_json_set(object, "outputs", outputs);
+  if (states->count) {
+    if (cli.json) cli_json_set(object, "states", cli_states_json(states));
+    else cli_states_print(states);
+  }
   cli_json_set(object, "engine", cli_json_text(stats->engine));
   cli_json_set(object, "threads", cli_json_int(stats->threads));
   cli_json_set(object, "warnings", cli_json_warnings());
@@ -222,22 +214,25 @@ static int run_model(const run_args *a) {
   qe_model_t *model = NULL;
   qe_session_t *session = NULL;
   results r = { 0 };
+  cli_states states = { 0 };
   int code = cli_load_model(a->model, &model);
+  if (!code) code = cli_states_choose(model, a->model, &a->steps.states, &states);
   if (!code) code = choose_results(a, model, &r);
   if (!code) {
     const qe_session_options_t o = cli_session_options();
     const qe_status_t status = qe_session_create(model, &o, &session);
     if (status != QE_OK) code = cli_fail(status, "%s", a->model);
   }
-  if (!code) code = infer(a, model, &r, session);
+  if (!code) code = cli_steps_wanted(&a->steps) ? cli_run_steps(a, model, &states, &r, session) : infer(a, model, &r, session);
   if (!code) code = save_results(a, &r);
   if (!code) {
     qe_session_stats_t stats = { 0 };
     stats.struct_size = sizeof stats;
     qe_session_get_stats(session, &stats);
-    report(a, &r, &stats);
+    report(a, &r, &states, &stats);
   }
   free_results(&r);
+  cli_states_free(&states);
   qe_session_destroy(&session);
   qe_model_destroy(&model);
   return code;
@@ -250,10 +245,13 @@ static int run(const cli_command *self, int argc, char **argv) {
   a.model = texts[0];
   int code = CLI_OK;
   if (!a.output_dir) code = cli_usage("--output-dir DIR is missing");
+  if (!code) code = cli_steps_check(&a.steps);
+  if (!code && a.feed.normalize && cli_steps_wanted(&a.steps)) code = cli_usage("--normalize is for images, not for --state");
   if (!code) code = cli_apply_engine();
   if (!code) code = run_model(&a);
   free(a.inputs.items);
   free(a.outputs.items);
+  free(a.steps.states.items);
   free(texts);
   return code;
 }
@@ -264,9 +262,16 @@ const cli_command cli_command_run = {
   .summary = "run a model on arrays, one .npy per output",
   .description = "Runs MODEL once on the given arrays and writes each output to DIR as NAME.npy (characters that do "
                  "not suit a file name become '_').\n\n"
-                 "Inputs are given by name, NAME=FILE, or without names in the model's order.",
+                 "Inputs are given by name, NAME=FILE, or without names in the model's order.\n\n"
+                 "With --state the model runs like a program that has the data piece by piece: an output is carried "
+                 "over to an input of the next step, --steps says along which dimension the data is cut. Outputs are "
+                 "joined along it; of a state the last value is written, which a later run can go on from. A float "
+                 "model gives the bytes of one run over the whole; where activations are quantized as they arrive, "
+                 "their parameters are chosen call by call, so results depend on the cut.",
   .examples = "qengine run model.onnx --input x.npy --output-dir out\n"
-              "qengine run lstm.onnx --input tokens=t.npy h0=h.npy c0=c.npy --output-dir out",
+              "qengine run lstm.onnx --input tokens=t.npy h0=h.npy c0=c.npy --output-dir out\n"
+              "qengine run lstm.onnx --input t.npy --state hn=h0 cn=c0 --steps 0 --output-dir out\n"
+              "qengine run gru.onnx --input x.npy --state auto --steps 0 --step-size 16 --output-dir out",
   .options = options,
   .run = run,
 };
