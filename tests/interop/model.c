@@ -1,8 +1,9 @@
 /*
  * Writes a float model with every kind of quantized node (convolutions plain, grouped, depthwise, transposed; linear; add, mul,
- * concat; pools; activations; data movement), its input, and an input for the demo's model.
+ * concat; pools; activations; data movement), its input, an input for the demo's model, and a model of two recurrent layers with its
+ * input.
  *
- * usage: interop_model MODEL.onnx INPUT.npy DEMO_INPUT.npy
+ * usage: interop_model MODEL.onnx INPUT.npy DEMO_INPUT.npy RECURRENT.onnx RECURRENT_INPUT.npy
  */
 #include <qengine.h>
 
@@ -33,12 +34,33 @@ static qe_tensor_t *made(uint32_t rank, const int64_t *dims, float scale, uint64
   return t;
 }
 
+#define W(seed, scale, ...) made(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), (int64_t[]){__VA_ARGS__}, scale, seed)
+
+/* x [20 steps, batch 4, 24] -> LSTM of 32 in both directions -> GRU of 32 -> y */
+static void write_recurrent(const char *model, const char *input) {
+  qe_model_t *m;
+  CHECK(qe_model_create("recurrent", &m));
+  qe_value_t in[4] = {qe_input(m, "x", QE_FLOAT32, 3, (int64_t[]){20, 4, 24}), qe_constant(m, "w1", W(21, 0.3f, 2, 128, 24)),
+                      qe_constant(m, "r1", W(22, 0.3f, 2, 128, 32)), qe_constant(m, "b1", W(23, 0.1f, 2, 256))};
+  qe_value_t y = qe_op(m, "LSTM", "lstm", 4, in, "{\"direction\": \"bidirectional\", \"hidden_size\": 32}");
+  y = qe_transpose(m, "join", y, 4, (int64_t[]){0, 2, 1, 3});
+  in[0] = qe_reshape(m, "joined", y, 3, (int64_t[]){20, 4, 64});
+  in[1] = qe_constant(m, "w2", W(24, 0.2f, 1, 96, 64));
+  in[2] = qe_constant(m, "r2", W(25, 0.3f, 1, 96, 32));
+  in[3] = qe_constant(m, "b2", W(26, 0.1f, 1, 192));
+  qe_output(m, "y", qe_op(m, "GRU", "gru", 4, in, "{\"hidden_size\": 32}"));
+  CHECK(qe_model_finish(m));
+  CHECK(qe_model_save(m, model, QE_FORMAT_QDQ, 1));
+  CHECK(qe_tensor_save_npy(W(27, 1.0f, 20, 4, 24), input, 1));
+  qe_model_destroy(&m);
+}
+
 int main(int argc, char **argv) {
   qe_model_t *m;
-  if (argc != 4) return 2;
+  if (argc != 6) return 2;
+  write_recurrent(argv[4], argv[5]);
   CHECK(qe_model_create("kinds", &m));
   qe_value_t x = qe_input(m, "x", QE_FLOAT32, 4, (int64_t[]){-1, 3, 16, 16});
-#define W(seed, scale, ...) made(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), (int64_t[]){__VA_ARGS__}, scale, seed)
   x = qe_relu(m, "relu1", qe_conv2d(m, "conv1", x, W(1, 0.5f, 8, 3, 3, 3), W(2, 0.2f, 8), &(qe_conv_options_t){.padding = {1, 1}}));
   const qe_value_t skip = x;
   x = qe_relu6(m, "relu6", qe_conv2d(m, "dw", x, W(3, 0.5f, 8, 1, 3, 3), W(4, 0.2f, 8), &(qe_conv_options_t){.padding = {1, 1}, .groups = 8}));

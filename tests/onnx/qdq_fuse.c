@@ -318,3 +318,59 @@ Test(onnx_qdq, a_column_is_no_bias) {
   cr_assert(!find_node(g, "Gemm", 0)->quantized);
   qe__graph_destroy(&g);
 }
+
+/* RNN of one direction, 2 inputs, 3 units: x -> DQ -> RNN -> [Relu] -> Q. w_axis, x_axis: per channel along it, or -1. */
+static void rnn_pattern(int w_axis, int x_axis, bool relu, bool y_is_read, bool quantized) {
+  static const int8_t w[6] = {1, -2, 3, -4, 5, -6}, r[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+  static const float scales[3] = {0.1f, 0.2f, 0.3f}, bias[6] = {0.5f};
+  static const int8_t zeros[3] = {0};
+  static const uint8_t x_zeros[3] = {0};
+  const int64_t channels = w_axis == 2 ? 2 : 3, x_channels = 2;
+  proto_model m;
+  qe__graph *g;
+  proto_open(&m, 13);
+  proto_input(&m, "x", QE_UINT8, 3, (int64_t[]){4, 1, 2});
+  proto_f32(&m, "s", 0.5f);
+  proto_u8(&m, "z", 10);
+  proto_const(&m, "w", QE_INT8, 3, (int64_t[]){1, 3, 2}, w);
+  proto_const(&m, "r", QE_INT8, 3, (int64_t[]){1, 3, 3}, r);
+  proto_const(&m, "b", QE_FLOAT32, 2, (int64_t[]){1, 6}, bias);
+  proto_const(&m, "ws", QE_FLOAT32, w_axis >= 0 ? 1 : 0, &channels, scales);
+  proto_const(&m, "wz", QE_INT8, w_axis >= 0 ? 1 : 0, &channels, zeros);
+  proto_const(&m, "xs", QE_FLOAT32, x_axis >= 0 ? 1 : 0, &x_channels, scales);
+  proto_const(&m, "xz", QE_UINT8, x_axis >= 0 ? 1 : 0, &x_channels, x_zeros);
+  Onnx__NodeProto *n = proto_node(&m, "", "DequantizeLinear", "dq_x", "x xs xz", "xd");
+  if (x_axis >= 0) proto_int(&m, n, "axis", x_axis);
+  n = proto_node(&m, "", "DequantizeLinear", "dq_w", "w ws wz", "wd");
+  if (w_axis >= 0) proto_int(&m, n, "axis", w_axis);
+  proto_i8(&m, "rz", 0);
+  proto_node(&m, "", "DequantizeLinear", "dq_r", "r s rz", "rd");
+  n = proto_node(&m, "", "RNN", "rnn", "xd wd rd b", "y h");
+  proto_int(&m, n, "hidden_size", 3);
+  if (relu) proto_node(&m, "", "Relu", "relu", "y", "yr");
+  proto_node(&m, "", "QuantizeLinear", "q_y", relu ? "yr s z" : "y s z", "yq");
+  proto_output(&m, "yq");
+  proto_output(&m, "h");
+  if (y_is_read) proto_output(&m, "y");
+  OK(proto_import(&m, &g));
+  const qe__node *made = find_node(g, "RNN", 0);
+  cr_expect_eq(made->quantized, quantized, "w axis %d, x axis %d, relu %d, y read %d", w_axis, x_axis, relu, y_is_read);
+  if (quantized) {
+    cr_expect_str_eq(made->origin, "rnn, q_y");
+    cr_expect_eq(g->values[made->in[1]].dtype, QE_INT8);
+    cr_expect_eq(g->values[made->in[2]].dtype, QE_INT8);
+    cr_expect_eq(g->values[made->in[3]].dtype, QE_FLOAT32);
+    cr_expect_str_eq(g->values[made->out[0]].name, "yq");
+    cr_expect_str_eq(g->values[made->out[1]].name, "h");
+  }
+  qe__graph_destroy(&g);
+}
+
+Test(onnx_qdq, recurrent_layers) {
+  rnn_pattern(-1, -1, false, false, true);
+  rnn_pattern(1, -1, false, false, true);
+  rnn_pattern(2, -1, false, false, false); /* channels of inputs, not of gates */
+  rnn_pattern(1, 2, false, false, false);
+  rnn_pattern(1, -1, true, false, false); /* a clamp between would be in the recurrence */
+  rnn_pattern(1, -1, false, true, false);
+}
