@@ -45,18 +45,24 @@ static uint64_t scratch_size(const fb_rnn_kind *kind, void *self, const fb_rnn_m
   return most;
 }
 
-static int pack(const fb_rnn_kind *kind, void *self, const qe_problem *p, int which, int64_t direction, void *packed) {
-  (void)self;
+static bool constant(const fb_rnn_kind *kind, const qe_problem *p) {
+  (void)kind;
+  return p->in[FB_RNN_W]->data && p->in[FB_RNN_R]->data;
+}
+
+static void pack(const fb_rnn_kind *kind, const qe_problem *p, const qe_call *call, int which, int64_t direction,
+                 void *packed) {
   const fb_rnn_matrix m = fb_rnn_shape_of(kind, p).matrix[which];
-  const qe_operand *o = p->in[which == FB_RNN_INPUT ? FB_RNN_W : FB_RNN_R];
-  const fb_f32_weight w = {.data = (const float *)o->data + direction * o->strides[0] + m.first * o->strides[1],
+  const uint32_t in = which == FB_RNN_INPUT ? FB_RNN_W : FB_RNN_R;
+  const qe_operand *o = p->in[in];
+  const float *data = fb_rnn_data(p, call, in);
+  const fb_f32_weight w = {.data = data + direction * o->strides[0] + m.first * o->strides[1],
                            .n = m.n,
                            .kc = m.k,
                            .taps = {1, 1, 1},
                            .step_n = o->strides[1],
                            .step_c = o->strides[2]};
   fb_f32_pack(core_of(kind), &w, 0, m.n, packed);
-  return 0;
 }
 
 static void multiply(const fb_rnn_job *j, int which, const float *x, int64_t rows, float *y) {
@@ -77,5 +83,6 @@ const fb_rnn_maker fb_rnn_f32 = {.hidden = hidden,
                                  .supports = supports,
                                  .packed_size = packed_size,
                                  .scratch_size = scratch_size,
+                                 .constant = constant,
                                  .pack = pack,
                                  .multiply = multiply};

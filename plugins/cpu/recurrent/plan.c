@@ -9,13 +9,19 @@ uint64_t fb_rnn_packed_bytes(const fb_rnn_kind *kind, const fb_rnn_matrix *m) {
   return m->n ? (kind->maker->packed_size(kind, m) + 63) / 64 * 64 : 0;
 }
 
+uint64_t fb_rnn_direction_bytes(const fb_rnn_kind *kind, const fb_rnn_shape *s) {
+  uint64_t size = 0;
+  for (int i = 0; i < FB_RNN_MATRICES; ++i) size += fb_rnn_packed_bytes(kind, &s->matrix[i]);
+  return size;
+}
+
 static uint64_t take(uint64_t *size, int64_t count, size_t element) {
   const uint64_t at = *size;
   *size += ((uint64_t)count * element + 63) / 64 * 64;
   return at;
 }
 
-fb_rnn_scratch fb_rnn_scratch_of(const fb_rnn_kind *kind, void *self, const fb_rnn_shape *s) {
+fb_rnn_scratch fb_rnn_scratch_of(const fb_rnn_kind *kind, void *self, const fb_rnn_shape *s, bool packs) {
   fb_rnn_scratch at = {0};
   const int64_t n = s->gates * s->hidden, states = s->group * s->hidden;
   at.bias = take(&at.size, 2 * n, sizeof(float));
@@ -37,27 +43,35 @@ fb_rnn_scratch fb_rnn_scratch_of(const fb_rnn_kind *kind, void *self, const fb_r
         kind->maker->scratch_size(kind, self, &s->matrix[i], i == FB_RNN_INPUT ? s->rows : s->group);
     most = size > most ? size : most;
   }
-  at.size += most;
+  at.packed = at.size += (most + 63) / 64 * 64;
+  if (packs) at.size += fb_rnn_direction_bytes(kind, s);
   return at;
 }
 
 int fb_rnn_plan(const fb_rnn_kind *kind, void *self, const qe_problem *p, qe_kernel_plan *plan) {
   const fb_rnn_shape s = fb_rnn_shape_of(kind, p);
-  for (int i = 0; i < FB_RNN_MATRICES; ++i)
-    plan->packed_size += (uint64_t)s.directions * fb_rnn_packed_bytes(kind, &s.matrix[i]);
-  plan->scratch_size = fb_rnn_scratch_of(kind, self, &s).size;
+  const bool constant = kind->maker->constant(kind, p);
+  plan->packed_size = constant ? (uint64_t)s.directions * fb_rnn_direction_bytes(kind, &s) : 0;
+  plan->scratch_size = fb_rnn_scratch_of(kind, self, &s, !constant).size;
   plan->tiles = s.batch == 0 ? 0 : s.directions * s.groups;
   return 0;
 }
 
-int fb_rnn_prepack(const fb_rnn_kind *kind, void *self, const qe_problem *p, void *packed) {
+void fb_rnn_pack(const fb_rnn_kind *kind, const qe_problem *p, const qe_call *call, int64_t direction, void *packed) {
   const fb_rnn_shape s = fb_rnn_shape_of(kind, p);
   char *to = packed;
+  for (int i = 0; i < FB_RNN_MATRICES; ++i) {
+    if (s.matrix[i].n == 0) continue;
+    kind->maker->pack(kind, p, call, i, direction, to);
+    to += fb_rnn_packed_bytes(kind, &s.matrix[i]);
+  }
+}
+
+int fb_rnn_prepack(const fb_rnn_kind *kind, void *self, const qe_problem *p, void *packed) {
+  (void)self;
+  const fb_rnn_shape s = fb_rnn_shape_of(kind, p);
+  const uint64_t size = fb_rnn_direction_bytes(kind, &s);
   for (int64_t direction = 0; direction < s.directions; ++direction)
-    for (int i = 0; i < FB_RNN_MATRICES; ++i) {
-      if (s.matrix[i].n == 0) continue;
-      if (kind->maker->pack(kind, self, p, i, direction, to) != 0) return 1;
-      to += fb_rnn_packed_bytes(kind, &s.matrix[i]);
-    }
+    fb_rnn_pack(kind, p, NULL, direction, (char *)packed + (uint64_t)direction * size);
   return 0;
 }

@@ -39,6 +39,12 @@ typedef struct fb_rnn_loops {
   void (*gru_reset)(const fb_rnn_cell *cell);
   void (*gru)(const fb_rnn_cell *cell);
   void (*rnn)(const fb_rnn_cell *cell);
+  /* Widens a range that holds 0 by n elements. */
+  void (*range)(const float *x, int64_t n, float *lo, float *hi);
+  /* y = sat(rne(x / scale) + zero) */
+  void (*quantize)(uint8_t *y, const float *x, int64_t n, float scale, int32_t zero);
+  /* bias = -zero * sum, m = scale * of: what is constant for a column of a product of codes. */
+  void (*columns)(int32_t *bias, float *m, const int32_t *sums, const float *of, int64_t n, float scale, int32_t zero);
 } fb_rnn_loops;
 
 #define FB_RNN_LOOPS(isa, unused) extern const fb_rnn_loops fb_rnn_loops__##isa;
@@ -64,7 +70,7 @@ typedef struct fb_rnn_shape {
 } fb_rnn_shape;
 
 fb_rnn_shape fb_rnn_shape_of(const fb_rnn_kind *kind, const qe_problem *p);
-/* 1, or 0 with the reason: everything fits but types and shapes of W and R, and these are constants. */
+/* 1, or 0 with the reason: everything fits but types and shapes of W and R. */
 int fb_rnn_check(const fb_rnn_kind *kind, const qe_problem *p, char *reason, size_t reason_size);
 
 /* -- what varies --------------------------------------------------------------------------------------------------- */
@@ -79,7 +85,7 @@ typedef struct fb_rnn_op {
 } fb_rnn_op;
 extern const fb_rnn_op fb_rnn_lstm, fb_rnn_gru, fb_rnn_rnn;
 
-/* How products are made: f32.c. Sizes in bytes. */
+/* How products are made: f32.c, q8.c. Sizes in bytes. */
 typedef struct fb_rnn_maker {
   bool whole; /* all sequences are one group, as they depend on one another */
   int64_t (*hidden)(const qe_problem *p);
@@ -88,12 +94,17 @@ typedef struct fb_rnn_maker {
   uint64_t (*packed_size)(const fb_rnn_kind *kind, const fb_rnn_matrix *m);
   /* For up to `rows` rows at once. */
   uint64_t (*scratch_size)(const fb_rnn_kind *kind, void *self, const fb_rnn_matrix *m, int64_t rows);
-  /* Not 0: failed, and said why. */
-  int (*pack)(const fb_rnn_kind *kind, void *self, const qe_problem *p, int which, int64_t direction, void *packed);
+  /* What is packed is constant, and so known before a call. */
+  bool (*constant)(const fb_rnn_kind *kind, const qe_problem *p);
+  /* Packs a matrix of a direction; without a call, of constants. */
+  void (*pack)(const fb_rnn_kind *kind, const qe_problem *p, const qe_call *call, int which, int64_t direction,
+               void *packed);
+  /* Before the first step, states being loaded; or NULL. */
+  void (*begin)(fb_rnn_job *j);
   /* Of each row x[k] the n sums of the matrix, bias added, to y; rows of y lie gates * hidden apart. */
   void (*multiply)(const fb_rnn_job *j, int which, const float *x, int64_t rows, float *y);
 } fb_rnn_maker;
-extern const fb_rnn_maker fb_rnn_f32;
+extern const fb_rnn_maker fb_rnn_f32, fb_rnn_q8;
 
 struct fb_rnn_kind {
   const fb_rnn_op *op;
@@ -119,17 +130,27 @@ struct fb_rnn_job {
   float *h, *c;                       /* of each sequence */
   float *x, *live, *reset, *xg, *hg;  /* of rows: inputs of a chunk, H, ... */
   void *product;                      /* scratch of the maker */
+  float x_scale;                      /* of the codes of X, if there are any */
+  int32_t x_zero;
 };
 
-/* -- the functions of a kernel: kernel.c, walk.c ------------------------------------------------------------------- */
+/* -- the functions of a kernel: plan.c, walk.c ------------------------------------------------------------------- */
 
 /* Offsets in scratch. */
 typedef struct fb_rnn_scratch {
-  uint64_t bias, peephole, length, running, h, c, x, live, reset, xg, hg, product, size;
+  uint64_t bias, peephole, length, running, h, c, x, live, reset, xg, hg, product, packed, size;
 } fb_rnn_scratch;
-fb_rnn_scratch fb_rnn_scratch_of(const fb_rnn_kind *kind, void *self, const fb_rnn_shape *s);
-/* Bytes of a packed matrix in its place. */
+/* packs: with room for the packed matrices of a direction. */
+fb_rnn_scratch fb_rnn_scratch_of(const fb_rnn_kind *kind, void *self, const fb_rnn_shape *s, bool packs);
+/* Bytes of a packed matrix in its place, and of all of a direction. */
 uint64_t fb_rnn_packed_bytes(const fb_rnn_kind *kind, const fb_rnn_matrix *m);
+uint64_t fb_rnn_direction_bytes(const fb_rnn_kind *kind, const fb_rnn_shape *s);
+void fb_rnn_pack(const fb_rnn_kind *kind, const qe_problem *p, const qe_call *call, int64_t direction, void *packed);
+
+/* Elements of input i: a constant's, or the call's. */
+static inline const void *fb_rnn_data(const qe_problem *p, const qe_call *call, uint32_t i) {
+  return call ? call->in[i] : p->in[i]->data;
+}
 
 int fb_rnn_supports(const fb_rnn_kind *kind, const qe_problem *p, char *reason, size_t reason_size);
 int fb_rnn_plan(const fb_rnn_kind *kind, void *self, const qe_problem *p, qe_kernel_plan *plan);

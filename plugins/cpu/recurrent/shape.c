@@ -49,7 +49,6 @@ int fb_rnn_check(const fb_rnn_kind *kind, const qe_problem *p, char *reason, siz
   if (x->rank != 3 || w->rank != 3 || r->rank != 3)
     return fb_refuse(reason, reason_size, "%s: X, W, R of ranks %u, %u, %u, expected 3", p->op, x->rank, w->rank,
                      r->rank);
-  if (!w->data || !r->data) return fb_refuse(reason, reason_size, "%s: W and R must be constants", p->op);
   if (p->params->mode > 2 || w->dims[0] != (p->params->mode == 2 ? 2 : 1))
     return fb_refuse(reason, reason_size, "%s: W holds %lld directions, which does not fit direction code %u", p->op,
                      (long long)w->dims[0], p->params->mode);
