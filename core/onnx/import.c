@@ -15,7 +15,8 @@
 
 const qe__conversion *qe__import_conversion(const char *domain, const char *op) {
   const qe__conversion *const tables[] = {qe__import_basic, qe__import_shapes, qe__import_microsoft,
-                                          qe__import_quantized_ops, qe__import_qlinear, qe__import_dynamic};
+                                          qe__import_quantized_ops, qe__import_qlinear, qe__import_dynamic,
+                                          qe__import_attention};
   for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++) {
     for (const qe__conversion *c = tables[t]; c->op != NULL; c++) {
       if (strcmp(c->op, op) == 0 && strcmp(c->domain, domain) == 0) return c;

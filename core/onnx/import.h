@@ -33,7 +33,7 @@ typedef struct qe__conversion {
 /* NULL: no special conversion. */
 const qe__conversion *qe__import_conversion(const char *domain, const char *op);
 extern const qe__conversion qe__import_basic[], qe__import_shapes[], qe__import_microsoft[], qe__import_quantized_ops[],
-    qe__import_qlinear[], qe__import_dynamic[];
+    qe__import_qlinear[], qe__import_dynamic[], qe__import_attention[];
 extern const qe__conversion qe__import_call; /* every op of domain "qengine" that there is */
 
 /* Domain with "ai.onnx" written as "". */
