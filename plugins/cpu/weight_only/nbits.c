@@ -1,7 +1,7 @@
 /* MatMulNBits: shapes, packing, tiles (nbits.h). The loops: nbits.inc. */
 #include "weight_only/nbits.h"
 
-#define TILE_WORK    2000000 /* multiplications of a tile */
+#define TILE_WORK    1000000 /* multiplications of a tile, some 30 us */
 #define ROWS_OF_TILE 512     /* most rows of one */
 
 enum { B = 1, SCALE = 2, ZERO = 3, G_IDX = 4, BIAS = 5 };
@@ -141,7 +141,8 @@ static void many_rows(const fb_f32_core *core, const fb_nbits_core *loops, const
 static bool few(const fb_nbits *w) { return w->m <= FB_NBITS_ROWS; }
 
 static int64_t panels_per_tile(const fb_nbits *w) {
-  return fb_max64(1, TILE_WORK / fb_max64(1, w->k * w->cols * (few(w) ? 1 : fb_min64(w->m, ROWS_OF_TILE))));
+  const int64_t work = fb_max64(1, w->k * w->cols * (few(w) ? 1 : fb_min64(w->m, ROWS_OF_TILE)));
+  return few(w) ? fb_round_up(fb_max64(1, TILE_WORK / work), 2) : fb_max64(1, TILE_WORK / work); /* in pairs */
 }
 
 static int plan(const fb_f32_core *core, const qe_problem *p, qe_kernel_plan *plan) {

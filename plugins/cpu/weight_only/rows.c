@@ -20,16 +20,34 @@ int fb_rows_check(const qe_problem *p, uint32_t scale_at, bool plain, char *reas
   return 1;
 }
 
+uint64_t fb_rows_packed(const qe_problem *p, uint32_t scale_at) {
+  const bool both = fb_has_in(p, scale_at) && fb_has_in(p, scale_at + 1);
+  if (!both || !p->in[scale_at]->data || !p->in[scale_at + 1]->data) return 0;
+  return 2 * sizeof(float) * (uint64_t)p->in[0]->dims[0];
+}
+
+void fb_rows_pack(const qe_problem *p, uint32_t scale_at, float *to) {
+  for (int64_t i = 0; i < p->in[0]->dims[0]; ++i)
+    for (uint32_t j = 0; j < 2; ++j) to[2 * i + j] = ((const float *)p->in[scale_at + j]->data)[i];
+}
+
 fb_rows fb_rows_of(const qe_call *call, uint32_t scale_at) {
   const qe_problem *p = call->problem;
-  return (fb_rows){.data = call->in[0],
+  fb_rows r = {.data = call->in[0],
                    .indices = call->in[1],
                    .scale = fb_has_in(p, scale_at) ? call->in[scale_at] : NULL,
                    .offset = fb_has_in(p, scale_at + 1) ? call->in[scale_at + 1] : NULL,
                    .rows = p->in[0]->dims[0],
                    .size = p->in[0]->dims[1],
+                   .step = 1,
                    .dtype = p->in[0]->dtype,
                    .wide = p->in[1]->dtype == QE_DT_I64};
+  if (call->packed) {
+    r.scale = call->packed;
+    r.offset = r.scale + 1;
+    r.step = 2;
+  }
+  return r;
 }
 
 /* ---- Embedding ---- */
@@ -48,6 +66,13 @@ int fb_embedding_supports(void *self, const qe_problem *p, char *reason, size_t 
 int fb_embedding_plan(void *self, const qe_problem *p, qe_kernel_plan *plan) {
   (void)self;
   plan->tiles = p->out[0]->count == 0 ? 0 : fb_ceil_div(p->in[1]->count, fb_embedding_rows_per_tile(p));
+  plan->packed_size = fb_rows_packed(p, 2);
+  return 0;
+}
+
+int fb_embedding_prepack(void *self, const qe_problem *p, void *packed) {
+  (void)self;
+  fb_rows_pack(p, 2, packed);
   return 0;
 }
 
@@ -70,5 +95,12 @@ int fb_embedding_bag_supports(void *self, const qe_problem *p, char *reason, siz
 int fb_embedding_bag_plan(void *self, const qe_problem *p, qe_kernel_plan *plan) {
   (void)self;
   plan->tiles = p->out[0]->count == 0 ? 0 : fb_ceil_div(p->out[0]->dims[0], fb_embedding_bag_bags_per_tile(p));
+  plan->packed_size = fb_rows_packed(p, 3);
+  return 0;
+}
+
+int fb_embedding_bag_prepack(void *self, const qe_problem *p, void *packed) {
+  (void)self;
+  fb_rows_pack(p, 3, packed);
   return 0;
 }
