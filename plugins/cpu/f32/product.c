@@ -1,8 +1,9 @@
 /* Blocked matrix products (product.h). */
 #include "f32/product.h"
 
-#define TILE_WORK 4000000 /* multiplications of a tile, some 40 us */
-#define FEW_ROWS  16      /* as many rows take about as long as one: the weights come from memory */
+#define TILE_WORK   4000000 /* multiplications of a tile, some 40 us */
+#define FEW_WEIGHTS 4096    /* floats of panels that are one call of the core: half a first-level cache */
+#define FEW_ROWS    16      /* as many rows take about as long as one: the weights come from memory */
 
 /* A tile's rows of A stay in the second-level cache, its panel of B there too or in the first. */
 fb_f32_tiling fb_f32_tile(const fb_f32_core *core, const qe_cpu *cpu, int64_t m, int64_t n, int64_t k) {
@@ -115,7 +116,9 @@ static void finish_rows(const tile_job *t) {
 }
 
 static void run_tile(const tile_job *t, int64_t kc) {
-  const int64_t blocks = fb_ceil_div(t->rows, t->core->rows), step = t->rows <= 4 ? t->cols : t->core->cols;
+  const int64_t blocks = fb_ceil_div(t->rows, t->core->rows), depth = fb_max64(1, fb_min64(kc, t->p->k));
+  const int64_t panels = fb_max64(1, FEW_WEIGHTS / (depth * t->core->cols));
+  const int64_t step = t->rows <= 4 ? t->cols : panels * t->core->cols;
   int64_t k = 0;
   do { /* once, too, when there is nothing to add up */
     const int64_t kn = fb_min64(kc, t->p->k - k);
