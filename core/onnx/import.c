@@ -9,6 +9,7 @@
 #include "graph/names.h"
 #include "onnx/functions.h"
 #include "onnx/import.h"
+#include "onnx/inline.h"
 #include "onnx/onnx.h"
 #include "onnx/recognize.h"
 #include "onnx/tensor_proto.h"
@@ -72,16 +73,6 @@ static bool older_form_is_same(const char *op, int64_t opset) {
   return false;
 }
 
-static bool is_function(const Onnx__ModelProto *m, const char *domain, const char *op) {
-  for (size_t i = 0; i < m->n_functions; i++) {
-    const Onnx__FunctionProto *f = m->functions[i];
-    if (f->name != NULL && strcmp(f->name, op) == 0 && strcmp(f->domain != NULL ? f->domain : "", domain) == 0) {
-      return true;
-    }
-  }
-  return false;
-}
-
 /* A node's name for messages, cut to fit; the one that a node without a name will get. */
 static const char *label(const Onnx__NodeProto *n, size_t index, char *buffer, size_t size) {
   if (n->name != NULL && n->name[0] != '\0') snprintf(buffer, size, "%s", n->name);
@@ -117,9 +108,8 @@ static qe_status_t check_ops(const Onnx__ModelProto *m, int64_t opset) {
     if (bad < SHOWN) {
       seen[bad] = n;
       const int wrote =
-          snprintf(text + used, sizeof text - used, "%s%.40s%s%.40s (node '%s'%s)", bad > 0 ? ", " : "", domain,
-                   domain[0] != '\0' ? "." : "", n->op_type, label(n, i, name, sizeof name),
-                   is_function(m, domain, n->op_type) ? ", a model function: inline functions first" : "");
+          snprintf(text + used, sizeof text - used, "%s%.40s%s%.40s (node '%s')", bad > 0 ? ", " : "", domain,
+                   domain[0] != '\0' ? "." : "", n->op_type, label(n, i, name, sizeof name));
       if (wrote > 0) used += (size_t)wrote < sizeof text - used ? (size_t)wrote : 0;
     }
     bad++;
@@ -392,17 +382,22 @@ qe_status_t qe__onnx_import(const void *data, size_t size, const char *directory
   qe__proto_memory memory;
   ProtobufCMessage *message = NULL;
   QE_TRY(qe__proto_unpack(&onnx__model_proto__descriptor, data, size, name, &memory, &message));
-  const Onnx__ModelProto *model = (const Onnx__ModelProto *)(const void *)message;
+  Onnx__ModelProto model = *(const Onnx__ModelProto *)(const void *)message; /* its graph gets other nodes */
+  Onnx__GraphProto graph;
+  qe__arena arena = {NULL};
   qe__import im = {.memory = &memory, .external = {.directory = directory}, .name = "?"};
   qe_status_t status;
-  QE_TRY_GOTO(check_model(model, &im.opset), done);
-  QE_TRY_GOTO(check_ops(model, im.opset), done);
+  QE_TRY_GOTO(check_model(&model, &im.opset), done);
+  QE_TRY_GOTO(qe__onnx_inline(&model, im.opset, &arena, &graph), done);
+  model.graph = &graph;
+  QE_TRY_GOTO(check_ops(&model, im.opset), done);
   QE_TRY_GOTO(qe__graph_create(&im.g), done);
-  QE_TRY_GOTO(fill(&im, model), done);
+  QE_TRY_GOTO(fill(&im, &model), done);
   qe__sha256(data, size, im.g->model_hash);
 done:
   qe__external_close(&im.external);
   qe__free(im.ranks);
+  qe__arena_free(&arena);
   qe__proto_release(&memory, &message);
   if (status != QE_OK) {
     qe__graph_destroy(&im.g);

@@ -26,6 +26,7 @@ void proto_close(proto_model *m) {
   qe__arena_free(&m->ex.arena);
   qe__free(m->ex.nodes);
   qe__free(m->ex.constants);
+  qe__free(m->ex.functions);
   qe__graph_destroy(&m->empty);
 }
 
@@ -105,6 +106,39 @@ Onnx__NodeProto *proto_node(proto_model *m, const char *domain, const char *op, 
   return n;
 }
 
+Onnx__FunctionProto *proto_function(proto_model *m, size_t first, const char *domain, const char *name,
+                                    const char *inputs, const char *outputs, const char *attributes) {
+  char *names[3][32];
+  Onnx__FunctionProto *f = qe__arena_alloc(&m->ex.arena, 1, sizeof *f);
+  onnx__function_proto__init(f);
+  f->domain = text(m, domain);
+  f->name = text(m, name);
+  f->n_input = split_names(m, inputs, names[0]);
+  f->n_output = split_names(m, outputs, names[1]);
+  f->n_attribute = split_names(m, attributes, names[2]);
+  char ***const lists[3] = {&f->input, &f->output, &f->attribute};
+  for (size_t i = 0; i < 3; i++) {
+    *lists[i] = qe__arena_alloc(&m->ex.arena, 32, sizeof(char *));
+    memcpy(*lists[i], names[i], sizeof names[i]);
+  }
+  f->n_node = m->ex.n_nodes - first;
+  f->node = qe__arena_alloc(&m->ex.arena, f->n_node + 1, sizeof(Onnx__NodeProto *));
+  for (size_t i = 0; i < f->n_node; i++) f->node[i] = m->ex.nodes[first + i];
+  m->ex.n_nodes = first;
+  f->n_opset_import = 1;
+  f->opset_import = qe__arena_alloc(&m->ex.arena, 1, sizeof(Onnx__OperatorSetIdProto *));
+  f->opset_import[0] = qe__arena_alloc(&m->ex.arena, 1, sizeof(Onnx__OperatorSetIdProto));
+  onnx__operator_set_id_proto__init(f->opset_import[0]);
+  f->opset_import[0]->domain = text(m, "");
+  f->opset_import[0]->has_version = 1;
+  f->opset_import[0]->version = m->opset;
+  void *array = m->ex.functions;
+  OK(qe__grow(&array, &m->ex.cap_functions, m->ex.n_functions, sizeof(Onnx__FunctionProto *)));
+  m->ex.functions = array;
+  m->ex.functions[m->ex.n_functions++] = f;
+  return f;
+}
+
 void proto_int(proto_model *m, Onnx__NodeProto *n, const char *name, int64_t value) {
   OK(qe__export_attr_int(&m->ex, n, name, value));
 }
@@ -132,6 +166,8 @@ void *proto_pack(proto_model *m, size_t *size) {
   model.n_opset_import = 2;
   model.opset_import = list;
   model.graph = &graph;
+  model.n_functions = m->ex.n_functions;
+  model.functions = m->ex.functions;
   graph.name = text(m, "test");
   graph.n_node = m->ex.n_nodes;
   graph.node = m->ex.nodes;

@@ -29,6 +29,9 @@ void proto_i8(proto_model *m, const char *name, int value);
 /* inputs and outputs: names separated by spaces, "-" for an absent one. */
 Onnx__NodeProto *proto_node(proto_model *m, const char *domain, const char *op, const char *name, const char *inputs,
                             const char *outputs);
+/* The nodes added since there were `first` of them become a function instead; lists are separated by spaces. */
+Onnx__FunctionProto *proto_function(proto_model *m, size_t first, const char *domain, const char *name,
+                                    const char *inputs, const char *outputs, const char *attributes);
 void proto_int(proto_model *m, Onnx__NodeProto *n, const char *name, int64_t value);
 void proto_float(proto_model *m, Onnx__NodeProto *n, const char *name, float value);
 void proto_ints(proto_model *m, Onnx__NodeProto *n, const char *name, size_t count, const int64_t *values);
