@@ -1,123 +1,16 @@
 /*
- * Products of the dynamic recurrent ops, by the cores of q8/core.h: rows are quantized as they arrive, with the
- * parameters of DynamicQuantizeLinear of all of X, or of H of all sequences, those that are over included. W is
- * [directions, inputs, gates * hidden], R [directions, hidden, gates * hidden].
- *
- * A packed matrix: q8_packed, then for its columns the sums of codes, zero points (as core.h wants both) and scales,
- * then what the core packs.
+ * Rows times W and R in codes. The dynamic ops quantize rows as they arrive, with the parameters of
+ * DynamicQuantizeLinear of all of X, or of H of all sequences, those that are over included; the others have codes in
+ * X, and the parameters of Y for H.
  */
-#include "codes/dynamic_quantize.h"
-#include "q8/product.h"
-#include "recurrent/recurrent.h"
+#include "recurrent/q8.h"
 
 #include <math.h>
 
-typedef struct q8_packed {
-  int64_t has_zeros; /* a zero point other than 0 */
-  int64_t reserved[7];
-} q8_packed;
-
-/* Arrays of a packed matrix, per column. */
-typedef struct q8_columns {
-  int32_t *sums, *zeros;
-  float *scales;
-  void *core;
-} q8_columns;
-
-static q8_columns columns_of(const void *packed, int64_t n) {
-  const int64_t step = fb_round_up(n, 16);
-  int32_t *words = (int32_t *)(uintptr_t)((const q8_packed *)packed + 1); /* readers keep it const */
-  return (q8_columns){words, words + step, (float *)(void *)(words + 2 * step), words + 3 * step};
-}
+#include "codes/dynamic_quantize.h"
+#include "q8/product.h"
 
 static const fb_q8_core *core_of(const fb_rnn_kind *kind) { return kind->core; }
-
-static int64_t hidden(const qe_problem *p) { return p->in[FB_RNN_R]->dims[1]; }
-
-/* Inputs of W or R and of its parameters. */
-typedef struct q8_inputs {
-  uint32_t codes, scale, zero;
-} q8_inputs;
-
-static q8_inputs inputs_of(const fb_rnn_kind *kind, bool of_w) {
-  const uint32_t first = kind->op->cell ? FB_RNN_P + 1 : FB_RNN_H0 + 1;
-  return of_w ? (q8_inputs){FB_RNN_W, first, first + 1} : (q8_inputs){FB_RNN_R, first + 2, first + 3};
-}
-
-static bool is_parameter(const qe_problem *p, uint32_t input, uint8_t dtype, const fb_rnn_shape *s) {
-  if (!fb_has_in(p, input)) return false;
-  const qe_operand *o = p->in[input];
-  return o->dtype == dtype && o->rank >= 1 && o->rank <= 2 && o->dims[0] == s->directions &&
-         (o->rank == 1 || o->dims[1] == s->gates * s->hidden);
-}
-
-static bool constant(const fb_rnn_kind *kind, const qe_problem *p) {
-  for (int i = 0; i < 2; ++i) {
-    const q8_inputs in = inputs_of(kind, i == 0);
-    if (!p->in[in.codes]->data || !p->in[in.scale]->data || !p->in[in.zero]->data) return false;
-  }
-  return true;
-}
-
-static int supports(const fb_rnn_kind *kind, const qe_problem *p, char *reason, size_t reason_size) {
-  const fb_rnn_shape s = fb_rnn_shape_of(kind, p);
-  for (int i = 0; i < 2; ++i) {
-    const q8_inputs in = inputs_of(kind, i == 0);
-    const qe_operand *o = p->in[in.codes];
-    if (!fb_is_code8(o) || o->dims[0] != s.directions || o->dims[1] != (i == 0 ? s.inputs : s.hidden) ||
-        o->dims[2] != s.gates * s.hidden)
-      return fb_refuse(reason, reason_size, "%s: W and R do not have the types and shapes that X and R ask for", p->op);
-    if (!is_parameter(p, in.scale, QE_DT_F32, &s) || !is_parameter(p, in.zero, o->dtype, &s))
-      return fb_refuse(reason, reason_size,
-                       "%s: scales and zero points do not fit: one for each direction, or for each of its columns",
-                       p->op);
-    if (!constant(kind, p) && fb_max64(s.inputs, s.hidden) > INT32_MAX / (255 * 255))
-      return fb_refuse(reason, reason_size, "%s: a sum of %lld products of codes could reach 2^31", p->op,
-                       (long long)fb_max64(s.inputs, s.hidden));
-  }
-  return 1;
-}
-
-/* -- packed weights ------------------------------------------------------------------------------------------------ */
-
-static fb_q8_weight weight_of(const qe_operand *o, const fb_rnn_matrix *m, const void *codes) {
-  return (fb_q8_weight){.data = codes,
-                        .flip = o && o->dtype == QE_DT_U8 ? 0x80 : 0,
-                        .n = m->n,
-                        .taps = 1,
-                        .kc = m->k,
-                        .step_n = o ? o->strides[2] : 1,
-                        .step_c = o ? o->strides[1] : 1};
-}
-
-static uint64_t packed_size(const fb_rnn_kind *kind, const fb_rnn_matrix *m) {
-  const fb_q8_weight w = weight_of(NULL, m, NULL);
-  return sizeof(q8_packed) + 3 * sizeof(float) * (uint64_t)fb_round_up(m->n, 16) + core_of(kind)->packed_size(&w);
-}
-
-/* Where the parameter of a column is. */
-static int64_t parameter_at(const qe_operand *o, int64_t direction, int64_t column) {
-  return direction * o->strides[0] + (o->rank > 1 ? column * o->strides[1] : 0);
-}
-
-static void pack(const fb_rnn_kind *kind, const qe_problem *p, const qe_call *call, int which, int64_t direction,
-                 void *packed) {
-  const fb_rnn_matrix m = fb_rnn_shape_of(kind, p).matrix[which];
-  const q8_inputs in = inputs_of(kind, which == FB_RNN_INPUT);
-  const qe_operand *o = p->in[in.codes], *scale = p->in[in.scale], *zero = p->in[in.zero];
-  const uint8_t *codes = fb_rnn_data(p, call, in.codes), *zeros = fb_rnn_data(p, call, in.zero);
-  const float *scales = fb_rnn_data(p, call, in.scale);
-  const q8_columns columns = columns_of(packed, m.n);
-  const fb_q8_weight w = weight_of(o, &m, codes + direction * o->strides[0] + m.first * o->strides[2]);
-  core_of(kind)->pack(&w, columns.core, columns.sums);
-  q8_packed *head = packed;
-  *head = (q8_packed){0};
-  for (int64_t n = 0; n < m.n; ++n) {
-    columns.scales[n] = scales[parameter_at(scale, direction, m.first + n)];
-    columns.zeros[n] = (int8_t)(zeros[parameter_at(zero, direction, m.first + n)] ^ w.flip);
-    head->has_zeros |= columns.zeros[n] != 0;
-  }
-}
 
 /* -- multiplying --------------------------------------------------------------------------------------------------- */
 
@@ -151,7 +44,7 @@ static uint64_t scratch_size(const fb_rnn_kind *kind, void *self, const fb_rnn_m
 }
 
 /* The parameters of all of X. */
-static void begin(fb_rnn_job *j) {
+static void begin_dynamic(fb_rnn_job *j) {
   const qe_operand *x = j->p->in[FB_RNN_X];
   const float *from = j->call->in[FB_RNN_X];
   float lo = 0.0f, hi = 0.0f;
@@ -177,33 +70,53 @@ static void begin(fb_rnn_job *j) {
   j->x_scale = fb_dynamic_params(lo, hi, &j->x_zero);
 }
 
+/* Rows as they are multiplied: where they are, what turns them into uint8 codes, and the parameters of these. */
+typedef struct q8_rows {
+  const uint8_t *codes;
+  uint8_t flip;
+  float scale;
+  int32_t zero;
+} q8_rows;
+
+static q8_rows rows_of(const fb_rnn_job *j, int which, const float *x, int64_t count, uint8_t *codes) {
+  const bool fixed = j->kind->maker->codes, inputs = which == FB_RNN_INPUT;
+  q8_rows r = {codes, 0, j->x_scale, j->x_zero};
+  if (fixed && inputs) {
+    r.codes = (const void *)x;
+    r.flip = j->p->in[FB_RNN_X]->dtype == QE_DT_I8 ? 0x80 : 0;
+    return r;
+  }
+  if (fixed) {
+    r.scale = j->y_scale;
+    r.zero = j->y_zero;
+  } else if (!inputs) {
+    float lo = 0.0f, hi = 0.0f;
+    if (which == FB_RNN_GATES)
+      j->kind->loops->range(j->h, j->count * j->s.hidden, &lo, &hi);
+    else
+      j->kind->loops->range(x, count, &lo, &hi);
+    r.scale = fb_dynamic_params(lo, hi, &r.zero);
+  }
+  j->kind->loops->quantize(codes, x, count, r.scale, r.zero);
+  return r;
+}
+
 static void multiply(const fb_rnn_job *j, int which, const float *x, int64_t rows, float *y) {
   const fb_rnn_matrix *m = &j->s.matrix[which];
   const fb_q8_core *core = core_of(j->kind);
   const q8_space at = space_of(j->kind, m, which == FB_RNN_INPUT ? j->s.rows : j->s.group);
   char *space = j->product;
-  uint8_t *codes = (uint8_t *)space + at.codes;
-  float scale = j->x_scale;
-  int32_t zero = j->x_zero;
-  if (which != FB_RNN_INPUT) {
-    float lo = 0.0f, hi = 0.0f;
-    if (which == FB_RNN_GATES)
-      j->kind->loops->range(j->h, j->count * m->k, &lo, &hi);
-    else
-      j->kind->loops->range(x, rows * m->k, &lo, &hi);
-    scale = fb_dynamic_params(lo, hi, &zero);
-  }
-  j->kind->loops->quantize(codes, x, rows * m->k, scale, zero);
-  const q8_packed *packed = (const void *)j->packed[which];
-  const q8_columns columns = columns_of(packed, m->n);
+  const q8_rows from = rows_of(j, which, x, rows * m->k, (uint8_t *)space + at.codes);
+  const fb_rnn_packed *packed = (const void *)j->packed[which];
+  const fb_rnn_columns columns = fb_rnn_columns_of(packed, m->n);
   int32_t *bias = (void *)(space + at.bias), *row_sums = (void *)(space + at.row_sums);
   float *multipliers = (void *)(space + at.m);
-  j->kind->loops->columns(bias, multipliers, columns.sums, columns.scales, m->n, scale, zero);
+  j->kind->loops->columns(bias, multipliers, columns.sums, columns.scales, m->n, from.scale, from.zero);
   const uint8_t **row = (void *)(space + at.rows);
-  for (int64_t r = 0; r < rows; ++r) row[r] = codes + r * m->k;
+  for (int64_t r = 0; r < rows; ++r) row[r] = from.codes + r * m->k;
   if (packed->has_zeros) {
-    fb_q8_row_sums(row, rows, 1, m->k, 0, row_sums);
-    for (int64_t r = 0; r < rows; ++r) row_sums[r] -= (int32_t)((uint32_t)m->k * (uint32_t)zero);
+    fb_q8_row_sums(row, rows, 1, m->k, from.flip, row_sums);
+    for (int64_t r = 0; r < rows; ++r) row_sums[r] -= (int32_t)((uint32_t)m->k * (uint32_t)from.zero);
   }
   const fb_q8_finish finish = {.to = FB_Q8_REAL,
                                .bias = bias,
@@ -219,6 +132,7 @@ static void multiply(const fb_rnn_job *j, int which, const float *x, int64_t row
                            .rows = end - first,
                            .taps = 1,
                            .kc = m->k,
+                           .flip = from.flip,
                            .x_step = m->k,
                            .row_sum = packed->has_zeros ? row_sums + first : NULL,
                            .packed = columns.core,
@@ -232,12 +146,33 @@ static void multiply(const fb_rnn_job *j, int which, const float *x, int64_t row
   }
 }
 
-const fb_rnn_maker fb_rnn_q8 = {.whole = true,
-                                .hidden = hidden,
-                                .supports = supports,
-                                .packed_size = packed_size,
-                                .scratch_size = scratch_size,
-                                .constant = constant,
-                                .pack = pack,
-                                .begin = begin,
-                                .multiply = multiply};
+/* Parameters of codes as of uint8 ones. */
+static void begin_fixed(fb_rnn_job *j) {
+  const qe_operand *x = j->p->in[FB_RNN_X], *y = j->p->out[0];
+  j->x_scale = x->scales[0];
+  j->x_zero = x->zero_points[0] + (x->dtype == QE_DT_I8 ? 128 : 0);
+  j->y_scale = y->scales[0];
+  j->y_zero = y->zero_points[0] + (y->dtype == QE_DT_I8 ? 128 : 0);
+}
+
+static int64_t hidden_dynamic(const qe_problem *p) { return fb_rnn_q8_hidden(p, false); }
+static int64_t hidden_fixed(const qe_problem *p) { return fb_rnn_q8_hidden(p, true); }
+
+const fb_rnn_maker fb_rnn_dynamic = {.whole = true,
+                                     .hidden = hidden_dynamic,
+                                     .supports = fb_rnn_q8_supports,
+                                     .packed_size = fb_rnn_q8_packed_size,
+                                     .scratch_size = scratch_size,
+                                     .constant = fb_rnn_q8_constant,
+                                     .pack = fb_rnn_q8_pack,
+                                     .begin = begin_dynamic,
+                                     .multiply = multiply};
+const fb_rnn_maker fb_rnn_codes = {.codes = true,
+                                   .hidden = hidden_fixed,
+                                   .supports = fb_rnn_q8_supports,
+                                   .packed_size = fb_rnn_q8_packed_size,
+                                   .scratch_size = scratch_size,
+                                   .constant = fb_rnn_q8_constant,
+                                   .pack = fb_rnn_q8_pack,
+                                   .begin = begin_fixed,
+                                   .multiply = multiply};

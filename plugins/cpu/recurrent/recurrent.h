@@ -43,6 +43,8 @@ typedef struct fb_rnn_loops {
   void (*range)(const float *x, int64_t n, float *lo, float *hi);
   /* y = sat(rne(x / scale) + zero) */
   void (*quantize)(uint8_t *y, const float *x, int64_t n, float scale, int32_t zero);
+  /* x = (float)(sat(rne(x / scale) + zero) - zero) * scale */
+  void (*settle)(float *x, int64_t n, float scale, int32_t zero);
   /* bias = -zero * sum, m = scale * of: what is constant for a column of a product of codes. */
   void (*columns)(int32_t *bias, float *m, const int32_t *sums, const float *of, int64_t n, float scale, int32_t zero);
 } fb_rnn_loops;
@@ -88,6 +90,7 @@ extern const fb_rnn_op fb_rnn_lstm, fb_rnn_gru, fb_rnn_rnn;
 /* How products are made: f32.c, q8.c. Sizes in bytes. */
 typedef struct fb_rnn_maker {
   bool whole; /* all sequences are one group, as they depend on one another */
+  bool codes; /* X and Y are codes; H is rounded to Y's as soon as it is there */
   int64_t (*hidden)(const qe_problem *p);
   /* 1, or 0 with the reason: types and shapes of W and R, and what else it wants. */
   int (*supports)(const fb_rnn_kind *kind, const qe_problem *p, char *reason, size_t reason_size);
@@ -101,10 +104,11 @@ typedef struct fb_rnn_maker {
                void *packed);
   /* Before the first step, states being loaded; or NULL. */
   void (*begin)(fb_rnn_job *j);
-  /* Of each row x[k] the n sums of the matrix, bias added, to y; rows of y lie gates * hidden apart. */
+  /* Of each row x[k] (of X: codes, if it holds codes) the n sums of the matrix, bias added, to y; rows of y lie
+   * gates * hidden apart. */
   void (*multiply)(const fb_rnn_job *j, int which, const float *x, int64_t rows, float *y);
 } fb_rnn_maker;
-extern const fb_rnn_maker fb_rnn_f32, fb_rnn_q8;
+extern const fb_rnn_maker fb_rnn_f32, fb_rnn_dynamic, fb_rnn_codes;
 
 struct fb_rnn_kind {
   const fb_rnn_op *op;
@@ -128,10 +132,11 @@ struct fb_rnn_job {
   int64_t *length;                    /* of each sequence */
   int64_t *running, rows;             /* sequences that run at the step at hand, ascending, and how many */
   float *h, *c;                       /* of each sequence */
-  float *x, *live, *reset, *xg, *hg;  /* of rows: inputs of a chunk, H, ... */
+  void *x;                            /* of rows: inputs of a chunk, as X has them */
+  float *live, *reset, *xg, *hg;      /* of rows: H, ... */
   void *product;                      /* scratch of the maker */
-  float x_scale;                      /* of the codes of X, if there are any */
-  int32_t x_zero;
+  float x_scale, y_scale;             /* of the codes of X, and of Y, if there are any */
+  int32_t x_zero, y_zero;             /* as of uint8 codes */
 };
 
 /* -- the functions of a kernel: plan.c, walk.c ------------------------------------------------------------------- */

@@ -81,9 +81,10 @@ int fb_rnn_check(const fb_rnn_kind *kind, const qe_problem *p, char *reason, siz
         !is_shape(p->in[inputs[i].index], inputs[i].dtype, inputs[i].rank, inputs[i].dims))
       return fb_refuse(reason, reason_size, "%s: input %u does not have the type and shape that X, W and R ask for",
                        p->op, inputs[i].index);
+  const uint8_t y_type = kind->maker->codes && fb_has_out(p, 0) ? p->out[0]->dtype : QE_DT_F32;
   for (uint32_t i = 0; i < 3; ++i)
     if (fb_has_out(p, i) &&
-        !(i == 0 ? is_shape(p->out[0], QE_DT_F32, 4, y) : is_shape(p->out[i], QE_DT_F32, 3, state)))
+        !(i == 0 ? is_shape(p->out[0], y_type, 4, y) : is_shape(p->out[i], QE_DT_F32, 3, state)))
       return fb_refuse(reason, reason_size, "%s: output %u does not have the type and shape that X, W and R ask for",
                        p->op, i);
   for (int i = 0; i < 6; ++i)

@@ -112,18 +112,29 @@ static int64_t time_of(const fb_rnn_job *j, int64_t sequence, int64_t step) {
   return j->backward ? j->length[sequence] - 1 - step : step;
 }
 
+static void copy_codes(uint8_t *to, const uint8_t *from, int64_t step, int64_t n) {
+  if (step == 1)
+    memcpy(to, from, (size_t)n);
+  else
+    for (int64_t i = 0; i < n; ++i) to[i] = from[i * step];
+}
+
 /* The inputs of steps [step, end), to where rows lie one behind another; how many. */
 static int64_t gather(fb_rnn_job *j, int64_t step, int64_t end) {
   const qe_operand *x = j->p->in[FB_RNN_X];
+  const void *from = j->call->in[FB_RNN_X];
   const int64_t n = j->s.inputs;
   int64_t rows = 0;
   for (; step < end; ++step) {
     find_running(j, step);
-    for (int64_t i = 0; i < j->rows; ++i, ++rows)
-      copy_strided(j->x + rows * n,
-                   (const float *)j->call->in[FB_RNN_X] + time_of(j, j->running[i], step) * x->strides[j->s.x_time] +
-                       (j->first + j->running[i]) * x->strides[j->s.x_batch],
-                   x->strides[2], n);
+    for (int64_t i = 0; i < j->rows; ++i, ++rows) {
+      const int64_t offset = time_of(j, j->running[i], step) * x->strides[j->s.x_time] +
+                             (j->first + j->running[i]) * x->strides[j->s.x_batch];
+      if (j->kind->maker->codes)
+        copy_codes((uint8_t *)j->x + rows * n, (const uint8_t *)from + offset, x->strides[2], n);
+      else
+        copy_strided((float *)j->x + rows * n, (const float *)from + offset, x->strides[2], n);
+    }
   }
   return rows;
 }
@@ -136,26 +147,47 @@ static const float *hidden_rows(const fb_rnn_job *j) {
   return j->live;
 }
 
-static float *output_at(const fb_rnn_job *j, int64_t sequence, int64_t time) {
+/* H as Y's codes have it, of sequences [first, first + count). */
+static void settle(const fb_rnn_job *j, int64_t first, int64_t count) {
+  const int64_t n = j->s.hidden;
+  j->kind->loops->settle(j->h + first * n, count * n, j->y_scale, j->y_zero);
+}
+
+/* A row of Y; h NULL: zeros. */
+static void store_row(const fb_rnn_job *j, int64_t sequence, int64_t time, const float *h) {
   const qe_operand *y = j->p->out[0];
-  return (float *)j->call->out[0] + time * y->strides[j->s.y_time] + j->direction * y->strides[j->s.y_direction] +
-         (j->first + sequence) * y->strides[j->s.y_batch];
+  const int64_t n = j->s.hidden, step = y->strides[3];
+  const int64_t offset = time * y->strides[j->s.y_time] + j->direction * y->strides[j->s.y_direction] +
+                         (j->first + sequence) * y->strides[j->s.y_batch];
+  if (!j->kind->maker->codes) {
+    float *to = (float *)j->call->out[0] + offset;
+    if (h)
+      store_strided(to, step, h, n);
+    else
+      for (int64_t i = 0; i < n; ++i) to[i * step] = 0.0f;
+    return;
+  }
+  uint8_t *to = (uint8_t *)j->call->out[0] + offset;
+  const uint8_t flip = y->dtype == QE_DT_I8 ? 0x80 : 0;
+  uint8_t codes[256];
+  for (int64_t i = 0, some; i < n; i += some) {
+    some = fb_min64(n - i, (int64_t)sizeof codes);
+    if (h)
+      j->kind->loops->quantize(codes, h + i, some, j->y_scale, j->y_zero);
+    else
+      memset(codes, j->y_zero, (size_t)some);
+    for (int64_t k = 0; k < some; ++k) to[(i + k) * step] = codes[k] ^ flip;
+  }
 }
 
 static void store_output(const fb_rnn_job *j, int64_t step) {
-  const int64_t n = j->s.hidden;
   for (int64_t i = 0; i < j->rows; ++i)
-    store_strided(output_at(j, j->running[i], time_of(j, j->running[i], step)), j->p->out[0]->strides[3],
-                  j->h + j->running[i] * n, n);
+    store_row(j, j->running[i], time_of(j, j->running[i], step), j->h + j->running[i] * j->s.hidden);
 }
 
 /* What lies behind the end of a sequence is 0. */
 static void clear_output(const fb_rnn_job *j, int64_t sequence) {
-  const int64_t n = j->s.hidden, step = j->p->out[0]->strides[3];
-  for (int64_t t = j->length[sequence]; t < j->s.steps; ++t) {
-    float *to = output_at(j, sequence, t);
-    for (int64_t i = 0; i < n; ++i) to[i * step] = 0.0f;
-  }
+  for (int64_t t = j->length[sequence]; t < j->s.steps; ++t) store_row(j, sequence, t, NULL);
 }
 
 static void run_tile(fb_rnn_job *j) {
@@ -173,6 +205,8 @@ static void run_tile(fb_rnn_job *j) {
     for (int64_t step = first; step < end; ++step) {
       find_running(j, step);
       j->kind->op->step(j, hidden_rows(j), xg);
+      if (j->kind->maker->codes)
+        for (int64_t i = 0; i < j->rows; ++i) settle(j, j->running[i], 1);
       if (output) store_output(j, step);
       xg += j->rows * j->s.gates * j->s.hidden;
     }
@@ -188,6 +222,7 @@ int fb_rnn_run(const fb_rnn_kind *kind, void *self, const qe_call *call, int64_t
     load_states(&j, FB_RNN_H0, j.h);
     if (kind->op->cell) load_states(&j, FB_RNN_C0, j.c);
     if (kind->maker->begin) kind->maker->begin(&j);
+    if (kind->maker->codes) settle(&j, 0, j.count);
     run_tile(&j);
     store_states(&j, 1, j.h);
     if (kind->op->cell) store_states(&j, 2, j.c);
