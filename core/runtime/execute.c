@@ -30,7 +30,7 @@ qe_status_t qe__step_execute(const qe__step *step, qe__pool *pool, const void *c
   }
   const int result = pool ? qe__pool_run(pool, step->sizes.tiles, run_tiles, &r) : run_tiles(&r, 0, 0, step->sizes.tiles);
   if (result == 0) return QE_OK;
-  return qe__fail(QE_ERROR_NUMERIC, "node '%s' (%s): kernel %s of engine '%s' failed on this data (code %d; an index out of range is one cause)", node_name,
+  return qe__fail(QE_ERROR_NUMERIC, "node '%s' (%s): kernel %s of engine '%s' failed on this data (code %d; an index or an offset out of range is one cause)", node_name,
                   step->problem.op, step->kernel->row.name, step->kernel->engine->name, result);
 }
 
