@@ -8,7 +8,13 @@
 
 enum { ADVISE_FLOAT, ADVISE_STATIC, ADVISE_DYNAMIC, ADVISE_FLOWS };
 
-typedef enum advise_verdict { ADVISE_STAY_FLOAT, ADVISE_USE_STATIC, ADVISE_USE_DYNAMIC, ADVISE_MIX, ADVISE_TRAIN } advise_verdict;
+typedef enum advise_verdict {
+  ADVISE_STAY_FLOAT,
+  ADVISE_USE_STATIC,
+  ADVISE_USE_DYNAMIC,
+  ADVISE_MIX,
+  ADVISE_TRAIN
+} advise_verdict;
 
 /* What holds a layer up, by its multiply-adds for each byte that goes in or out. */
 typedef enum advise_bound { ADVISE_BY_COMPUTE, ADVISE_BY_WEIGHTS, ADVISE_BY_ACTIVATIONS } advise_bound;
@@ -24,7 +30,7 @@ typedef struct advise_layer {
   const char *node, *op;
   uint32_t index;            /* in the float model */
   int64_t macs;
-  int64_t weight_bytes;      /* read in one run: constants; recurrent weights once for each step; 0 without multiply-adds */
+  int64_t weight_bytes;      /* read in one run; recurrent weights at each step; 0 without multiply-adds */
   int64_t activation_bytes;  /* computed operands and results */
   double intensity;          /* macs / (weight_bytes + activation_bytes) */
   advise_bound bound;
@@ -90,7 +96,7 @@ int advise_make(const advice *a, const qe_qconfig_mapping_t *mapping, bool by_dy
                 qe_model_t **out);
 /* advise_choose.c */
 int advise_choose(advice *a);
-/* advise_mapping.c: the mapping that the layers' choices mean: a preset, and rules for layers that it treats otherwise. */
+/* advise_mapping.c: what the layers' choices mean: a preset, and rules for layers that it treats otherwise. */
 int advise_mapping(const advice *a, qe_qconfig_mapping_t **out);
 /* advise_reason.c: a line of the report; the lines that say why the layers suit a flow. */
 void advise_reason(advice *a, const char *format, ...) CLI_PRINTF(2, 3);

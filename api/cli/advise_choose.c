@@ -13,10 +13,10 @@
 
 static const double LEAST_SHARE = 0.10; /* of the float time: less is not worth a flow */
 static const double MIX_SHARE = 0.15;   /* that a second flow must add */
-static const double AS_MUCH = 0.75;     /* dynamic covering this much of what static covers is preferred: no data needed */
+static const double AS_MUCH = 0.75; /* dynamic covering this much of what static covers is preferred: no data needed */
 static const double MOST_KEPT = 1.0 / 3.0; /* of the float time, kept float for quality */
 
-static const double SLOWER = 2.0;       /* times another flow's time: a layer of LEAST_LAYER of the time leaves its flow */
+static const double SLOWER = 2.0; /* times another flow's time: a layer of LEAST_LAYER of the time leaves its flow */
 static const double LEAST_LAYER = 0.05;
 
 enum { MOST_TRIES = 8 };
@@ -123,16 +123,22 @@ static int improve(advice *a, qe_model_t **model, bool *good) {
 static void fall_back(advice *a) {
   const advise_flow *d = &a->flows[ADVISE_DYNAMIC];
   for (size_t i = 0; i < a->n_layers; i++) a->layers[i].sensitive = false;
-  if (a->suits != ADVISE_USE_DYNAMIC && d->coverage >= LEAST_SHARE && d->sqnr >= a->min_sqnr && d->gain >= ADVISE_PAYS) {
-    advise_reason(a, "the static flow leaves %.1f dB at the outputs, less than %.1f, and too many layers share the blame; the "
-                     "dynamic flow leaves %.1f dB", a->flows[ADVISE_STATIC].sqnr, a->min_sqnr, d->sqnr);
+  if (a->suits != ADVISE_USE_DYNAMIC && d->coverage >= LEAST_SHARE && d->sqnr >= a->min_sqnr &&
+      d->gain >= ADVISE_PAYS) {
+    advise_reason(
+        a,
+        "the static flow leaves %.1f dB at the outputs, less than %.1f, and too many layers share the blame; the "
+        "dynamic flow leaves %.1f dB",
+        a->flows[ADVISE_STATIC].sqnr, a->min_sqnr, d->sqnr);
     a->suits = a->verdict = ADVISE_USE_DYNAMIC;
     return;
   }
   const double sqnr = a->flows[a->suits == ADVISE_USE_DYNAMIC ? ADVISE_DYNAMIC : ADVISE_STATIC].sqnr;
-  advise_reason(a, "quantization leaves %.1f dB at the outputs, less than %.1f, and keeping up to %.0f %% of the float time out "
-                   "of it does not help enough: train with quantization (QAT), then convert", sqnr, a->min_sqnr,
-                100.0 * MOST_KEPT);
+  advise_reason(
+      a,
+      "quantization leaves %.1f dB at the outputs, less than %.1f, and keeping up to %.0f %% of the float time out "
+      "of it does not help enough: train with quantization (QAT), then convert",
+      sqnr, a->min_sqnr, 100.0 * MOST_KEPT);
   a->verdict = ADVISE_TRAIN;
 }
 
@@ -148,10 +154,13 @@ static int judge_quality(advice *a, qe_model_t **model) {
     moved += !l->sensitive && l->covered[ADVISE_STATIC] && l->choice != ADVISE_STATIC && a->suits == ADVISE_USE_STATIC;
   }
   a->verdict = kept || moved ? ADVISE_MIX : a->suits;
-  if (moved) advise_reason(a, "%zu layers leave the static flow, where they are more than %g times slower", moved, SLOWER);
+  if (moved)
+    advise_reason(a, "%zu layers leave the static flow, where they are more than %g times slower", moved, SLOWER);
   if (good && kept)
-    advise_reason(a, "%zu sensitive layers stay out of the flow: with them the outputs have %.1f dB, without %.1f (%.1f are wanted)",
-                  kept, a->flows[a->by_dynamic_flow ? ADVISE_DYNAMIC : ADVISE_STATIC].sqnr, a->sqnr, a->min_sqnr);
+    advise_reason(
+        a,
+        "%zu sensitive layers stay out of the flow: with them the outputs have %.1f dB, without %.1f (%.1f are wanted)",
+        kept, a->flows[a->by_dynamic_flow ? ADVISE_DYNAMIC : ADVISE_STATIC].sqnr, a->sqnr, a->min_sqnr);
   if (good) return CLI_OK;
   fall_back(a);
   a->by_dynamic_flow = a->suits == ADVISE_USE_DYNAMIC;
@@ -173,12 +182,15 @@ static int judge_time(advice *a, const qe_model_t *model) {
     return CLI_OK;
   }
   const qe_session_stats_t *stats = &a->cases[a->by_dynamic_flow ? ADVISE_DYNAMIC : ADVISE_STATIC].stats;
-  advise_reason(a, "nothing to gain in time: measured, it has %.2f times the speed of float on this engine; weights would take "
-                   "%.2f times less space", a->gain,
-                (double)qe_model_parameter_bytes(a->flows[ADVISE_FLOAT].model) / (double)a->parameter_bytes);
+  advise_reason(
+      a,
+      "nothing to gain in time: measured, it has %.2f times the speed of float on this engine; weights would take "
+      "%.2f times less space",
+      a->gain, (double)qe_model_parameter_bytes(a->flows[ADVISE_FLOAT].model) / (double)a->parameter_bytes);
   if (stats->fallback_steps)
     advise_reason(a, "%u steps of the %s flow have no kernel on the engine '%s' and fall back to another one",
-                  stats->fallback_steps, a->by_dynamic_flow ? "dynamic" : "static", stats->engine ? stats->engine : "none");
+                  stats->fallback_steps, a->by_dynamic_flow ? "dynamic" : "static",
+                  stats->engine ? stats->engine : "none");
   a->verdict = ADVISE_STAY_FLOAT;
   return CLI_OK;
 }

@@ -27,7 +27,10 @@ static char *shape_text(const advice *a, const qe_value_info_t *info, int64_t ba
   char *text = cli_format("%s=", info->name);
   for (int32_t d = 0; d < info->rank; d++) {
     const char *symbol = info->symbols[d];
-    const int64_t size = info->dims[d] >= 0 ? info->dims[d] : is_time(symbol) ? STEPS : d == 0 || is_batch(symbol) ? batch : 1;
+    const int64_t size = info->dims[d] >= 0           ? info->dims[d]
+                         : is_time(symbol)            ? STEPS
+                         : d == 0 || is_batch(symbol) ? batch
+                                                      : 1;
     char *longer = cli_format("%s%s%lld", text, d ? "," : "", (long long)size);
     free(text);
     text = longer;

@@ -17,14 +17,19 @@ static const char *bound_of(const advise_layer *l) {
 /* ---- text ---- */
 
 static void cell_db(cli_table *t, double db) {
-  if (isnan(db)) cli_table_cell(t, "-");
-  else if (db >= CLI_SQNR_MOST) cli_table_cell(t, "exact");
-  else cli_table_cell(t, "%.1f", db);
+  if (isnan(db))
+    cli_table_cell(t, "-");
+  else if (db >= CLI_SQNR_MOST)
+    cli_table_cell(t, "exact");
+  else
+    cli_table_cell(t, "%.1f", db);
 }
 
 static void cell_ms(cli_table *t, const advise_layer *l, int flow) {
-  if (l->covered[flow] || flow == ADVISE_FLOAT) cli_table_cell(t, "%.4f", l->ms[flow]);
-  else cli_table_cell(t, "-");
+  if (l->covered[flow] || flow == ADVISE_FLOAT)
+    cli_table_cell(t, "%.4f", l->ms[flow]);
+  else
+    cli_table_cell(t, "-");
 }
 
 /* Layers that no flow quantizes and that take little are added up. */
@@ -33,7 +38,8 @@ static bool is_shown(const advise_layer *l) {
 }
 
 static void print_layers(const advice *a) {
-  cli_table *t = cli_table_new("layer|op|>share %|>MAC/byte|bound by|>float ms|>static ms|>dynamic ms|>static dB|>dynamic dB|choice");
+  cli_table *t = cli_table_new(
+      "layer|op|>share %|>MAC/byte|bound by|>float ms|>static ms|>dynamic ms|>static dB|>dynamic dB|choice");
   double rest_share = 0.0;
   size_t rest = 0;
   for (size_t i = 0; i < a->n_layers; i++) {
@@ -46,8 +52,10 @@ static void print_layers(const advice *a) {
     cli_table_cell(t, "%s", l->node);
     cli_table_cell(t, "%s", l->op);
     cli_table_cell(t, "%.1f", 100.0 * l->share);
-    if (l->macs) cli_table_cell(t, "%.2f", l->intensity);
-    else cli_table_cell(t, "-");
+    if (l->macs)
+      cli_table_cell(t, "%.2f", l->intensity);
+    else
+      cli_table_cell(t, "-");
     cli_table_cell(t, "%s", bound_of(l));
     for (int f = 0; f < ADVISE_FLOWS; f++) cell_ms(t, l, f);
     for (int f = ADVISE_STATIC; f < ADVISE_FLOWS; f++) cell_db(t, l->sqnr[f]);
@@ -78,8 +86,10 @@ static void print_text(const advice *a) {
   print_layers(a);
   print_flows(a);
   printf("\ndata:       ");
-  if (a->calib.count) printf("%lld samples in %zu batches\n", (long long)a->samples, a->data.count);
-  else puts("seeded random numbers; ranges and dB are not those of your data, give --calib");
+  if (a->calib.count)
+    printf("%lld samples in %zu batches\n", (long long)a->samples, a->data.count);
+  else
+    puts("seeded random numbers; ranges and dB are not those of your data, give --calib");
   printf("timed:      batch %lld, engine %s, %u threads\n", (long long)a->batch,
          a->cases[ADVISE_STATIC].stats.engine ? a->cases[ADVISE_STATIC].stats.engine : "none",
          a->cases[ADVISE_STATIC].stats.threads);
@@ -95,7 +105,10 @@ static void print_text(const advice *a) {
   cli_put_clean(stdout, a->path);
   printf(" -o int8.onnx --flow %s%s --qconfig ", a->by_dynamic_flow ? "dynamic" : "static",
          a->by_dynamic_flow ? "" : " --calib DATA");
-  cli_put_clean(stdout, a->write ? a->write : a->verdict == ADVISE_MIX ? "FILE of --write-qconfig" : a->by_dynamic_flow ? "dynamic" : "default");
+  cli_put_clean(stdout, a->write                   ? a->write
+                        : a->verdict == ADVISE_MIX ? "FILE of --write-qconfig"
+                        : a->by_dynamic_flow       ? "dynamic"
+                                                   : "default");
   putchar('\n');
 }
 
@@ -170,8 +183,10 @@ int advise_report(const advice *a) {
   const qe_status_t status = qe_qconfig_mapping_dump(a->mapping, &qconfig);
   int code = status == QE_OK ? CLI_OK : cli_fail(status, "the recommended qconfig");
   if (!code && a->write) code = cli_write_file(a->write, qconfig, strlen(qconfig), a->force);
-  if (!code && cli.json) print_json(a, qconfig);
-  else if (!code) print_text(a);
+  if (!code && cli.json)
+    print_json(a, qconfig);
+  else if (!code)
+    print_text(a);
   qe_string_free(qconfig);
   return code;
 }

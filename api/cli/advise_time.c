@@ -44,7 +44,8 @@ static advise_layer *served(const advice *a, const qe_model_t *model, const benc
   const bool back = strcmp(step->op, "DequantizeLinear") == 0;
   qe_node_info_t info;
   if (node < 0 || (!back && !strstr(step->op, "QuantizeLinear"))) return NULL;
-  const int32_t value = back ? qe_model_node_input(model, (uint32_t)node, 0) : qe_model_node_output(model, (uint32_t)node, 0);
+  const int32_t value =
+      back ? qe_model_node_input(model, (uint32_t)node, 0) : qe_model_node_output(model, (uint32_t)node, 0);
   for (uint32_t n = 0; n < qe_model_node_count(model); n++) {
     if (qe_model_node(model, n, &info) != QE_OK) continue;
     for (uint32_t i = 0; i < (back ? info.n_out : info.n_in); i++)
@@ -94,7 +95,9 @@ int advise_measure_time(advice *a) {
   int code = CLI_OK;
   for (int f = 0; f < ADVISE_FLOWS && !code; f++) code = open_case(a, a->flows[f].model, flow_names[f], &a->cases[f]);
   if (!code) code = bench_time(a->cases, ADVISE_FLOWS, &s);
+  cli_messages_hold(true); /* placement has been told of */
   for (int f = 0; f < ADVISE_FLOWS && !code; f++) code = bench_profile(&a->cases[f], &s);
+  cli_messages_hold(false);
   if (code) return code;
   add_layers(a);
   for (int f = 0; f < ADVISE_FLOWS; f++) {
@@ -173,11 +176,14 @@ static void move(const advice *a, advise_layer *l, const extent *extents) {
   if (qe_model_node(model, l->index, &info) != QE_OK) return;
   for (uint32_t i = 0; i < info.n_in + info.n_out; i++) {
     const bool in = i < info.n_in;
-    const int32_t v = in ? qe_model_node_input(model, l->index, i) : qe_model_node_output(model, l->index, i - info.n_in);
+    const int32_t v =
+        in ? qe_model_node_input(model, l->index, i) : qe_model_node_output(model, l->index, i - info.n_in);
     qe_value_info_t value;
     if (v < 0 || qe_model_value(model, (uint32_t)v, &value) != QE_OK) continue;
-    if (!value.constant) l->activation_bytes += extents[v].bytes;
-    else if (l->macs) l->weight_bytes += (int64_t)qe_tensor_bytes(value.constant) * times_read(a, l, i, extents);
+    if (!value.constant)
+      l->activation_bytes += extents[v].bytes;
+    else if (l->macs)
+      l->weight_bytes += (int64_t)qe_tensor_bytes(value.constant) * times_read(a, l, i, extents);
   }
   const int64_t all = l->weight_bytes + l->activation_bytes;
   l->intensity = all ? (double)l->macs / (double)all : 0.0;

@@ -1,17 +1,30 @@
 /* `qengine advise`: which flow suits a model. */
-#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "advise.h"
 #include "ptq.h"
 
-enum { KEY_CALIB = 0x100, KEY_NORMALIZE, KEY_SAMPLES, KEY_BATCH, KEY_SHAPE, KEY_LAYERS, KEY_MIN_SQNR, KEY_MIN_TIME, KEY_SEED, KEY_WRITE, KEY_FORCE };
+enum {
+  KEY_CALIB = 0x100,
+  KEY_NORMALIZE,
+  KEY_SAMPLES,
+  KEY_BATCH,
+  KEY_SHAPE,
+  KEY_LAYERS,
+  KEY_MIN_SQNR,
+  KEY_MIN_TIME,
+  KEY_SEED,
+  KEY_WRITE,
+  KEY_FORCE
+};
 
 enum { DEFAULT_SAMPLES = 64, DEFAULT_LAYERS = 32 };
 
 static const struct argp_option options[] = {
   { "calib", KEY_CALIB, "[NAME=]FILE", 0,
-    "calibration data: npy, npz, idx (.gz too) or TensorProto .pb; several files may follow (default: random numbers)", 0 },
+    "calibration data: npy, npz, idx (.gz too) or TensorProto .pb; several files may follow (default: random numbers)",
+    0 },
   { "normalize", KEY_NORMALIZE, "MEAN,STD", 0, "integer images become (x/255 - MEAN)/STD", 0 },
   { "samples", KEY_SAMPLES, "N", 0, "use the first N samples of the data (default: 64)", 0 },
   { "batch", KEY_BATCH, "N", 0, "samples in the run that is timed (default: 1, or the model's fixed batch)", 0 },
@@ -50,12 +63,18 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   }
 }
 
+/* By the static flow or by the dynamic one. */
+static bool is_quantized(const qe_node_info_t *node) {
+  return node->quantized || strncmp(node->op, "DynamicQuantize", 15) == 0 ||
+         strncmp(node->op, "MatMulInteger", 13) == 0;
+}
+
 static int load(advice *a) {
   qe_model_t **model = &a->flows[ADVISE_FLOAT].model;
   int code = cli_load_model(a->path, model);
   for (uint32_t n = 0; !code && n < qe_model_node_count(*model); n++) {
     qe_node_info_t info;
-    if (qe_model_node(*model, n, &info) == QE_OK && info.quantized)
+    if (qe_model_node(*model, n, &info) == QE_OK && is_quantized(&info))
       code = cli_error(CLI_FAILED, "%s: node '%s' (%s) is quantized already; advise wants the float model", a->path,
                        info.name, info.op);
   }
@@ -106,16 +125,22 @@ static int advise(advice *a) {
 }
 
 static int run(const cli_command *self, int argc, char **argv) {
-  advice a = { .feed = { .option = "--calib", .few = DEFAULT_SAMPLES }, .batch = 1, .most_layers = DEFAULT_LAYERS,
-               .seed = 1, .min_sqnr = ADVISE_MIN_SQNR, .min_time = 0.5 };
+  advice a = { .feed = { .option = "--calib", .few = DEFAULT_SAMPLES },
+               .batch = 1,
+               .most_layers = DEFAULT_LAYERS,
+               .seed = 1,
+               .min_sqnr = ADVISE_MIN_SQNR,
+               .min_time = 0.5 };
   size_t count;
   const char **texts = cli_parse(self, parse, &a, argc, argv, 1, 1, &count);
   a.path = texts[0];
   int code = CLI_OK;
-  if (a.calib.count && a.shapes.count) code = cli_usage("--shape goes without --calib; data has its own shapes");
+  if (a.calib.count && a.shapes.count)
+    code = cli_usage("--shape goes without --calib; data has its own shapes");
   else if (!a.calib.count && (a.feed.normalize || a.feed.samples))
     code = cli_usage("%s goes with --calib", a.feed.normalize ? "--normalize" : "--samples");
-  else if (a.force && !a.write) code = cli_usage("--force goes with --write-qconfig");
+  else if (a.force && !a.write)
+    code = cli_usage("--force goes with --write-qconfig");
   if (!code && a.write) code = cli_output_check(a.write, a.force);
   if (!code) code = cli_apply_engine();
   if (!code) code = advise(&a);
@@ -131,10 +156,13 @@ const cli_command cli_command_advise = {
   .summary = "say which flow suits a model, and why",
   .description =
       "Measures MODEL, a float ONNX model, layer by layer: its multiply-adds for each byte of weights and activations, "
-      "its share of the time, its time in the static and in the dynamic flow, and what quantizing it alone costs at the "
-      "outputs. Recommends the dynamic flow, the static flow, a mixture by layer, training with quantization (qat), or to "
+      "its share of the time, its time in the static and in the dynamic flow, and what quantizing it alone costs at "
+      "the "
+      "outputs. Recommends the dynamic flow, the static flow, a mixture by layer, training with quantization (qat), or "
+      "to "
       "stay with float, and says why. --write-qconfig writes what to give to `qengine quantize`.\n\n"
-      "Everything but times is the same in every run. Without --calib the data is random, which times well enough; what "
+      "Everything but times is the same in every run. Without --calib the data is random, which times well enough; "
+      "what "
       "quantization costs is then only a hint.",
   .examples = "qengine advise model.onnx --calib images.npy\n"
               "qengine advise lstm.onnx --json\n"

@@ -1,4 +1,4 @@
-/* Quantized forms of a float model in memory, on random data if need be: for commands that measure and write no model. */
+/* Quantized forms of a float model in memory, on random data if need be: for commands that measure. */
 #ifndef QE_CLI_FLOWS_H
 #define QE_CLI_FLOWS_H
 

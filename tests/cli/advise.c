@@ -60,12 +60,14 @@ static void expect_consistent(const json_t *o) {
     const double share = json_number_value(get(l, "float_share"));
     const double bytes = json_number_value(get(l, "weight_bytes")) + json_number_value(get(l, "activation_bytes"));
     const double macs = json_number_value(get(l, "macs")), intensity = json_number_value(get(l, "macs_per_byte"));
-    cr_assert(fabs(intensity * bytes - macs) <= 1e-6 * macs, "%s: %g * %g is not %g", text(l, "node"), intensity, bytes, macs);
+    cr_assert(fabs(intensity * bytes - macs) <= 1e-6 * macs, "%s: %g * %g is not %g", text(l, "node"), intensity, bytes,
+              macs);
     all += share;
     for (int f = 0; f < 2; f++) {
       const bool is = json_is_true(get(get(l, "covered"), names[f]));
       covered[f] += is ? share : 0.0;
-      cr_assert(is || json_is_null(get(get(l, "sqnr_db"), names[f])), "%s: sensitivity without a flow", text(l, "node"));
+      cr_assert(is || json_is_null(get(get(l, "sqnr_db"), names[f])), "%s: sensitivity without a flow",
+                text(l, "node"));
     }
   }
   cr_assert(fabs(all - 1.0) < 1e-6, "shares add up to %g", all);
@@ -79,7 +81,8 @@ static void save_lstm(const char *path) {
   enum { STEPS = 64, UNITS = 32 };
   qe_model_t *m = NULL;
   cr_assert_eq(qe_model_create("lstm", &m), QE_OK);
-  qe_tensor_t *w = test_random(2, (int64_t[]){ 4 * UNITS, UNITS }, 0.3f, 1), *b = test_random(1, (int64_t[]){ 4 * UNITS }, 0.1f, 2);
+  qe_tensor_t *w = test_random(2, (int64_t[]){ 4 * UNITS, UNITS }, 0.3f, 1),
+              *b = test_random(1, (int64_t[]){ 4 * UNITS }, 0.1f, 2);
   const qe_value_t x = qe_input(m, "x", QE_FLOAT32, 3, (int64_t[]){ STEPS, 1, UNITS });
   qe_output(m, "y", qe_lstm(m, "lstm", x, -1, -1, w, w, b, NULL, NULL, NULL));
   qe_tensor_release(&w);
@@ -133,7 +136,8 @@ static json_t *timeless(json_t *o) {
     const char *const keys[] = { "node", "macs", "weight_bytes", "activation_bytes", "bound_by", "covered", "sqnr_db" };
     for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++) json_array_append(rows, get(l, keys[k]));
   }
-  for (size_t i = 0; i < json_array_size(flows); i++) json_array_append(rows, get(json_array_get(flows, i), "output_sqnr_db"));
+  for (size_t i = 0; i < json_array_size(flows); i++)
+    json_array_append(rows, get(json_array_get(flows, i), "output_sqnr_db"));
   json_decref(o);
   return rows;
 }
@@ -175,7 +179,8 @@ Test(advise, trained_models) {
   expect_consistent(o);
   expect_advice(o, "dynamic", "dynamic");
   json_decref(o);
-  o = run_json("advise " MODELS "digits_resnet.onnx --calib " MODELS "digits_resnet_input.npy --min-time 0.1 --threads 1");
+  o = run_json("advise " MODELS "digits_resnet.onnx --calib " MODELS
+               "digits_resnet_input.npy --min-time 0.1 --threads 1");
   expect_consistent(o);
   expect_advice(o, "static", "static");
   json_decref(o);
@@ -184,7 +189,8 @@ Test(advise, trained_models) {
 /* An additive mask of -10000 takes the whole range of codes; the Adds that it meets are found and kept float. */
 Test(advise, a_mask_is_kept_out_of_the_static_flow) {
   if (access(MODELS "tiny_transformer.onnx", R_OK) != 0) cr_skip_test("no sample models");
-  json_t *o = run_json("advise " MODELS "tiny_transformer.onnx --calib " MODELS "tiny_transformer_tokens.npy --min-time 0.1 --threads 1 --write-qconfig q.json");
+  json_t *o = run_json("advise " MODELS "tiny_transformer.onnx --calib " MODELS
+                       "tiny_transformer_tokens.npy --min-time 0.1 --threads 1 --write-qconfig q.json");
   const json_t *add = named(get(o, "layers"), "node", "/blocks.0/attn/Add");
   cr_assert_lt(json_number_value(get(get(add, "sqnr_db"), "static")), 10.0);
   if (strcmp(text(o, "recommendation"), "mixed") == 0) {
@@ -199,7 +205,9 @@ Test(advise, a_mask_is_kept_out_of_the_static_flow) {
 Test(advise, text_says_what_and_why) {
   result r = run_cli("advise float.onnx --min-time 0.001");
   expect_code(&r, 0);
-  for (const char *const *part = (const char *const[]){ "MAC/byte", "conv1", "advice:", "random numbers", "covers %", NULL }; *part; part++)
+  for (const char *const *part =
+           (const char *const[]){ "MAC/byte", "conv1", "advice:", "random numbers", "covers %", NULL };
+       *part; part++)
     expect_text(r.out, *part);
   result_free(&r);
 }
@@ -217,11 +225,15 @@ Test(advise, wrong_command_lines_say_what_is_wrong) {
     { "advise float.onnx --shape x=1,3,8,8 --calib x.npy", 2, "--shape goes without --calib" },
     { "advise float.onnx --force", 2, "--force goes with --write-qconfig" },
     { "advise int8.onnx", 1, "quantized already" },
+    { "advise dynamic.onnx", 1, "quantized already" },
     { "advise nowhere.onnx", 1, "nowhere.onnx" },
     { "advise float.onnx --calib nowhere.npy", 1, "nowhere.npy" },
     { "advise float.onnx --shape z=1", 1, "no such input" },
   };
   scratch_quantize();
+  result made = run_cli("quantize float.onnx -o dynamic.onnx --flow dynamic");
+  expect_code(&made, 0);
+  result_free(&made);
   for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
     result r = run_cli("%s", wrong[i].line);
     cr_expect_eq(r.code, wrong[i].code, "%s: code %d", wrong[i].line, r.code);
