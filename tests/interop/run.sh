@@ -27,6 +27,19 @@ if [ -d "$models" ]; then
   for m in digits_resnet digits_mobilenet; do
     node interop.js "$qengine" "$models/$m.onnx" "$models/${m}_input.npy" "$models/${m}_input.npy" "$work/$m"
   done
+  # a code that rounds the other way moves everything behind it
+  dynamic_model() { # NAME INPUT...
+    m=$1 line="$1.onnx 0.02"
+    shift
+    "$qengine" quantize "$models/$m.onnx" -o "$work/dynamic/$m.onnx" --flow dynamic --force -q
+    for i in "$@"; do
+      cp "$models/${m}_$i.npy" "$work/dynamic/"
+      line="$line $i=${m}_$i.npy"
+    done
+    echo "$line" | node dynamic.js "$qengine" "$work/dynamic"
+  }
+  dynamic_model tiny_transformer tokens
+  dynamic_model char_lstm tokens h0 c0
 else
   echo "skipped: no models at $models; the made ones were compared"
 fi
