@@ -16,6 +16,7 @@ enum { BATCH = 2, LENGTH = 5, INPUTS = 6, HEADS = 2, SIZE = 3, WIDTH = HEADS * S
 
 typedef struct layer {
   bool codes, causal, has_bias;
+  bool apart;    /* MultiHeadAttention: queries, keys and values are projected before the layer */
   int mask_rank; /* 0: none */
   float filter;
   /* numbers */
@@ -116,10 +117,18 @@ static void *build(const layer *l, size_t *size) {
   proto_f32(&m, "ws", 0.008f);
   proto_i8(&m, "wz", 2);
   char in[64];
-  const char *mask_name = l->mask_rank > 0 ? "mask" : "-";
-  if (l->codes) snprintf(in, sizeof in, "x w b xs ws %s xz wz", mask_name);
+  const char *mask_name = l->mask_rank > 0 ? "mask" : "-", *op = l->codes ? "QAttention" : l->apart ? "MultiHeadAttention" : "Attention";
+  for (int part = 0; part < 3 && l->apart; part++) {
+    static float columns[INPUTS][WIDTH];
+    static const char *const products[3] = {"x wq", "x wk", "x wv"};
+    for (int i = 0; i < INPUTS; i++) memcpy(columns[i], &l->w[i][part * WIDTH], sizeof columns[i]);
+    proto_const(&m, products[part] + 2, QE_FLOAT32, 2, (int64_t[]){INPUTS, WIDTH}, columns);
+    proto_node(&m, "", "MatMul", products[part] + 3, products[part], products[part] + 3);
+  }
+  if (l->apart) snprintf(in, sizeof in, "q k v b %s %s", mask_name, l->has_bias ? "scores" : "-");
+  else if (l->codes) snprintf(in, sizeof in, "x w b xs ws %s xz wz", mask_name);
   else snprintf(in, sizeof in, "x w b %s - %s", mask_name, l->has_bias ? "scores" : "-");
-  Onnx__NodeProto *n = proto_node(&m, MS, l->codes ? "QAttention" : "Attention", "attention", in, "y");
+  Onnx__NodeProto *n = proto_node(&m, MS, op, "attention", in, "y");
   proto_int(&m, n, "num_heads", HEADS);
   if (l->causal) proto_int(&m, n, "unidirectional", 1);
   if (l->filter != -10000.0f) proto_float(&m, n, "mask_filter_value", l->filter);
@@ -144,8 +153,8 @@ static void run(const layer *l, const qe_model_t *m, double y[BATCH][LENGTH][WID
   cr_assert_eq(out.tensor->rank, 3u);
   for (int64_t i = 0; i < out.tensor->count; i++) {
     const double got = (double)((const float *)out.tensor->data)[i], want = (&y[0][0][0])[i];
-    cr_assert(fabs(got - want) < 1e-5, "mask %d, causal %d, bias %d, codes %d, element %lld: %.9g / %.9g", l->mask_rank,
-              l->causal, l->has_bias, l->codes, (long long)i, got, want);
+    cr_assert(fabs(got - want) < 1e-5, "mask %d, causal %d, bias %d, codes %d, apart %d, element %lld: %.9g / %.9g",
+              l->mask_rank, l->causal, l->has_bias, l->codes, l->apart, (long long)i, got, want);
   }
   qe_session_destroy(&s);
   qe_tensor_release(&out.tensor);
@@ -156,8 +165,9 @@ static void run(const layer *l, const qe_model_t *m, double y[BATCH][LENGTH][WID
 Test(onnx_attention, every_mask_is_the_formula) {
   static layer l;
   static double y[BATCH][LENGTH][WIDTH];
-  for (unsigned i = 0; i < 4 * 2 * 2 * 2 * 2; i++) {
+  for (unsigned i = 0; i < 4 * 2 * 2 * 2 * 2 * 2; i++) {
     l = (layer){.mask_rank = (int)(i % 4), .causal = i / 4 % 2 != 0, .codes = i / 8 % 2 != 0};
+    l.apart = i / 64 != 0 && !l.codes;
     l.has_bias = i / 16 % 2 != 0 && !l.codes;
     l.filter = i / 32 % 2 != 0 ? -3.0f : -10000.0f;
     fill(&l, i + 1);
@@ -174,6 +184,43 @@ Test(onnx_attention, every_mask_is_the_formula) {
   }
 }
 
+/* More keys than queries: a single query that may see them all, or only the first. */
+Test(onnx_attention, queries_of_another_number_than_keys) {
+  for (int causal = 0; causal < 2; causal++) {
+    static const float q[6] = {1, 2, 3, 4, 5, 6}, k[12] = {0}, v[12] = {1, 2, 3, 4, 5, 6, 3, 4, 5, 6, 7, 8};
+    proto_model m;
+    size_t size;
+    proto_open(&m, 13);
+    proto_input(&m, "q", QE_FLOAT32, 3, (int64_t[]){1, 1, 6});
+    proto_input(&m, "k", QE_FLOAT32, 3, (int64_t[]){1, 2, 6});
+    proto_input(&m, "v", QE_FLOAT32, 3, (int64_t[]){1, 2, 6});
+    Onnx__NodeProto *n = proto_node(&m, MS, "MultiHeadAttention", "layer", "q k v", "y");
+    proto_int(&m, n, "num_heads", 2);
+    proto_int(&m, n, "unidirectional", causal);
+    proto_output(&m, "y");
+    void *bytes = proto_pack(&m, &size);
+    proto_close(&m);
+    qe_model_t *model = NULL;
+    qe_session_t *s = NULL;
+    qe_named_tensor_t in[3] = {{"q", tensor(QE_FLOAT32, 3, (int64_t[]){1, 1, 6}, q)},
+                               {"k", tensor(QE_FLOAT32, 3, (int64_t[]){1, 2, 6}, k)},
+                               {"v", tensor(QE_FLOAT32, 3, (int64_t[]){1, 2, 6}, v)}},
+                      out = {"y", NULL};
+    OK(qe_model_load_buffer(bytes, size, &model));
+    free(bytes);
+    OK(qe_session_create(model, NULL, &s));
+    OK(qe_session_run(s, 3, in, 1, &out));
+    cr_assert_eq(out.tensor->count, 6);
+    for (int i = 0; i < 6; i++) { /* keys of 0: the values' mean */
+      cr_assert_float_eq((double)((const float *)out.tensor->data)[i], i + (causal ? 1 : 2), 1e-6);
+    }
+    for (int i = 0; i < 3; i++) qe_tensor_release(&in[i].tensor);
+    qe_tensor_release(&out.tensor);
+    qe_session_destroy(&s);
+    qe_model_destroy(&model);
+  }
+}
+
 Test(onnx_attention, refused_with_a_reason) {
   static const struct { const char *op, *inputs, *outputs, *error; int64_t heads, rotary; } cases[] = {
     {"Attention", "x w b", "y", "cannot be queries, keys and values of 4 heads", 4, 0},
@@ -186,6 +233,11 @@ Test(onnx_attention, refused_with_a_reason) {
     {"Attention", "x w2 b", "y", "cannot be queries, keys and values", 2, 0},
     {"QAttention", "x w b xs", "y", "input 4, a scale, is missing", 2, 0},
     {"QAttention", "x w b xs xs - - - past", "y", "input 8 (past)", 2, 0},
+    {"MultiHeadAttention", "x", "y", "input 1 has rank -1", 2, 0},
+    {"MultiHeadAttention", "x past past", "y", "input 1 has rank 4", 2, 0},
+    {"MultiHeadAttention", "x x x xs", "y", "bias 'xs' is no constant vector", 2, 0},
+    {"MultiHeadAttention", "x x x", "y", "queries of size 6 (-1: not known) and 4 heads", 4, 0},
+    {"MultiHeadAttention", "x x x - - - past", "y", "input 6 (past_key)", 2, 0},
     {"EmbedLayerNormalization", "i - w w - b", "y", "input 6 is missing", 0, 0},
     {"EmbedLayerNormalization", "i i w w - b b", "y", "given together", 0, 0},
     {"EmbedLayerNormalization", "i - w w - b b", "y count", "input 7 (mask) is not given", 0, 0},
