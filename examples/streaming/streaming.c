@@ -1,8 +1,10 @@
 /*
  * A language model token by token: the session carries the states of the recurrent layers from call to call.
  *
- *     streaming MODEL.onnx COUNT TOKEN...      reads the tokens, then prints COUNT more, the likeliest each time
+ *     streaming MODEL.onnx COUNT [OUTPUT=INPUT...] TOKEN...
  *
+ * reads the tokens, then prints COUNT more, the likeliest each time. Layers without states get them; states that the
+ * model has are named (hn=h0 cn=c0).
  * The model reads int64 tokens [sequence, batch] and gives logits [sequence, batch, vocabulary] as its first output.
  */
 #include <stdio.h>
@@ -47,7 +49,7 @@ static int64_t step(qe_session_t *session, int64_t token) {
 
 int main(int argc, char **argv) {
   if (argc < 4) {
-    fprintf(stderr, "usage: streaming MODEL.onnx COUNT TOKEN...\n");
+    fprintf(stderr, "usage: streaming MODEL.onnx COUNT [OUTPUT=INPUT...] TOKEN...\n");
     return 2;
   }
   qe_model_t *model = NULL;
@@ -58,7 +60,15 @@ int main(int argc, char **argv) {
   check(qe_session_create(model, NULL, &session));
   bind_states(model, session);
   int64_t next = 0;
-  for (int i = 3; i < argc; i++) next = step(session, strtoll(argv[i], NULL, 10));
+  for (int i = 3; i < argc; i++) {
+    char *equals = strchr(argv[i], '=');
+    if (!equals) {
+      next = step(session, strtoll(argv[i], NULL, 10));
+      continue;
+    }
+    *equals = '\0';
+    check(qe_session_bind_state(session, argv[i], equals + 1));
+  }
   for (long left = strtol(argv[2], NULL, 10); left > 0; left--) {
     printf("%lld%c", (long long)next, left > 1 ? ' ' : '\n');
     next = step(session, next);

@@ -121,6 +121,57 @@ Test(steps, a_later_run_goes_on_from_what_was_written) {
   qe_tensor_release(&rest);
 }
 
+Test(steps, exposed_states_survive_a_file_and_the_dynamic_flow) {
+  qe_model_t *m = NULL;
+  uint32_t count;
+  OK(qe_model_load("plain.onnx", &m));
+  OK(qe_model_expose_state(m, &count));
+  cr_assert_eq(count, 2u);
+  OK(qe_model_save(m, "exposed.onnx", QE_FORMAT_QDQ, 0));
+  qe_model_destroy(&m);
+  run_ok("run plain.onnx --input t.npy --output-dir whole");
+  run_ok("run exposed.onnx --input t.npy --state auto --steps 0 --step-size 5 --output-dir file");
+  expect_same("whole/logits.npy", "file/logits.npy");
+  /* Steps of one position choose the same parameters in either engine, and whether states are exposed before or after. */
+  run_ok("quantize plain.onnx -o late.onnx --flow dynamic");
+  run_ok("quantize exposed.onnx -o early.onnx --flow dynamic");
+  run_ok("run late.onnx --input t.npy --state auto --steps 0 --output-dir late");
+  run_ok("run early.onnx --input t.npy --state auto --steps 0 --engine reference --output-dir early");
+  expect_same("late/logits.npy", "early/logits.npy");
+  expect_same("late/lstm.c_next.npy", "early/lstm.c_next.npy");
+}
+
+/* Running sums of all that came before, from a past that grows. */
+Test(steps, a_past_that_grows) {
+  static const int64_t axis = 0;
+  qe_model_t *m = NULL;
+  qe_tensor_t *axes = NULL, *t = NULL;
+  OK(qe_model_create("growing", &m));
+  const qe_value_t x = qe_input(m, "x", QE_FLOAT32, DIMS(-1, 2)),
+                   past = qe_input(m, "past_key_values.0.key", QE_FLOAT32, DIMS(-1, 2)),
+                   present = qe_concat(m, "concat", 2, (const qe_value_t[]){ past, x }, 0);
+  OK(qe_tensor_from_data(QE_INT64, 1, (const int64_t[]){ 1 }, &axis, &axes));
+  qe_output(m, "sum", qe_op(m, "ReduceSum", "sum", 2, (const qe_value_t[]){ present, qe_constant(m, "axes", axes) }, NULL));
+  qe_output(m, "present.0.key", present);
+  OK(qe_model_finish(m));
+  OK(qe_model_save(m, "growing.onnx", QE_FORMAT_QDQ, 0));
+  qe_model_destroy(&m);
+  qe_tensor_release(&axes);
+  OK(qe_tensor_from_data(QE_FLOAT32, DIMS(4, 2), (const float[]){ 1, 2, 4, 8, 16, 32, 64, 128 }, &t));
+  save(t, "numbers.npy");
+  OK(qe_tensor_create(QE_FLOAT32, DIMS(0, 2), &t));
+  save(t, "empty.npy");
+  expect_failure(1, "run growing.onnx --input numbers.npy --state auto --steps 0 --output-dir o", "past_key_values.0.key",
+                 "qe_session_set_state");
+  run_ok("run growing.onnx --input numbers.npy past_key_values.0.key=empty.npy --state auto --steps 0 --output-dir grown");
+  OK(qe_tensor_load("grown/sum.npy", NULL, &t));
+  const float want[8] = { 1, 2, 5, 10, 21, 42, 85, 170 };
+  cr_assert_eq(qe_tensor_bytes(t), sizeof want);
+  cr_assert_eq(memcmp(qe_tensor_const_data(t), want, sizeof want), 0);
+  qe_tensor_release(&t);
+  expect_same("grown/present.0.key.npy", "numbers.npy");
+}
+
 static double number(const json_t *o, const char *key) {
   const json_t *value = json_object_get(o, key);
   cr_assert(json_is_number(value), "'%s' is missing", key);

@@ -129,3 +129,25 @@ Test(expose, a_last_state_that_is_used_already_keeps_its_name) {
   test_pool_free(&pool);
   qe_model_destroy(&m);
 }
+
+/* Codes of weights have the gates along the last dimension, so the hidden size is elsewhere. */
+Test(expose, dynamically_quantized_layers_too) {
+  static const struct {
+    const char *op;
+    int64_t gates;
+  } cases[] = {{"LSTM", 4}, {"GRU", 3}, {"RNN", 1}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    qe_model_t *m = one_layer(cases[i].op, cases[i].gates, 1, -1, "{\"layout\": 0}"), *q = NULL;
+    uint32_t count;
+    OK(qe_quantize_dynamic(m, NULL, &q, NULL));
+    qe_node_info_t node;
+    OK(qe_model_node(q, 0, &node));
+    cr_assert(strncmp(node.op, "DynamicQuantize", 15) == 0, "%s", node.op);
+    OK(qe_model_expose_state(q, &count));
+    cr_assert_eq(count, i == 0 ? 2u : 1u, "%s", node.op);
+    const qe_value_info_t h = input(q, 1);
+    cr_assert(h.dims[0] == 1 && h.dims[1] == -1 && h.dims[2] == H && h.dtype == QE_FLOAT32, "%s", node.op);
+    qe_model_destroy(&m);
+    qe_model_destroy(&q);
+  }
+}

@@ -184,6 +184,32 @@ Test(state, a_run_that_fails_leaves_it_alone) {
   qe_model_destroy(&m);
 }
 
+Test(state, it_stays_when_any_allocation_fails) {
+  qe_model_t *m = language_model(8);
+  qe_session_t *s = open_bound(m, "reference", 1);
+  qe_tensor_t *t = tokens(3, 2, 8), *h = NULL, *y = run_cut(s, t, 0, 1);
+  qe_tensor_release(&y);
+  OK(qe_session_get_state(s, "one.c", &h));
+  qe_named_tensor_t in = {"tokens", t}, out = {NULL, NULL};
+  for (long n = 0;; n++) { /* three steps: another shape, so planning is part of it */
+    qe__fail_allocations_after(n);
+    const qe_status_t status = qe_session_run(s, 1, &in, 1, &out);
+    qe__fail_allocations_after(-1);
+    if (status == QE_OK) {
+      cr_assert_gt(n, 20, "planning takes more than that");
+      break;
+    }
+    cr_assert_eq(status, QE_ERROR_OUT_OF_MEMORY, "allocation %ld: %s", n, qe_last_error());
+    cr_assert_null(out.tensor);
+    expect_state(s, "one.c", h, "an allocation that failed");
+  }
+  qe_tensor_release(&out.tensor);
+  qe_tensor_release(&h);
+  qe_tensor_release(&t);
+  qe_session_destroy(&s);
+  qe_model_destroy(&m);
+}
+
 Test(state, two_tensors_take_turns) {
   qe_model_t *m = language_model(5);
   qe_session_t *s = open_bound(m, "reference", 1);
