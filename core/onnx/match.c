@@ -76,10 +76,13 @@ static qe__node *product_node(const qe__match *m, qe__value_id v) {
 static bool add_node(const qe__match *m, qe__node *n, qe__factors *f);
 
 static bool add_factor(const qe__match *m, qe__value_id v, qe__factors *f) {
-  qe__node *n = product_node(m, v);
+  qe__node *n = f->depth < QE__MATCH_DEPTH ? product_node(m, v) : NULL;
   if (n == NULL) return add_value(f, v);
   const qe__factors before = *f;
-  if (add_node(m, n, f)) {
+  f->depth++;
+  const bool added = add_node(m, n, f);
+  f->depth = before.depth;
+  if (added) {
     if (f->n_nodes == QE__MATCH_FACTORS) return false;
     f->nodes[f->n_nodes++] = n;
     return true;

@@ -30,7 +30,7 @@ bool qe__match_scalar(const qe__match *m, qe__value_id v, qe__value_id beside, b
 /* n has two inputs, one of them such a constant: *other is the other one. */
 bool qe__match_with_scalar(const qe__match *m, const qe__node *n, float *constant, qe__value_id *other);
 
-enum { QE__MATCH_FACTORS = 8 };
+enum { QE__MATCH_FACTORS = 8, QE__MATCH_DEPTH = 4 };
 
 /* A product of values and constants, however it is bracketed. */
 typedef struct qe__factors {
@@ -38,6 +38,7 @@ typedef struct qe__factors {
   qe__value_id values[QE__MATCH_FACTORS];
   float multipliers[QE__MATCH_FACTORS], divisors[QE__MATCH_FACTORS];
   qe__node *nodes[QE__MATCH_FACTORS]; /* what was read through, the root excepted */
+  uint32_t depth;                     /* while reading: of the node at hand; deeper than QE__MATCH_DEPTH is one factor */
 } qe__factors;
 
 /*

@@ -187,6 +187,23 @@ Test(onnx_recognize, gelu_of_two_values_is_none) {
   cr_assert_eq(gelus(&m), 0u);
 }
 
+/* A product is looked into only so far: neither the stack nor the time grows with a chain's square. */
+Test(onnx_recognize, a_long_chain_of_products) {
+  enum { LENGTH = 100000 };
+  proto_model m;
+  qe__graph *g;
+  char in[32], out[16];
+  open_float(&m);
+  for (unsigned i = 0; i < LENGTH; i++) {
+    snprintf(in, sizeof in, i == 0 ? "x x" : "v%u x", i);
+    snprintf(out, sizeof out, i == LENGTH - 1 ? "y" : "v%u", i + 1);
+    proto_node(&m, "", "Mul", out, in, out);
+  }
+  OK(proto_import(&m, &g));
+  cr_assert_eq(g->n_nodes, (uint32_t)LENGTH);
+  qe__graph_destroy(&g);
+}
+
 /* ---- LayerNormalization ---- */
 
 typedef struct norm_case {
