@@ -5,10 +5,10 @@
 #include <string.h>
 
 #define GROUP_ROWS 32 /* sequences that share the weights well enough for more to be tiles of their own */
-/* Rows of an input product: enough to make little of reading W, few enough for their sums to stay in a cache. */
+/* Rows of an input product: enough to make little of reading W, whose cost is that of many more sums than fit. */
 #define LEAST_ROWS 24
-#define MOST_ROWS  96
-#define SUMS_BYTES (1 << 20)
+#define MOST_ROWS  192
+#define SUMS_BYTES (4 << 20)
 
 fb_rnn_shape fb_rnn_shape_of(const fb_rnn_kind *kind, const qe_problem *p) {
   const bool time_first = p->params->axis == 0;

@@ -119,24 +119,42 @@ static void copy_codes(uint8_t *to, const uint8_t *from, int64_t step, int64_t n
     for (int64_t i = 0; i < n; ++i) to[i] = from[i * step];
 }
 
-/* The inputs of steps [step, end), to where rows lie one behind another; how many. */
-static int64_t gather(fb_rnn_job *j, int64_t step, int64_t end) {
+/* Do rows of steps before `end` lie one behind another in X? */
+static bool lies_dense(const fb_rnn_job *j, int64_t end) {
   const qe_operand *x = j->p->in[FB_RNN_X];
-  const void *from = j->call->in[FB_RNN_X];
   const int64_t n = j->s.inputs;
-  int64_t rows = 0;
-  for (; step < end; ++step) {
+  if (j->backward || j->count < j->s.batch || x->strides[2] != 1 || x->strides[j->s.x_batch] != n ||
+      x->strides[j->s.x_time] != n * j->s.batch)
+    return false;
+  for (int64_t i = 0; i < j->count; ++i)
+    if (j->length[i] < end) return false;
+  return true;
+}
+
+/* The inputs of steps [step, end), rows of them one behind another, as X has them. */
+static const void *inputs_of(fb_rnn_job *j, int64_t step, int64_t end, int64_t *rows) {
+  const qe_operand *x = j->p->in[FB_RNN_X];
+  const bool codes = j->kind->maker->codes;
+  const int64_t n = j->s.inputs;
+  const float *from = j->call->in[FB_RNN_X];
+  const uint8_t *from_codes = j->call->in[FB_RNN_X];
+  *rows = (end - step) * j->count;
+  if (lies_dense(j, end)) {
+    const int64_t at = step * j->count * n;
+    return codes ? (const void *)(from_codes + at) : from + at;
+  }
+  for (*rows = 0; step < end; ++step) {
     find_running(j, step);
-    for (int64_t i = 0; i < j->rows; ++i, ++rows) {
+    for (int64_t i = 0; i < j->rows; ++i, ++*rows) {
       const int64_t offset = time_of(j, j->running[i], step) * x->strides[j->s.x_time] +
                              (j->first + j->running[i]) * x->strides[j->s.x_batch];
-      if (j->kind->maker->codes)
-        copy_codes((uint8_t *)j->x + rows * n, (const uint8_t *)from + offset, x->strides[2], n);
+      if (codes)
+        copy_codes((uint8_t *)j->x + *rows * n, from_codes + offset, x->strides[2], n);
       else
-        copy_strided((float *)j->x + rows * n, (const float *)from + offset, x->strides[2], n);
+        copy_strided((float *)j->x + *rows * n, from + offset, x->strides[2], n);
     }
   }
-  return rows;
+  return j->x;
 }
 
 static const float *hidden_rows(const fb_rnn_job *j) {
@@ -199,8 +217,9 @@ static void run_tile(fb_rnn_job *j) {
   }
   for (int64_t first = 0, end; first < longest; first = end) {
     end = fb_min64(first + j->s.chunk, longest);
-    const int64_t rows = gather(j, first, end);
-    j->kind->maker->multiply(j, FB_RNN_INPUT, j->x, rows, j->xg);
+    int64_t rows;
+    const void *x = inputs_of(j, first, end, &rows);
+    j->kind->maker->multiply(j, FB_RNN_INPUT, x, rows, j->xg);
     const float *xg = j->xg;
     for (int64_t step = first; step < end; ++step) {
       find_running(j, step);
