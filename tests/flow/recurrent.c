@@ -37,7 +37,7 @@ static qe_model_t *model_of(const struct layer *l) {
   qe_tensor_t *lens = NULL;
   cr_assert_eq(qe_model_create("layer", &m), QE_OK);
   cr_assert_eq(qe_tensor_from_data(QE_INT32, 1, &batch, lengths, &lens), QE_OK);
-  qe_value_t in[6] = {qe_input(m, "x", QE_FLOAT32, 3, (int64_t[]){STEPS, BATCH, INPUTS}),
+  qe_value_t in[6] = {qe_input(m, "x", QE_FLOAT32, 3, (int64_t[]){-1, BATCH, INPUTS}),
                       constant(m, "w", test_random(3, (int64_t[]){l->directions, rows, INPUTS}, 0.5f, 1)),
                       constant(m, "r", test_random(3, (int64_t[]){l->directions, rows, HIDDEN}, 0.5f, 2)),
                       constant(m, "b", test_random(2, (int64_t[]){l->directions, 2 * rows}, 0.2f, 3)),
@@ -177,6 +177,45 @@ Test(recurrent_flow, layers_are_quantized_close_and_kept_by_files) {
   for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
     check_layer(&layers[i], "default", 25.0);
     check_layer(&layers[i], "qnnpack", 25.0);
+  }
+}
+
+/* Steps [from, to) of x with the state h: y and the new state. */
+static void run_part(const qe_model_t *m, const qe_tensor_t *x, int64_t from, int64_t to, qe_tensor_t *h,
+                     qe_named_tensor_t out[2]) {
+  const float *data = (const float *)qe_tensor_const_data(x) + from * BATCH * INPUTS;
+  qe_named_tensor_t in[2] = {{NULL, NULL}, {NULL, h}};
+  cr_assert_eq(qe_tensor_from_data(QE_FLOAT32, 3, (int64_t[]){to - from, BATCH, INPUTS}, data, &in[0].tensor), QE_OK);
+  run(m, NULL, 0, 2, in, 2, out);
+  qe_tensor_release(&in[0].tensor);
+}
+
+Test(recurrent_flow, a_sequence_may_be_cut_anywhere) {
+  static const struct layer kinds[] = {{"GRU", "{}", 3, 1, false}, {"GRU", "{\"linear_before_reset\": 1}", 3, 1, false},
+                                       {"RNN", "{}", 1, 1, false}};
+  for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+    qe_named_tensor_t in[2], whole[2], first[2], rest[2];
+    qe_model_t *m = model_of(&kinds[i]);
+    inputs_of(&kinds[i], 10, in);
+    qe_model_t *q = quantized(m, "default", 2, in, 1, NULL);
+    run(q, NULL, 0, 2, in, 2, whole);
+    for (int64_t cut = 1; cut < STEPS; cut++) {
+      run_part(q, in[0].tensor, 0, cut, in[1].tensor, first);
+      run_part(q, in[0].tensor, cut, STEPS, first[1].tensor, rest);
+      const float *y = qe_tensor_const_data(whole[0].tensor);
+      const size_t head = (size_t)qe_tensor_count(first[0].tensor), tail = (size_t)qe_tensor_count(rest[0].tensor);
+      cr_expect_eq(memcmp(qe_tensor_const_data(first[0].tensor), y, head * 4), 0, "%s, cut at %d", kinds[i].op,
+                   (int)cut);
+      cr_expect_eq(memcmp(qe_tensor_const_data(rest[0].tensor), y + head, tail * 4), 0, "%s, cut at %d", kinds[i].op,
+                   (int)cut);
+      expect_same(rest + 1, whole + 1, 1, "final state");
+      release(first, 2);
+      release(rest, 2);
+    }
+    release(in, 2);
+    release(whole, 2);
+    qe_model_destroy(&q);
+    qe_model_destroy(&m);
   }
 }
 
