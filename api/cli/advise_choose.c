@@ -14,9 +14,11 @@
 static const double LEAST_SHARE = 0.10; /* of the float time: less is not worth a flow */
 static const double MIX_SHARE = 0.15;   /* that a second flow must add */
 static const double AS_MUCH = 0.75; /* dynamic covering this much of what static covers is preferred: no data needed */
-static const double MOST_KEPT = 1.0 / 3.0; /* of the float time, kept float for quality */
+static const double BETTER = 2.0;   /* dB that make the dynamic flow worth it for one layer */
+static const double MOST_KEPT = 1.0 / 3.0; /* kept float for quality */
 
-static const double SLOWER = 2.0; /* times another flow's time: a layer of LEAST_LAYER of the time leaves its flow */
+static const double FASTER = 1.25; /* times as fast as the dynamic flow: the static flow is worth a word */
+static const double SLOWER = 2.0;  /* times another flow's time: a layer of LEAST_LAYER of the time leaves its flow */
 static const double LEAST_LAYER = 0.05;
 
 enum { MOST_TRIES = 8 };
@@ -71,20 +73,26 @@ static int try_choices(advice *a, qe_model_t **model) {
   return code;
 }
 
-/* Noise of a layer alone, in units of the signal. */
-static double noise(const advise_layer *l) {
-  const double sqnr = l->choice == ADVISE_FLOAT ? NAN : l->sqnr[l->choice];
-  return isfinite(sqnr) ? Sleef_cinz_powd1_u10purec(10.0, -0.1 * sqnr) : 0.0;
+/* Noise in units of the signal. */
+static double decibels(double sqnr) {
+  return Sleef_cinz_powd1_u10purec(10.0, -0.1 * sqnr);
 }
 
-/* The layer that costs most leaves its flow: for the dynamic one where that is clearly better, else for float. */
+/* Of a layer alone. */
+static double noise(const advise_layer *l) {
+  const double sqnr = l->choice == ADVISE_FLOAT ? NAN : l->sqnr[l->choice];
+  return isfinite(sqnr) ? decibels(sqnr) : 0.0;
+}
+
+/* The layer that costs most leaves its flow: for the dynamic one where that is better, else (or next time) for float.
+ */
 static bool keep_out_worst(advice *a) {
   advise_layer *worst = NULL;
   for (size_t i = 0; i < a->n_layers; i++)
     if (noise(&a->layers[i]) > (worst ? noise(worst) : 0.0)) worst = &a->layers[i];
   if (!worst) return false;
   const bool better = worst->choice == ADVISE_STATIC && worst->covered[ADVISE_DYNAMIC] &&
-                      worst->sqnr[ADVISE_DYNAMIC] >= worst->sqnr[ADVISE_STATIC] + 6.0;
+                      worst->sqnr[ADVISE_DYNAMIC] >= worst->sqnr[ADVISE_STATIC] + BETTER;
   worst->choice = better ? ADVISE_DYNAMIC : ADVISE_FLOAT;
   worst->sensitive = true;
   return true;
@@ -96,21 +104,27 @@ static double total_noise(const advice *a) {
   return all;
 }
 
-/* Share of the float time that quality takes away from the flows. */
+/* What quality takes away from the flows: share of the float time or of the multiply-adds, whichever is more. */
 static double kept_float(const advice *a) {
-  double all = 0.0;
-  for (size_t i = 0; i < a->n_layers; i++)
-    if (a->layers[i].sensitive && a->layers[i].choice == ADVISE_FLOAT) all += a->layers[i].share;
-  return all;
+  double time = 0.0, macs = 0.0, all = 0.0;
+  for (size_t i = 0; i < a->n_layers; i++) {
+    const advise_layer *l = &a->layers[i];
+    const bool kept = l->sensitive && l->choice == ADVISE_FLOAT;
+    all += (double)l->macs;
+    macs += kept ? (double)l->macs : 0.0;
+    time += kept ? l->share : 0.0;
+  }
+  return all > 0.0 && macs / all > time ? macs / all : time;
 }
 
-/* Keeps layers out until the outputs are good enough; each try leaves less noise than the one before. */
+/* Keeps layers out until the outputs are good enough: by what each costs alone, then by what is measured. */
 static int improve(advice *a, qe_model_t **model, bool *good) {
   int code = CLI_OK;
   for (int i = 0; i < MOST_TRIES && !code && !(a->sqnr >= a->min_sqnr); i++) {
-    const double aim = 0.5 * total_noise(a);
+    const double ratio = isnan(a->sqnr) ? 0.0 : decibels(a->min_sqnr - a->sqnr);
+    const double aim = 0.95 * ratio * total_noise(a);
     bool any = false;
-    while (total_noise(a) > aim && keep_out_worst(a)) any = true;
+    while (total_noise(a) > aim && kept_float(a) <= MOST_KEPT && keep_out_worst(a)) any = true;
     if (!any || kept_float(a) > MOST_KEPT) break;
     code = try_choices(a, model);
   }
@@ -136,8 +150,8 @@ static void fall_back(advice *a) {
   const double sqnr = a->flows[a->suits == ADVISE_USE_DYNAMIC ? ADVISE_DYNAMIC : ADVISE_STATIC].sqnr;
   advise_reason(
       a,
-      "quantization leaves %.1f dB at the outputs, less than %.1f, and keeping up to %.0f %% of the float time out "
-      "of it does not help enough: train with quantization (QAT), then convert",
+      "quantization leaves %.1f dB at the outputs, less than %.1f, and keeping up to %.0f %% of the work out of it "
+      "does not help enough: train with quantization (QAT), then convert",
       sqnr, a->min_sqnr, 100.0 * MOST_KEPT);
   a->verdict = ADVISE_TRAIN;
 }
@@ -178,7 +192,12 @@ static int judge_time(advice *a, const qe_model_t *model) {
     if (code) return code;
   }
   if (a->gain >= ADVISE_PAYS) {
+    const advise_flow *s = &a->flows[ADVISE_STATIC];
     advise_reason(a, "measured: %.2f times the speed of float, %.1f dB at the outputs", a->gain, a->sqnr);
+    if (a->by_dynamic_flow && s->gain >= FASTER * a->gain && s->sqnr >= a->min_sqnr)
+      advise_reason(a,
+                    "if calibration data is at hand, the static flow has %.2f times the speed of float, with %.1f dB",
+                    s->gain, s->sqnr);
     return CLI_OK;
   }
   const qe_session_stats_t *stats = &a->cases[a->by_dynamic_flow ? ADVISE_DYNAMIC : ADVISE_STATIC].stats;
