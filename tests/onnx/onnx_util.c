@@ -242,9 +242,9 @@ static bool same_attr(const qe__attr *x, const qe__attr *y) {
 
 /* Clamps of quantized nodes are the same when they are the same codes. */
 static bool same_act(const qe__graph *a, const qe__node *x, const qe__graph *b, const qe__node *y) {
-  const qe__value *v = &a->values[x->out[0]];
+  const qe__value *v = x->out[0] != QE__NO_VALUE ? &a->values[x->out[0]] : NULL;
   int32_t lo[2], hi[2];
-  if (v->q.view.count != 1) return x->act.lo == y->act.lo && x->act.hi == y->act.hi;
+  if (v == NULL || v->q.view.count != 1) return x->act.lo == y->act.lo && x->act.hi == y->act.hi;
   qe__act_codes(&x->act, v->dtype, &v->q.view, &lo[0], &hi[0]);
   qe__act_codes(&y->act, b->values[y->out[0]].dtype, &b->values[y->out[0]].q.view, &lo[1], &hi[1]);
   return lo[0] == lo[1] && hi[0] == hi[1];
