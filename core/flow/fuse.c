@@ -238,7 +238,10 @@ static qe_status_t fold_gemm_factors(fuser *f, qe__node *n) {
 /* Kernels of other types than float32 know of no activation. */
 static bool takes_act(const fuser *f, const qe__node *n) {
   if (n->out[0] == QE__NO_VALUE || f->g->values[n->out[0]].dtype != QE_FLOAT32) return false;
-  if (n->op->id == QE__OP_BatchNormalization || n->op->id == QE__OP_MatMulNBits) return true;
+  if (n->op->id == QE__OP_BatchNormalization || n->op->id == QE__OP_MatMulNBits ||
+      n->op->id == QE__OP_MatMulIntegerToFloat) {
+    return true;
+  }
   return n->op->qexec == QE__X_KERNEL && n->op->qrule == QE__Q_OBSERVED;
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "flow/flow_internal.h"
 #include "onnx_util.h"
 
 #define OK(expr) cr_assert_eq((expr), QE_OK, "%s: %s", #expr, qe_last_error())
@@ -140,6 +141,12 @@ Test(onnx_dynamic, a_clamp_is_written_behind_the_product) {
     cr_assert_eq(count_nodes(back, "MatMulIntegerToFloat"), 4u);
     cr_assert_eq(count_nodes(back, "Relu"), 1u);
     cr_assert_eq(count_nodes(back, "Clip"), 1u);
+    OK(qe__fuse(back)); /* and belongs to it again where that is asked for */
+    cr_assert_eq(back->n_nodes, g->n_nodes);
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+      cr_assert_eq(back->nodes[i]->act.lo, g->nodes[i]->act.lo, "%s", g->nodes[i]->name);
+      cr_assert_eq(back->nodes[i]->act.hi, g->nodes[i]->act.hi, "%s", g->nodes[i]->name);
+    }
     qe__graph_destroy(&back);
   }
   qe__graph_destroy(&g);
