@@ -127,6 +127,7 @@ static qe_status_t build_dynamic(qe__built *b) {
   return attributes(b, &l);
 }
 
+/* Steps are few, as results depend on all before; those of `must` with many are for engines that cut time into chunks. */
 static const qe__axis recurrent_axes[] = {
     {"n",     "1 2 3 0 17"                   },
     {"c",     "3>4 @>@ 5>1 8>16 33>17"       },
@@ -144,7 +145,8 @@ static const qe__axis recurrent_axes[] = {
 };
 static const char *const recurrent_must[] = {"n2/c5>4/t3", "n1/c4>8/t4/mode=bidirectional", "n3/c3>3/t5/flag=6",
                                              "n2/c4>4/t3/flag=16", "n5/c20>33/t4/mode=bidirectional/flag=47/gran=c",
-                                             "n17/c33>20/t2/flag=2/gran=c/pat=edge", NULL};
+                                             "n17/c33>20/t2/flag=2/gran=c/pat=edge", "n7/c9>17/t60",
+                                             "n7/c4>9/t60/mode=bidirectional/flag=6", NULL};
 static const qe__axis dynamic_axes[] = {
     {"n",     "1 2 3 0 17"                             },
     {"c",     "3>4 @>@ 5>1 8>16 33>17 64>65"          },
@@ -169,6 +171,8 @@ static const char *const dynamic_must[] = {"n2/c5>4/t3",
                                            "n70/c12>20/t2/flag=2/gran=c",
                                            "n1/c130>64/t2/flag=64/pat=alt",
                                            "n2/c6>10/t3/mode=reverse/flag=83/gran=c/const=0",
+                                           "n7/c5>6/t60/gran=c",
+                                           "n7/c4>9/t60/mode=bidirectional/flag=70",
                                            NULL};
 
 const qe__family qe__family_recurrent = {"n c t mode flag alpha bias gran zp const lay pat seed", build_recurrent,
