@@ -95,11 +95,15 @@ static bool deviation(norm *t, qe__value_id v, qe__node **d, uint32_t *readers) 
   return true;
 }
 
-/* A float32 constant with the dimensions of the axes that are normalized (one element would be broadcast). */
+/* A float32 constant with the dimensions of the axes that are normalized (a dimension of 1 would be broadcast). */
 static bool is_parameter(const norm *t, qe__value_id v) {
   const qe_tensor_t *p = v != QE__NO_VALUE ? t->m->g->values[v].data : NULL;
-  return p != NULL && p->dtype == QE_FLOAT32 && (int64_t)p->rank == t->n_axes && p->count > 1 &&
-         t->m->g->values[v].q.view.count == 0;
+  if (p == NULL || p->dtype != QE_FLOAT32 || (int64_t)p->rank != t->n_axes) return false;
+  if (t->m->g->values[v].q.view.count != 0) return false;
+  for (uint32_t d = 0; d < p->rank; d++) {
+    if (p->dims[d] <= 1) return false;
+  }
+  return true;
 }
 
 static bool with_parameter(const norm *t, const qe__node *n, qe__value_id v, qe__value_id *parameter) {

@@ -218,7 +218,7 @@ typedef struct norm_case {
 
 static void norm_parameters(proto_model *m, const norm_case *c) {
   static const float numbers[12] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
-  const int64_t flat[1] = {(int64_t)c->scale_elements}, square[2] = {3, 4}, column[2] = {4, 1};
+  const int64_t flat[1] = {(int64_t)c->scale_elements}, square[2] = {3, 4}, column[2] = {3, 1};
   const size_t rank = c->column_scale || c->n_axes == 2 ? 2 : 1;
   const int64_t *dims = c->column_scale ? column : c->n_axes == 2 ? square : flat;
   proto_const(m, "scale", QE_FLOAT32, rank, dims, numbers);
@@ -311,6 +311,7 @@ Test(onnx_recognize, what_is_no_layer_normalization_stays) {
     {.axes = {-1}, .n_axes = 1, .other_axis = 1, .scale_elements = 4},              /* two different means */
     {.axes = {-1}, .n_axes = 1, .scale_elements = 1},                               /* one scale for all */
     {.axes = {-1}, .n_axes = 1, .scale_elements = 4, .column_scale = true},
+    {.axes = {-2, -1}, .n_axes = 2, .scale_elements = 3, .column_scale = true},     /* GroupNorm of one group */
     {.axes = {-1}, .n_axes = 1, .scale_elements = 4, .extra = "mean"},
     {.axes = {-1}, .n_axes = 1, .scale_elements = 4, .extra = "d"},
     {.axes = {-1}, .n_axes = 1, .scale_elements = 4, .extra = "squares"},
