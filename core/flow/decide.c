@@ -95,7 +95,8 @@ static const char *refusal(const qe__graph *g, const qe__node *n, const qe_qconf
   if (qe__observer_config_is_none(&qc->activation)) return "its qconfig does not quantize activations";
   if (qe__node_gives_indices(n)) return "its indices are read";
   if (qe__node_qexec(n) == QE__X_FLOAT) return "has no integer form; float is as exact";
-  if (n->n_in == 0 || n->in[0] == QE__NO_VALUE || n->out[0] == QE__NO_VALUE) return "it has no input";
+  if (n->n_in == 0 || n->in[0] == QE__NO_VALUE) return "it has no input";
+  if (n->out[0] == QE__NO_VALUE) return "its first output, which holds the codes, is left out; the dynamic flow does without";
   for (uint32_t i = 0; i < n->n_in; i++) {
     if (qe__is_data_input(n, i) && !is_float(g, n->in[i])) return "its inputs are not float32";
   }

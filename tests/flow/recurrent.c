@@ -15,13 +15,13 @@ enum { STEPS = 6, BATCH = 3, INPUTS = 10, HIDDEN = 12 };
 static const struct layer {
   const char *op, *attributes;
   int64_t gates, directions;
-  bool lengths;
-} layers[] = {{"LSTM", "{}", 4, 1, false},
-              {"LSTM", "{\"direction\": \"bidirectional\", \"input_forget\": 1}", 4, 2, true},
-              {"LSTM", "{\"direction\": \"reverse\", \"clip\": 2.0}", 4, 1, true},
-              {"GRU", "{\"linear_before_reset\": 1}", 3, 1, false},
-              {"GRU", "{\"direction\": \"bidirectional\"}", 3, 2, true},
-              {"RNN", "{}", 1, 1, true}};
+  bool lengths, last_only; /* last_only: the node has no output y */
+} layers[] = {{"LSTM", "{}", 4, 1, false, false},
+              {"LSTM", "{\"direction\": \"bidirectional\", \"input_forget\": 1}", 4, 2, true, false},
+              {"LSTM", "{\"direction\": \"reverse\", \"clip\": 2.0}", 4, 1, true, false},
+              {"GRU", "{\"linear_before_reset\": 1}", 3, 1, false, false},
+              {"GRU", "{\"direction\": \"bidirectional\"}", 3, 2, true, false},
+              {"RNN", "{}", 1, 1, true, false}};
 
 static qe_value_t constant(qe_model_t *m, const char *name, qe_tensor_t *t) {
   const qe_value_t v = qe_constant(m, name, t);
@@ -47,7 +47,8 @@ static qe_model_t *model_of(const struct layer *l) {
   qe_tensor_release(&lens);
   qe__value_id out[2];
   qe__node *n;
-  cr_assert_eq(qe__graph_add_value(m->graph, "y", QE_FLOAT32, &out[0]), QE_OK);
+  out[0] = QE__NO_VALUE;
+  if (!l->last_only) cr_assert_eq(qe__graph_add_value(m->graph, "y", QE_FLOAT32, &out[0]), QE_OK);
   cr_assert_eq(qe__graph_add_value(m->graph, "h", QE_FLOAT32, &out[1]), QE_OK);
   cr_assert_eq(qe__graph_add_node(m->graph, l->op, "layer", 6, in, 2, out, &n), QE_OK, "%s", qe_last_error());
   if (strstr(l->attributes, "bidirectional")) cr_assert_eq(qe__node_set_string(n, "direction", "bidirectional"), QE_OK);
@@ -55,7 +56,7 @@ static qe_model_t *model_of(const struct layer *l) {
   if (strstr(l->attributes, "input_forget")) cr_assert_eq(qe__node_set_int(n, "input_forget", 1), QE_OK);
   if (strstr(l->attributes, "linear")) cr_assert_eq(qe__node_set_int(n, "linear_before_reset", 1), QE_OK);
   if (strstr(l->attributes, "clip")) cr_assert_eq(qe__node_set_float(n, "clip", 2.0f), QE_OK);
-  qe_output(m, "y_out", out[0]);
+  if (!l->last_only) qe_output(m, "y_out", out[0]);
   qe_output(m, "h_out", out[1]);
   cr_assert_eq(qe_model_finish(m), QE_OK, "%s: %s", l->op, qe_last_error());
   return m;
@@ -191,8 +192,8 @@ static void run_part(const qe_model_t *m, const qe_tensor_t *x, int64_t from, in
 }
 
 Test(recurrent_flow, a_sequence_may_be_cut_anywhere) {
-  static const struct layer kinds[] = {{"GRU", "{}", 3, 1, false}, {"GRU", "{\"linear_before_reset\": 1}", 3, 1, false},
-                                       {"RNN", "{}", 1, 1, false}};
+  static const struct layer kinds[] = {{"GRU", "{}", 3, 1, false, false}, {"GRU", "{\"linear_before_reset\": 1}", 3, 1, false, false},
+                                       {"RNN", "{}", 1, 1, false, false}};
   for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
     qe_named_tensor_t in[2], whole[2], first[2], rest[2];
     qe_model_t *m = model_of(&kinds[i]);
@@ -217,6 +218,28 @@ Test(recurrent_flow, a_sequence_may_be_cut_anywhere) {
     qe_model_destroy(&q);
     qe_model_destroy(&m);
   }
+}
+
+Test(recurrent_flow, a_layer_without_its_sequence_says_why_it_stays_float) {
+  const struct layer l = {"LSTM", "{}", 4, 1, false, true};
+  qe_model_t *m = model_of(&l);
+  qe_named_tensor_t in[2];
+  qe_report_t *report = NULL;
+  inputs_of(&l, 5, in);
+  qe_model_t *q = quantized(m, "default", 2, in, 1, &report);
+  bool found = false;
+  for (uint32_t i = 0; i < qe_report_count(report); i++) {
+    const qe_report_row_t *row = qe_report_at(report, i);
+    if (strcmp(row->node, "layer") != 0) continue;
+    found = true;
+    cr_expect(!row->quantized);
+    cr_expect_not_null(strstr(row->reason, "first output"), "%s", row->reason);
+  }
+  cr_expect(found);
+  qe_report_destroy(&report);
+  release(in, 2);
+  qe_model_destroy(&q);
+  qe_model_destroy(&m);
 }
 
 /* ---- a character model (../shared/models), in bits per character of the test text ---- */
