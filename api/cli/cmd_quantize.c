@@ -235,7 +235,7 @@ static void print_text(const quantize_args *a, const outcome *made, const placem
     quantized += row->quantized != 0;
     cli_table_cell(table, "%s", row->node);
     cli_table_cell(table, "%s", row->op);
-    cli_table_cell(table, "%s", row->quantized ? "int8" : "float");
+    cli_table_cell(table, "%s", !row->quantized ? "float" : strcmp(row->activation_scheme, "-") == 0 ? "weight only" : "int8");
     if (isfinite(row->weight_sqnr_db)) cli_table_cell(table, "%.1f", row->weight_sqnr_db);
     else cli_table_cell(table, "%s", isnan(row->weight_sqnr_db) ? "-" : "exact");
     cli_table_cell(table, "%s", row->weight_scheme);

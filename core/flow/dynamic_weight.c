@@ -19,7 +19,8 @@ static const char *refuse_table(const qe__graph *g, const qe__node *n) {
   const qe_tensor_t *t = g->values[n->in[0]].data;
   if (!t) return "its table is not a constant";
   if (t->dtype != QE_FLOAT32 || t->rank != 2) return "its table is not a float32 matrix";
-  if (n->op->id == QE__OP_Gather && qe__node_int(n, "axis", 0) != 0) return "it does not gather rows";
+  const int64_t axis = qe__node_int(n, "axis", 0);
+  if (n->op->id == QE__OP_Gather && axis != 0 && axis != -2) return "it does not gather rows";
   return t->count == 0 ? "its table is empty" : NULL;
 }
 
