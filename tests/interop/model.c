@@ -3,7 +3,7 @@
  * concat; pools; activations; data movement), its input, an input for the demo's model, and a model of two recurrent layers with its
  * input.
  *
- * usage: interop_model MODEL.onnx INPUT.npy DEMO_INPUT.npy RECURRENT.onnx RECURRENT_INPUT.npy
+ * usage: interop_model MODEL.onnx INPUT.npy DEMO_INPUT.npy [RECURRENT.onnx RECURRENT_INPUT.npy]
  */
 #include <qengine.h>
 
@@ -57,8 +57,11 @@ static void write_recurrent(const char *model, const char *input) {
 
 int main(int argc, char **argv) {
   qe_model_t *m;
-  if (argc != 6) return 2;
-  write_recurrent(argv[4], argv[5]);
+  if (argc != 4 && argc != 6) {
+    fprintf(stderr, "usage: interop_model MODEL.onnx INPUT.npy DEMO_INPUT.npy [RECURRENT.onnx RECURRENT_INPUT.npy]\n");
+    return 2;
+  }
+  if (argc == 6) write_recurrent(argv[4], argv[5]);
   CHECK(qe_model_create("kinds", &m));
   qe_value_t x = qe_input(m, "x", QE_FLOAT32, 4, (int64_t[]){-1, 3, 16, 16});
   x = qe_relu(m, "relu1", qe_conv2d(m, "conv1", x, W(1, 0.5f, 8, 3, 3, 3), W(2, 0.2f, 8), &(qe_conv_options_t){.padding = {1, 1}}));
