@@ -107,9 +107,7 @@ Test(usage, man_pages_and_completion_come_from_the_tables) {
 Test(usage, options_of_the_static_flow_are_refused_in_the_dynamic_one) {
   static const char *const options[] = {"--calib x.npy", "--stats x.stats", "--no-equalization"};
   for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
-    char line[200];
-    snprintf(line, sizeof line, "quantize float.onnx -o q.onnx --flow dynamic %s", options[i]);
-    result r = run_cli(line);
+    result r = run_cli("quantize float.onnx -o q.onnx --flow dynamic %s", options[i]);
     expect_code(&r, 2);
     expect_text(r.err, "static");
     result_free(&r);
