@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "registry/quant_rule.h"
+
 /* ---- zeros ---- */
 
 /* The size of `symbol` as the tensors at hand have it; -1: none does. */
@@ -30,7 +32,10 @@ static qe_status_t make_zeros(qe__state *s, const qe__graph *g, qe_tensor_t *con
                     v->name, (int)d, v->symbols[d] ? v->symbols[d] : "unnamed");
   }
   QE_TRY(qe_tensor_create(v->dtype, (uint32_t)v->rank, dims, &s->zeros));
-  return v->q.view.count ? qe_tensor_set_qparams(s->zeros, &v->q.view) : QE_OK;
+  if (!v->q.view.count) return QE_OK;
+  /* the code of zero; states of codes have 8 bits and one pair of parameters */
+  memset(s->zeros->data, v->q.view.zero_points[0] & 0xff, s->zeros->bytes);
+  return qe_tensor_set_qparams(s->zeros, &v->q.view);
 }
 
 /* ---- runs ---- */
@@ -109,6 +114,11 @@ static qe__state *state_of(qe__states *states, uint32_t slot) {
 
 /* What is known of both already; the rest is checked when a run plans. */
 static qe_status_t check_pair(const qe__value *out, const qe__value *in) {
+  const bool codes = out->q.view.count > 0 || in->q.view.count > 0;
+  if (codes && (!qe__dtype_is_code8(in->dtype) || in->q.view.count != 1 || !qe__qparams_equal(&out->q.view, &in->q.view))) {
+    return qe__fail(QE_ERROR_UNSUPPORTED, "output '%s' and the input '%s' that it would become are quantized differently, or not per tensor in 8 bits; "
+                    "bind values with the same scale and zero point", out->name, in->name);
+  }
   if (out->dtype != QE_DTYPE_NONE && in->dtype != QE_DTYPE_NONE && out->dtype != in->dtype) {
     return qe__fail(QE_ERROR_DTYPE, "output '%s' is %s, but the input '%s' that it would become is %s", out->name, qe_dtype_name(out->dtype), in->name,
                     qe_dtype_name(in->dtype));

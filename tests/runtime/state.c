@@ -318,3 +318,51 @@ Test(state, what_cannot_be_is_an_error_that_names_both_sides) {
   qe_session_destroy(&s);
   qe_model_destroy(&m);
 }
+
+/* codes of h -> real, + x, -> codes of h_next, whose parameters may be others. */
+static qe_model_t *counter_of_codes(float next_scale) {
+  qe_model_t *m = NULL;
+  const float scale = 0.5f;
+  const uint8_t zero = 100;
+  qe_tensor_t *t[3];
+  OK(qe_tensor_from_data(QE_FLOAT32, 0, NULL, &scale, &t[0]));
+  OK(qe_tensor_from_data(QE_FLOAT32, 0, NULL, &next_scale, &t[1]));
+  OK(qe_tensor_from_data(QE_UINT8, 0, NULL, &zero, &t[2]));
+  OK(qe_model_create("counter", &m));
+  const qe_value_t s = qe_constant(m, "s", t[0]), next = qe_constant(m, "next", t[1]), z = qe_constant(m, "z", t[2]);
+  const qe_value_t h = qe_input(m, "h", QE_UINT8, DIMS(1, 3)), x = qe_input(m, "x", QE_FLOAT32, DIMS(1, 3));
+  const qe_value_t real = qe_op(m, "DequantizeLinear", "real", 3, (qe_value_t[]){h, s, z}, NULL);
+  const qe_value_t sum = qe_add(m, "sum", real, x);
+  qe_output(m, "h_next", qe_op(m, "QuantizeLinear", "codes", 3, (qe_value_t[]){sum, next, z}, NULL));
+  OK(qe_model_finish(m));
+  for (int i = 0; i < 3; i++) qe_tensor_release(&t[i]);
+  return m;
+}
+
+Test(state, states_of_codes_begin_with_the_code_of_zero) {
+  qe_model_t *m = counter_of_codes(0.5f);
+  qe_session_t *s = open_session(m, "reference", 1);
+  OK(qe_session_bind_state(s, "h_next", "h"));
+  qe_tensor_t *x = test_filled(3, 1.0f, 1.0f), *row = NULL;
+  OK(qe_tensor_from_data(QE_FLOAT32, DIMS(1, 3), qe_tensor_const_data(x), &row));
+  for (int step = 1; step <= 3; step++) {
+    qe_named_tensor_t in = {"x", row}, out = {"h_next", NULL};
+    OK(qe_session_run(s, 1, &in, 1, &out));
+    for (int i = 0; i < 3; i++)
+      cr_expect_eq(((const uint8_t *)qe_tensor_const_data(out.tensor))[i], 100 + 2 * step * (i + 1), "step %d, element %d", step, i);
+    qe_tensor_release(&out.tensor);
+  }
+  qe_tensor_release(&row);
+  qe_tensor_release(&x);
+  qe_session_destroy(&s);
+  qe_model_destroy(&m);
+}
+
+Test(state, codes_with_other_parameters_are_no_state) {
+  qe_model_t *m = counter_of_codes(0.25f);
+  qe_session_t *s = open_session(m, "reference", 1);
+  cr_expect_eq(qe_session_bind_state(s, "h_next", "h"), QE_ERROR_UNSUPPORTED);
+  cr_expect(strstr(qe_last_error(), "'h_next'") && strstr(qe_last_error(), "'h'"), "%s", qe_last_error());
+  qe_session_destroy(&s);
+  qe_model_destroy(&m);
+}
