@@ -113,6 +113,14 @@ static int64_t columns(const qe__match *m, qe__value_id b, bool trans_b) {
   return t->dims[t->rank - (trans_b ? 2 : 1)];
 }
 
+/* v, one element or a vector, certainly fits a product with n columns (-1: unknown): a longer one would broadcast it. */
+static bool fits_columns(const qe__match *m, qe__value_id v, int64_t n) {
+  if (v == QE__NO_VALUE || is_single(m, v)) return true;
+  const qe_tensor_t *t = m->g->values[v].data;
+  const int64_t size = t != NULL ? t->count : m->g->values[v].dims[0];
+  return size >= 0 ? n < 0 || size == n : n != 1;
+}
+
 /* The Add behind y, when it adds a vector of n elements; *bias: that. */
 static qe__node *bias_behind(const qe__match *m, qe__value_id y, int64_t n, qe__value_id *bias) {
   qe__node *add = qe__match_reader(m, y, QE__OP_Add);
@@ -143,7 +151,9 @@ static qe_status_t product(qe__match *m, qe__node *mul) {
   const bool trans_b = turned(m, &b);
   const int32_t rank = trans_b ? 2 : qe__import_rank(m->im, b);
   if (sb != QE__NO_VALUE && !is_single(m, sb) && rank < 2) return QE_OK;
-  qe__node *last = bias_behind(m, mul->out[0], columns(m, b, trans_b), &bias);
+  const int64_t n_columns = columns(m, b, trans_b);
+  if (!fits_columns(m, sb, n_columns) || !fits_columns(m, zb, n_columns)) return QE_OK;
+  qe__node *last = bias_behind(m, mul->out[0], n_columns, &bias);
   if (last == NULL) {
     last = mul;
     bias = QE__NO_VALUE;

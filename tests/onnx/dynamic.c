@@ -156,7 +156,7 @@ Test(onnx_dynamic, a_clamp_is_written_behind_the_product) {
 
 typedef struct chain {
   const char *quantize, *scales, *rescale_by; /* inputs of MatMulInteger behind "xq w"; of the Mul of scales, or NULL */
-  bool swap, bias, column_scale, row_zero;
+  bool swap, bias, one_column;                /* one_column: of w, so that longer vectors broadcast the product */
   const char *extra;                          /* a value that something else reads */
   int64_t cast_to;
 } chain;
@@ -169,7 +169,7 @@ static void build_chain(proto_model *m, const chain *c) {
   proto_open(m, 13);
   proto_input(m, "x", QE_FLOAT32, 2, (int64_t[]){2, 4});
   proto_output(m, "y");
-  proto_const(m, "w", QE_INT8, 2, (int64_t[]){4, 3}, w);
+  proto_const(m, "w", QE_INT8, 2, (int64_t[]){4, c->one_column ? 1 : 3}, w);
   proto_const(m, "row_zeros", QE_UINT8, 1, (int64_t[]){2}, zeros);
   proto_f32(m, "ws", 0.5f);
   proto_const(m, "wv", QE_FLOAT32, 1, (int64_t[]){3}, bias);
@@ -235,6 +235,7 @@ Test(onnx_dynamic, what_rounds_elsewhere_stays) {
     {.quantize = "xz", .rescale_by = "column"},
     {.quantize = "xz", .scales = "xs ws", .rescale_by = "scale", .extra = "real"},
     {.quantize = "xz", .scales = "xs ws", .rescale_by = "scale", .extra = "product"},
+    {.quantize = "xz", .scales = "xs wv", .rescale_by = "scale", .one_column = true},
     {.quantize = "xz", .rescale_by = "real"},                                 /* a square */
   };
   for (size_t i = 0; i < sizeof chains / sizeof chains[0]; i++) {
