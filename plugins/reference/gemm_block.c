@@ -34,3 +34,8 @@ void ref_gemm_tile(const ref_gemm *g, const ref_loops *loops, float *scratch, in
     store(arg, i, col, ref_accum_finish(&a, g->k), n);
   }
 }
+
+void ref_gemm_store_out(void *arg, int64_t row, int64_t col, const float *sum, int64_t n) {
+  const ref_gemm_out *o = arg;
+  o->loops->finish_f32(o->y + row * o->y_step + col, sum, o->bias ? o->bias + col : NULL, o->lo, o->hi, n);
+}

@@ -18,6 +18,16 @@ typedef struct ref_gemm {
 /* What is done with a finished piece of a row: columns [col, col + n) of row `row`. */
 typedef void (*ref_gemm_store)(void *arg, int64_t row, int64_t col, const float *sum, int64_t n);
 
+/* The store of a product with a bias per column (NULL: none) and a clamp; arg: a ref_gemm_out. */
+typedef struct ref_gemm_out {
+  const ref_loops *loops;
+  const float *bias;
+  float *y;
+  int64_t y_step;
+  float lo, hi;
+} ref_gemm_out;
+void ref_gemm_store_out(void *arg, int64_t row, int64_t col, const float *sum, int64_t n);
+
 static inline int64_t ref_gemm_tiles(int64_t m, int64_t n) {
   return ref_ceil_div(m, REF_GEMM_ROWS) * ref_ceil_div(n, REF_GEMM_COLS);
 }

@@ -33,18 +33,6 @@ static ref_q8_zeros zeros_of(const qe_problem *p, uint32_t i, const void *codes)
   return (ref_q8_zeros){.codes = codes, .dtype = p->in[i]->dtype, .count = p->in[i]->count};
 }
 
-static ref_q8gemm product_of(const qe_problem *p, const ref_matmul *s) {
-  return (ref_q8gemm){.m = s->one.m,
-                      .n = s->one.n,
-                      .k = s->one.k,
-                      .a_dtype = p->in[0]->dtype,
-                      .b_dtype = p->in[1]->dtype,
-                      .a_m = s->one.a_m,
-                      .a_k = s->one.a_k,
-                      .b_k = s->one.b_k,
-                      .b_n = s->one.b_n};
-}
-
 void ref_integer_product_plan(const qe_problem *p, uint32_t zeros, qe_kernel_plan *plan) {
   ref_matmul s;
   ref_matmul_init(&s, p);
@@ -56,7 +44,7 @@ void ref_integer_product_plan(const qe_problem *p, uint32_t zeros, qe_kernel_pla
 void ref_integer_product_prepack(const qe_problem *p, uint32_t zeros, void *packed) {
   ref_matmul s;
   ref_matmul_init(&s, p);
-  ref_q8gemm g = product_of(p, &s);
+  ref_q8gemm g = ref_q8gemm_of(p, &s);
   g.b = p->in[1]->data;
   g.b_zeros = zeros_of(p, zeros + 1, ref_has_in(p, zeros + 1) ? p->in[zeros + 1]->data : NULL);
   ref_q8gemm_pack(&g, packed);
@@ -78,7 +66,7 @@ void ref_integer_product_run(void *self, const qe_call *call, uint32_t zeros, in
   const qe_problem *p = call->problem;
   ref_matmul s;
   ref_matmul_init(&s, p);
-  ref_q8gemm g = product_of(p, &s);
+  ref_q8gemm g = ref_q8gemm_of(p, &s);
   g.a_zeros = zeros_of(p, zeros, ref_has_in(p, zeros) ? call->in[zeros] : NULL);
   g.b_zeros = zeros_of(p, zeros + 1, ref_has_in(p, zeros + 1) ? call->in[zeros + 1] : NULL);
   g.packed = packs_once(p, zeros) ? call->packed : NULL; /* also NULL when there is nothing to sum: k is 0 then */

@@ -10,26 +10,13 @@ int ref_matmul_plan(void *self, const qe_problem *p, qe_kernel_plan *plan) {
   return 0;
 }
 
-typedef struct store_arg {
-  const ref_loops *loops;
-  const float *bias;
-  float *y;
-  int64_t y_step;
-  float lo, hi;
-} store_arg;
-
-static void store(void *arg, int64_t row, int64_t col, const float *sum, int64_t n) {
-  const store_arg *s = arg;
-  s->loops->finish_f32(s->y + row * s->y_step + col, sum, s->bias ? s->bias + col : NULL, s->lo, s->hi, n);
-}
-
 int ref_matmul_run(void *self, const qe_call *call, int64_t tile_begin, int64_t tile_end) {
   const qe_problem *p = call->problem;
   ref_matmul s;
   ref_matmul_init(&s, p);
   const int64_t tiles = ref_gemm_tiles(s.one.m, s.one.n);
   float *y = call->out[0];
-  store_arg to = {.loops = ref_loops_of(self),
+  ref_gemm_out to = {.loops = ref_loops_of(self),
                   .bias = ref_has_in(p, 2) ? call->in[2] : NULL,
                   .y_step = s.one.n,
                   .lo = p->act_lo,
@@ -41,7 +28,7 @@ int ref_matmul_run(void *self, const qe_call *call, int64_t tile_begin, int64_t 
     s.one.a = (const float *)call->in[0] + a;
     s.one.b = (const float *)call->in[1] + b;
     to.y = y + batch * s.one.m * s.one.n;
-    ref_gemm_tile(&s.one, to.loops, call->scratch, tile % tiles, store, &to);
+    ref_gemm_tile(&s.one, to.loops, call->scratch, tile % tiles, ref_gemm_store_out, &to);
   }
   return 0;
 }

@@ -69,19 +69,6 @@ static void unpack_column(const shape *s, const qe_call *call, int64_t n, float 
   }
 }
 
-typedef struct store_arg {
-  const ref_loops *loops;
-  const float *bias;
-  float *y;
-  int64_t y_step;
-  float lo, hi;
-} store_arg;
-
-static void store(void *arg, int64_t row, int64_t col, const float *sum, int64_t n) {
-  const store_arg *s = arg;
-  s->loops->finish_f32(s->y + row * s->y_step + col, sum, s->bias ? s->bias + col : NULL, s->lo, s->hi, n);
-}
-
 int ref_matmul_nbits_run(void *self, const qe_call *call, int64_t tile_begin, int64_t tile_end) {
   const qe_problem *p = call->problem;
   const ref_loops *loops = ref_loops_of(self);
@@ -98,7 +85,7 @@ int ref_matmul_nbits_run(void *self, const qe_call *call, int64_t tile_begin, in
                         .b = panel,
                         .b_k = COLS,
                         .b_n = 1};
-    store_arg to = {.loops = loops,
+    ref_gemm_out to = {.loops = loops,
                     .bias = ref_has_in(p, 5) ? (const float *)call->in[5] + col : NULL,
                     .y = (float *)call->out[0] + col,
                     .y_step = s.n,
@@ -107,7 +94,7 @@ int ref_matmul_nbits_run(void *self, const qe_call *call, int64_t tile_begin, in
     for (int64_t i = 0; i < g.n; ++i)
       unpack_column(&s, call, col + i, panel + i);
     for (int64_t i = 0; i < ref_gemm_tiles(g.m, g.n); ++i)
-      ref_gemm_tile(&g, loops, call->scratch, i, store, &to);
+      ref_gemm_tile(&g, loops, call->scratch, i, ref_gemm_store_out, &to);
   }
   return 0;
 }

@@ -6,6 +6,18 @@
 #define TILE_ROWS 64
 #define TILE_COLS 256
 
+ref_q8gemm ref_q8gemm_of(const qe_problem *p, const ref_matmul *s) {
+  return (ref_q8gemm){.m = s->one.m,
+                      .n = s->one.n,
+                      .k = s->one.k,
+                      .a_dtype = p->in[0]->dtype,
+                      .b_dtype = p->in[1]->dtype,
+                      .a_m = s->one.a_m,
+                      .a_k = s->one.a_k,
+                      .b_k = s->one.b_k,
+                      .b_n = s->one.b_n};
+}
+
 uint64_t ref_q8gemm_packed_bytes(int64_t n, int64_t k) {
   return sizeof(int16_t) * 2 * (uint64_t)ref_q8_padded(n) * (uint64_t)ref_q8_pairs(k);
 }

@@ -2,6 +2,7 @@
 #ifndef QE_REFERENCE_Q8GEMM_H
 #define QE_REFERENCE_Q8GEMM_H
 
+#include "matmul.h"
 #include "q8.h"
 
 typedef struct ref_q8gemm {
@@ -12,6 +13,9 @@ typedef struct ref_q8gemm {
   ref_q8_zeros a_zeros, b_zeros; /* per row of A, per column of B */
   const int16_t *packed;       /* B, see ref_q8_place; NULL: a tile packs its own columns */
 } ref_q8gemm;
+
+/* Sizes, strides and types of one product of a MatMul; data and zero points are not set. */
+ref_q8gemm ref_q8gemm_of(const qe_problem *p, const ref_matmul *s);
 
 uint64_t ref_q8gemm_packed_bytes(int64_t n, int64_t k);
 void ref_q8gemm_pack(const ref_q8gemm *g, int16_t *packed);

@@ -8,17 +8,10 @@
 
 /* One product of the batch. */
 static ref_q8gemm product_of(const qe_problem *p, const ref_matmul *s) {
-  return (ref_q8gemm){.m = s->one.m,
-                      .n = s->one.n,
-                      .k = s->one.k,
-                      .a_dtype = p->in[0]->dtype,
-                      .b_dtype = p->in[1]->dtype,
-                      .a_m = s->one.a_m,
-                      .a_k = s->one.a_k,
-                      .b_k = s->one.b_k,
-                      .b_n = s->one.b_n,
-                      .a_zeros = ref_q8_zeros_of(p->in[0]),
-                      .b_zeros = ref_q8_zeros_of(p->in[1])};
+  ref_q8gemm g = ref_q8gemm_of(p, s);
+  g.a_zeros = ref_q8_zeros_of(p->in[0]);
+  g.b_zeros = ref_q8_zeros_of(p->in[1]);
+  return g;
 }
 
 static bool packs_once(const qe_problem *p) { return p->in[1]->data && p->in[1]->rank <= 2; }
