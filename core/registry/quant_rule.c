@@ -29,6 +29,7 @@ bool qe__node_works_on_codes(const qe__node *n) {
                                  QE__OP_DynamicQuantizeLinear, QE__OP_DynamicQuantizeLSTM, QE__OP_DynamicQuantizeGRU,
                                  QE__OP_DynamicQuantizeRNN,  QE__OP_MatMulNBits,        QE__OP_Embedding};
   if (n->quantized) return true;
+  if (n->op->id == QE__OP_EmbeddingBag) return n->n_in > 3 && n->in[3] != QE__NO_VALUE; /* its table may be float */
   for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
     if (n->op->id == ops[i]) return true;
   }
