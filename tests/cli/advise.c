@@ -268,11 +268,7 @@ Test(advise, text_says_what_and_why) {
 }
 
 Test(advise, wrong_command_lines_say_what_is_wrong) {
-  static const struct {
-    const char *line;
-    int code;
-    const char *text;
-  } wrong[] = {
+  static const wrong_line wrong[] = {
     { "advise", 2, "MODEL" },
     { "advise float.onnx --min-time 0", 2, "above 0" },
     { "advise float.onnx --samples 3", 2, "--samples goes with --calib" },
@@ -289,11 +285,5 @@ Test(advise, wrong_command_lines_say_what_is_wrong) {
   result made = run_cli("quantize float.onnx -o dynamic.onnx --flow dynamic");
   expect_code(&made, 0);
   result_free(&made);
-  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-    result r = run_cli("%s", wrong[i].line);
-    cr_expect_eq(r.code, wrong[i].code, "%s: code %d", wrong[i].line, r.code);
-    expect_text(r.err, wrong[i].text);
-    cr_expect_str_eq(r.out, "", "%s", wrong[i].line);
-    result_free(&r);
-  }
+  expect_wrong(sizeof wrong / sizeof wrong[0], wrong);
 }

@@ -179,11 +179,7 @@ Test(bench, help_names_the_architectures) {
 }
 
 Test(bench, wrong_command_lines_say_what_is_wrong) {
-  static const struct {
-    const char *line;
-    int code;
-    const char *text;
-  } wrong[] = {
+  static const wrong_line wrong[] = {
     { "bench", 2, "MODEL or --arch NAME is missing" },
     { "bench float.onnx --peak", 2, "--peak" },
     { "bench float.onnx --arch lstm", 2, "not both" },
@@ -208,11 +204,5 @@ Test(bench, wrong_command_lines_say_what_is_wrong) {
     { "bench nowhere.onnx", 1, "nowhere.onnx" },
     { "bench float.onnx --engines nosuch", 5, "nosuch" },
   };
-  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-    result r = run_cli("%s", wrong[i].line);
-    cr_expect_eq(r.code, wrong[i].code, "%s: code %d", wrong[i].line, r.code);
-    expect_text(r.err, wrong[i].text);
-    cr_expect_str_eq(r.out, "", "%s", wrong[i].line);
-    result_free(&r);
-  }
+  expect_wrong(sizeof wrong / sizeof wrong[0], wrong);
 }

@@ -198,3 +198,13 @@ void scratch_quantize(void) {
   expect_code(&r, 0);
   result_free(&r);
 }
+
+void expect_wrong(size_t count, const wrong_line *lines) {
+  for (size_t i = 0; i < count; i++) {
+    result r = run_cli("%s", lines[i].line);
+    cr_expect_eq(r.code, lines[i].code, "%s: code %d", lines[i].line, r.code);
+    expect_text(r.err, lines[i].text);
+    cr_expect_str_eq(r.out, "", "%s", lines[i].line);
+    result_free(&r);
+  }
+}

@@ -44,4 +44,12 @@ void scratch_write(const char *name, const void *data, size_t size);
 void expect_text(const char *text, const char *part);
 void expect_code(const result *r, int code);
 
+/* Command lines that must fail with this code and say `text` on stderr, and nothing on stdout. */
+typedef struct wrong_line {
+  const char *line;
+  int code;
+  const char *text;
+} wrong_line;
+void expect_wrong(size_t count, const wrong_line *lines);
+
 #endif

@@ -247,11 +247,7 @@ Test(dynamic_flow, a_model_may_be_static_and_dynamic) {
   cr_assert_eq(qe_fuse(m), QE_OK);
   cr_assert_eq(qe_qconfig_mapping_parse(json, strlen(json), &mapping), QE_OK, "%s", qe_last_error());
   cr_assert_eq(qe_prepare(m, mapping, NULL, &p), QE_OK, "%s", qe_last_error());
-  for (uint64_t i = 0; i < 4; i++) {
-    qe_named_tensor_t in = {"x", test_random(4, (int64_t[]){4, 3, 8, 8}, 1.0f, 1000 + i)};
-    cr_assert_eq(qe_calibrate(p, 1, &in), QE_OK, "%s", qe_last_error());
-    qe_tensor_release(&in.tensor);
-  }
+  test_calibrate(p, 0, 4);
   cr_assert_eq(qe_convert(p, &q, &report), QE_OK, "%s", qe_last_error());
   cr_expect_eq(row(report, "fc")->quantized, 1);
   cr_expect_str_eq(row(report, "fc")->op, "Gemm");

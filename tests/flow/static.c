@@ -16,14 +16,6 @@ static qe_prepared_t *prepare(const qe_model_t *m, const qe_qconfig_mapping_t *m
   return p;
 }
 
-static void calibrate(qe_prepared_t *p, uint64_t from, uint64_t to) {
-  for (uint64_t i = from; i < to; i++) {
-    qe_named_tensor_t in = {"x", test_random(4, (int64_t[]){4, 3, 8, 8}, 1.0f, 1000 + i)};
-    cr_assert_eq(qe_calibrate(p, 1, &in), QE_OK, "%s", qe_last_error());
-    qe_tensor_release(&in.tensor);
-  }
-}
-
 static double sqnr(const qe_tensor_t *a, const qe_tensor_t *b) {
   double signal = 0, noise = 0;
   for (int64_t i = 0; i < qe_tensor_count(a); i++) {
@@ -39,7 +31,7 @@ static qe_model_t *quantized(const qe_model_t *m, const char *preset) {
   qe_model_t *out = NULL;
   cr_assert_eq(qe_qconfig_mapping_preset(preset, &mapping), QE_OK, "%s", qe_last_error());
   qe_prepared_t *p = prepare(m, mapping);
-  calibrate(p, 0, 8);
+  test_calibrate(p, 0, 8);
   cr_assert_eq(qe_convert(p, &out, NULL), QE_OK, "%s", qe_last_error());
   qe_prepared_destroy(&p);
   qe_qconfig_mapping_destroy(&mapping);
@@ -105,7 +97,7 @@ Test(static_flow, excluded_nodes_stay_float_and_codes_are_converted_at_the_borde
   cr_assert_eq(qe_qconfig_mapping_set_name(mapping, "dw", NULL), QE_OK);
   cr_assert_eq(qe_qconfig_mapping_set_op_type(mapping, "Gemm", NULL), QE_OK);
   qe_prepared_t *p = prepare(m, mapping);
-  calibrate(p, 0, 4);
+  test_calibrate(p, 0, 4);
   cr_assert_eq(qe_convert(p, &q, &report), QE_OK, "%s", qe_last_error());
   uint32_t seen = 0;
   for (uint32_t i = 0; i < qe_report_count(report); i++) {
@@ -170,7 +162,7 @@ Test(static_flow, statistics_survive_a_file_and_shards_merge) {
   cr_assert_eq(qe_fuse(m), QE_OK);
   cr_assert_eq(qe_qconfig_mapping_preset("default", &mapping), QE_OK);
   qe_prepared_t *p = prepare(m, mapping);
-  calibrate(p, 0, 4);
+  test_calibrate(p, 0, 4);
   cr_assert_eq(qe_prepared_save_stats(p, a, 1), QE_OK, "%s", qe_last_error());
   cr_assert_eq(qe_prepared_save_stats(p, a, 0), QE_ERROR_EXISTS);
   cr_assert_eq(qe_convert(p, &direct, NULL), QE_OK);
@@ -181,7 +173,7 @@ Test(static_flow, statistics_survive_a_file_and_shards_merge) {
   same_model_bytes(direct, loaded);
   /* a second shard, merged in memory and through files */
   qe_prepared_t *shard = prepare(m, mapping);
-  calibrate(shard, 4, 8);
+  test_calibrate(shard, 4, 8);
   cr_assert_eq(qe_prepared_save_stats(shard, b, 1), QE_OK);
   cr_assert_eq(qe_prepared_merge_stats(p, b), QE_OK, "%s", qe_last_error());
   cr_assert_eq(qe_prepared_batches(p), 8u);
@@ -215,7 +207,7 @@ Test(static_flow, damaged_statistics_are_refused) {
   close(mkstemp(path));
   cr_assert_eq(qe_qconfig_mapping_preset("default", &mapping), QE_OK);
   qe_prepared_t *p = prepare(m, mapping);
-  calibrate(p, 0, 1);
+  test_calibrate(p, 0, 1);
   cr_assert_eq(qe_prepared_save_stats(p, path, 1), QE_OK);
   FILE *f = fopen(path, "r+b");
   cr_assert_eq(fseek(f, 60, SEEK_SET), 0);

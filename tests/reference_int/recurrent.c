@@ -31,27 +31,9 @@ static struct data {
   int32_t lengths[MOST_BATCH];
 } d;
 
-/* The engine's activation, one value at a time. */
-static float engine(const char *op, float x) {
-  float y = 0.0f;
-  const kh_engine *e = kh_open();
-  kh_case c = kh_new(op);
-  kh_in(&c, KH_SCALAR(QE_DT_F32, &x));
-  kh_out(&c, KH_SCALAR(QE_DT_F32, &y));
-  char reason[64];
-  const qe_kernel *k = kh_find(&c, reason, sizeof reason);
-  kh_problem problem;
-  kh_problem_init(&problem, &c);
-  const void *in[1] = {&x};
-  void *out[1] = {&y};
-  const qe_call call = {.struct_size = sizeof call, .problem = &problem.problem, .in = in, .out = out};
-  cr_assert_eq(k->run(e->self[1], &call, 0, 1), 0);
-  return y;
-}
-
 static float activate(const setup *s, bool gate, float x) {
   x = fminf(fmaxf(x, -s->clip), s->clip);
-  return engine(gate ? "Sigmoid" : s->relu ? "Relu" : "Tanh", x);
+  return kh_activation(gate ? "Sigmoid" : s->relu ? "Relu" : "Tanh", x);
 }
 
 /* Codes of n numbers and their parameters. */

@@ -29,12 +29,35 @@ static qe_value_t parameters(qe_model_t *m, const char *op, const char *name, qe
   return qe_op(m, op, name, 3, (const qe_value_t[]){x, s, z}, NULL);
 }
 
+/* Whether a session of the finished model is made; the error names its node 'deep'. Takes the model over. */
+static qe_status_t session_of_model(qe_model_t *m) {
+  qe_session_t *s = NULL;
+  cr_assert_eq(qe_model_finish(m), QE_OK, "%s", qe_last_error());
+  const qe_session_options_t o = {.struct_size = sizeof o, .engine = "reference", .threads = 1};
+  const qe_status_t status = qe_session_create(m, &o, &s);
+  if (status != QE_OK) cr_assert(strstr(qe_last_error(), "'deep'"), "%s", qe_last_error());
+  qe_session_destroy(&s);
+  qe_model_destroy(&m);
+  return status;
+}
+
+/* The same of what a reader makes of the model's file. */
+static qe_status_t session_of_file(qe_model_t *built) {
+  char path[] = "/tmp/accumulator.XXXXXX";
+  qe_model_t *m = NULL;
+  cr_assert_eq(qe_model_finish(built), QE_OK, "%s", qe_last_error());
+  close(mkstemp(path));
+  cr_assert_eq(qe_model_save(built, path, QE_FORMAT_QDQ, 1), QE_OK, "%s", qe_last_error());
+  cr_assert_eq(qe_model_load(path, &m), QE_OK, "%s", qe_last_error());
+  unlink(path);
+  qe_model_destroy(&built);
+  return session_of_model(m);
+}
+
 /* y = x * w + bias over codes, K deep, every weight the same. */
 static qe_status_t session_of(int64_t depth, int weight, int32_t bias, int zero) {
-  char path[] = "/tmp/accumulator.XXXXXX";
   int8_t *w = malloc((size_t)depth);
-  qe_model_t *built = NULL, *m = NULL;
-  qe_session_t *s = NULL;
+  qe_model_t *built = NULL;
   memset(w, weight, (size_t)depth);
   cr_assert_eq(qe_model_create("deep", &built), QE_OK);
   const qe_value_t x = parameters(built, "DequantizeLinear", "x_real",
@@ -45,19 +68,8 @@ static qe_status_t session_of(int64_t depth, int weight, int32_t bias, int zero)
   const qe_value_t b_real = parameters(built, "DequantizeLinear", "b_real", b, QE_INT32, 1.0f, 0);
   const qe_value_t y = qe_op(built, "Gemm", "deep", 3, (const qe_value_t[]){x, real, b_real}, "{\"transB\": 1}");
   qe_output(built, "y", parameters(built, "QuantizeLinear", "y_codes", y, QE_UINT8, 1e6f, 0));
-  cr_assert_eq(qe_model_finish(built), QE_OK, "%s", qe_last_error());
-  close(mkstemp(path));
-  cr_assert_eq(qe_model_save(built, path, QE_FORMAT_QDQ, 1), QE_OK, "%s", qe_last_error());
-  cr_assert_eq(qe_model_load(path, &m), QE_OK, "%s", qe_last_error());
-  unlink(path);
-  const qe_session_options_t o = {.struct_size = sizeof o, .engine = "reference", .threads = 1};
-  const qe_status_t status = qe_session_create(m, &o, &s);
-  if (status != QE_OK) cr_assert(strstr(qe_last_error(), "'deep'"), "%s", qe_last_error());
-  qe_session_destroy(&s);
-  qe_model_destroy(&built);
-  qe_model_destroy(&m);
   free(w);
-  return status;
+  return session_of_file(built);
 }
 
 Test(accumulator, what_could_overflow_is_refused_and_nothing_else) {
@@ -89,7 +101,6 @@ static qe_status_t dynamic_session_of(int64_t depth, int weight, int weight_zero
   const int8_t zero = (int8_t)weight_zero;
   const float scale = 1.0f;
   qe_model_t *m = NULL;
-  qe_session_t *s = NULL;
   memset(w, weight, (size_t)depth);
   cr_assert_eq(qe_model_create("deep", &m), QE_OK);
   qe_value_t in[6] = {qe_input(m, "x", QE_UINT8, 2, (const int64_t[]){1, depth}),
@@ -99,14 +110,8 @@ static qe_status_t dynamic_session_of(int64_t depth, int weight, int weight_zero
                       qe_input(m, "x_zero", QE_UINT8, 0, NULL),
                       constant(m, "w_zero", QE_INT8, 0, NULL, &zero)};
   qe_output(m, "y", qe_op(m, "MatMulIntegerToFloat", "deep", 6, in, NULL));
-  cr_assert_eq(qe_model_finish(m), QE_OK, "%s", qe_last_error());
-  const qe_session_options_t o = {.struct_size = sizeof o, .engine = "reference", .threads = 1};
-  const qe_status_t status = qe_session_create(m, &o, &s);
-  if (status != QE_OK) cr_assert(strstr(qe_last_error(), "'deep'"), "%s", qe_last_error());
-  qe_session_destroy(&s);
-  qe_model_destroy(&m);
   free(w);
-  return status;
+  return session_of_model(m);
 }
 
 Test(accumulator, products_quantized_as_they_arrive_are_judged_by_the_whole_range) {
@@ -120,7 +125,6 @@ Test(accumulator, products_quantized_as_they_arrive_are_judged_by_the_whole_rang
 /* A layer of one unit in both directions over so many inputs; weights and zero points of each direction. */
 static qe_status_t recurrent_session_of(int64_t depth, const int8_t weight[2], const int8_t zero[2]) {
   qe_model_t *m = NULL;
-  qe_session_t *s = NULL;
   int8_t *w = malloc(2 * (size_t)depth);
   for (int d = 0; d < 2; d++) memset(w + d * depth, weight[d], (size_t)depth);
   const int8_t none[2] = {0};
@@ -138,14 +142,8 @@ static qe_status_t recurrent_session_of(int64_t depth, const int8_t weight[2], c
                        constant(m, "r_scale", QE_FLOAT32, 1, &two, scale),
                        constant(m, "r_zero", QE_INT8, 1, &two, none)};
   qe_output(m, "y", qe_op(m, "DynamicQuantizeRNN", "deep", 10, in, "{\"direction\": \"bidirectional\"}"));
-  cr_assert_eq(qe_model_finish(m), QE_OK, "%s", qe_last_error());
-  const qe_session_options_t o = {.struct_size = sizeof o, .engine = "reference", .threads = 1};
-  const qe_status_t status = qe_session_create(m, &o, &s);
-  if (status != QE_OK) cr_assert(strstr(qe_last_error(), "'deep'"), "%s", qe_last_error());
-  qe_session_destroy(&s);
-  qe_model_destroy(&m);
   free(w);
-  return status;
+  return session_of_model(m);
 }
 
 Test(accumulator, each_direction_of_a_recurrent_layer_has_its_own_zero_points) {
@@ -159,10 +157,8 @@ Test(accumulator, each_direction_of_a_recurrent_layer_has_its_own_zero_points) {
 
 /* A layer of one unit on codes, which a file brings as DequantizeLinear, RNN, QuantizeLinear. */
 static qe_status_t layer_on_codes(int64_t depth, int weight, int zero) {
-  char path[] = "/tmp/accumulator.XXXXXX";
   int8_t *w = malloc((size_t)depth), r = 1;
-  qe_model_t *built = NULL, *m = NULL;
-  qe_session_t *s = NULL;
+  qe_model_t *built = NULL;
   memset(w, weight, (size_t)depth);
   cr_assert_eq(qe_model_create("deep", &built), QE_OK);
   const qe_value_t x = qe_input(built, "x", QE_UINT8, 3, (const int64_t[]){1, 1, depth});
@@ -174,19 +170,8 @@ static qe_status_t layer_on_codes(int64_t depth, int weight, int zero) {
                  QE_INT8, 1.0f, 0)};
   const qe_value_t y = qe_op(built, "RNN", "deep", 3, in, NULL);
   qe_output(built, "y", parameters(built, "QuantizeLinear", "y_codes", y, QE_UINT8, 0.01f, 100));
-  cr_assert_eq(qe_model_finish(built), QE_OK, "%s", qe_last_error());
-  close(mkstemp(path));
-  cr_assert_eq(qe_model_save(built, path, QE_FORMAT_QDQ, 1), QE_OK, "%s", qe_last_error());
-  cr_assert_eq(qe_model_load(path, &m), QE_OK, "%s", qe_last_error());
-  unlink(path);
-  const qe_session_options_t o = {.struct_size = sizeof o, .engine = "reference", .threads = 1};
-  const qe_status_t status = qe_session_create(m, &o, &s);
-  if (status != QE_OK) cr_assert(strstr(qe_last_error(), "'deep'"), "%s", qe_last_error());
-  qe_session_destroy(&s);
-  qe_model_destroy(&built);
-  qe_model_destroy(&m);
   free(w);
-  return status;
+  return session_of_file(built);
 }
 
 Test(accumulator, recurrent_layers_on_codes_are_judged_by_the_range_of_their_input) {

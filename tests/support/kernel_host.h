@@ -547,4 +547,22 @@ static inline void kh_refused(const kh_case *c, const char *part) {
   cr_assert(strstr(reason, part), "%s: the reason \"%s\" lacks \"%s\"", c->op, reason, part);
 }
 
+/* One value of a float op with one input, by the engine's own kernel. */
+static inline float kh_activation(const char *op, float x) {
+  float y = 0.0f;
+  const kh_engine *e = kh_open();
+  kh_case c = kh_new(op);
+  kh_in(&c, KH_SCALAR(QE_DT_F32, &x));
+  kh_out(&c, KH_SCALAR(QE_DT_F32, &y));
+  char reason[64];
+  const qe_kernel *k = kh_find(&c, reason, sizeof reason);
+  kh_problem problem;
+  kh_problem_init(&problem, &c);
+  const void *in[1] = {&x};
+  void *out[1] = {&y};
+  const qe_call call = {.struct_size = sizeof call, .problem = &problem.problem, .in = in, .out = out};
+  cr_assert_eq(k->run(e->self[1], &call, 0, 1), 0);
+  return y;
+}
+
 #endif

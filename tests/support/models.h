@@ -81,6 +81,15 @@ static inline qe_model_t *test_cnn(uint64_t seed) {
   return m;
 }
 
+/* Batches from..to - 1 of test_cnn's input. */
+static inline void test_calibrate(qe_prepared_t *p, uint64_t from, uint64_t to) {
+  for (uint64_t i = from; i < to; i++) {
+    qe_named_tensor_t in = {"x", test_random(4, (int64_t[]){4, 3, 8, 8}, 1.0f, 1000 + i)};
+    cr_assert_eq(qe_calibrate(p, 1, &in), QE_OK, "%s", qe_last_error());
+    qe_tensor_release(&in.tensor);
+  }
+}
+
 /* One run on the chosen engine; no_fuse: quantized nodes as dequantize, float op, quantize. The caller releases the result. */
 static inline qe_tensor_t *test_run(const qe_model_t *m, qe_tensor_t *x, int no_fuse) {
   qe_session_t *s = NULL;
