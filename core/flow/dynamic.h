@@ -65,8 +65,6 @@ qe__dynamic_weight *qe__dynamic_weight_find(qe__dynamic *d, qe__value_id of, int
 qe_status_t qe__dynamic_weight_add(qe__dynamic *d, const qe__dynamic_weight *w, qe__dynamic_weight **out);
 /* A constant named after another value. */
 qe_status_t qe__dynamic_constant(qe__dynamic *d, qe__value_id like, const char *suffix, qe_tensor_t *t, qe__value_id *out);
-/* n computes another op from other inputs; its name, outputs, attributes and fused activation stay. */
-qe_status_t qe__node_become(qe__node *n, const char *op, uint32_t n_in, const qe__value_id *in);
 /* A value without producer or data yet, named after another. */
 qe_status_t qe__dynamic_value(qe__dynamic *d, qe__value_id like, const char *suffix, qe_dtype_t dtype, qe__value_id *out);
 /* A node named after a value and its op. */

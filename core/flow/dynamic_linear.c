@@ -99,7 +99,7 @@ qe_status_t qe__dynamic_linear(qe__dynamic *d, qe__node *n, const qe_qconfig_t *
   QE_TRY(qe__dynamic_codes(d, n->in[0], q->activation.dtype, &x));
   QE_TRY(qe__linear_bias(d, n, &bias));
   const qe__value_id in[7] = {x.codes, w->codes, x.scale, w->scale, x.zero_point, w->zero_point, bias};
-  QE_TRY(qe__node_become(n, "MatMulIntegerToFloat", 7, in));
+  QE_TRY(qe__node_become(n, QE__OP_MatMulIntegerToFloat, 7, in));
   qe__linear_drop_attributes(n, axis == 0);
   return QE_OK;
 }

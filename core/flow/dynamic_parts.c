@@ -107,18 +107,6 @@ qe_status_t qe__dynamic_weight_add(qe__dynamic *d, const qe__dynamic_weight *w, 
   return QE_OK;
 }
 
-qe_status_t qe__node_become(qe__node *n, const char *op, uint32_t n_in, const qe__value_id *in) {
-  qe__value_id *copy = qe__calloc(n_in, sizeof *copy);
-  if (!copy) return QE_ERROR_OUT_OF_MEMORY;
-  while (n_in > 0 && in[n_in - 1] == QE__NO_VALUE) n_in--;
-  memcpy(copy, in, n_in * sizeof *copy);
-  qe__free(n->in);
-  n->in = copy;
-  n->n_in = n_in;
-  n->op = qe__op_find(op);
-  return n->op ? QE_OK : QE_ERROR_INTERNAL;
-}
-
 qe_status_t qe__dynamic_check_dtype(const qe__node *n, const char *what, qe_dtype_t dtype) {
   if (qe__dtype_is_code8(dtype)) return QE_OK;
   return qe__fail(QE_ERROR_UNSUPPORTED,

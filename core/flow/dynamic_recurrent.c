@@ -104,8 +104,8 @@ qe_status_t qe__dynamic_recurrent(qe__dynamic *d, qe__node *n, const qe_qconfig_
     in[states + 2 * i] = w[i].scale;
     in[states + 2 * i + 1] = w[i].zero_point;
   }
-  const char *op = n->op->id == QE__OP_LSTM  ? "DynamicQuantizeLSTM"
-                   : n->op->id == QE__OP_GRU ? "DynamicQuantizeGRU"
-                                             : "DynamicQuantizeRNN";
+  const uint16_t op = n->op->id == QE__OP_LSTM  ? QE__OP_DynamicQuantizeLSTM
+                      : n->op->id == QE__OP_GRU ? QE__OP_DynamicQuantizeGRU
+                                                : QE__OP_DynamicQuantizeRNN;
   return qe__node_become(n, op, states + 4, in);
 }

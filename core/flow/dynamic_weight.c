@@ -61,10 +61,10 @@ static qe_status_t embedding(qe__dynamic *d, qe__node *n, const qe_observer_conf
   const qe__value_id offset = symmetric ? QE__NO_VALUE : w->zero_point;
   if (n->op->id == QE__OP_Gather) {
     qe__node_remove_attr(n, "axis");
-    return qe__node_become(n, "Embedding", 4, (qe__value_id[]){w->codes, n->in[1], w->scale, offset});
+    return qe__node_become(n, QE__OP_Embedding, 4, (qe__value_id[]){w->codes, n->in[1], w->scale, offset});
   }
   const qe__value_id in[6] = {w->codes, n->in[1], n->in[2], w->scale, offset, n->n_in > 5 ? n->in[5] : QE__NO_VALUE};
-  return qe__node_become(n, "EmbeddingBag", 6, in);
+  return qe__node_become(n, QE__OP_EmbeddingBag, 6, in);
 }
 
 /* ---- linear layers ---- */
@@ -110,7 +110,7 @@ static qe_status_t linear(qe__dynamic *d, qe__node *n, const qe_observer_config_
   const int64_t *dims = d->g->values[n->in[1]].data->dims;
   const int64_t depth = dims[axis == 0 ? 1 : 0], columns = dims[axis];
   QE_TRY(qe__linear_bias(d, n, &bias));
-  QE_TRY(qe__node_become(n, "MatMulNBits", 6, (qe__value_id[]){n->in[0], w->codes, w->scale, w->zero_point, QE__NO_VALUE, bias}));
+  QE_TRY(qe__node_become(n, QE__OP_MatMulNBits, 6, (qe__value_id[]){n->in[0], w->codes, w->scale, w->zero_point, QE__NO_VALUE, bias}));
   qe__linear_drop_attributes(n, false);
   QE_TRY(qe__node_set_int(n, "K", depth));
   QE_TRY(qe__node_set_int(n, "N", columns));

@@ -118,6 +118,9 @@ float qe__node_float(const qe__node *n, const char *name, float fallback);
 const char *qe__node_string(const qe__node *n, const char *name, const char *fallback);
 void qe__node_remove_attr(qe__node *n, const char *name);
 
+/* n computes another op from other inputs (copied; absent ones at the end are dropped); all else of it stays. */
+qe_status_t qe__node_become(qe__node *n, uint16_t op, uint32_t n_in, const qe__value_id *in);
+
 /* Uses: every (node, input index) that reads a value, plus whether it is a graph output. Rebuilt on demand. */
 typedef struct qe__uses {
   uint32_t *start;    /* n_values + 1 offsets into the arrays below */

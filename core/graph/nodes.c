@@ -211,4 +211,15 @@ void qe__node_remove_attr(qe__node *n, const char *name) {
   }
 }
 
+qe_status_t qe__node_become(qe__node *n, uint16_t op, uint32_t n_in, const qe__value_id *in) {
+  while (n_in > 0 && in[n_in - 1] == QE__NO_VALUE) n_in--;
+  qe__value_id *copy = copy_ids(in, n_in);
+  if (copy == NULL) return QE_ERROR_OUT_OF_MEMORY;
+  qe__free(n->in);
+  n->in = copy;
+  n->n_in = n_in;
+  n->op = qe__op_at(op);
+  return QE_OK;
+}
+
 void qe__node_kill(qe__node *n) { n->dead = true; }

@@ -129,23 +129,11 @@ bool qe__match_factors(const qe__match *m, qe__value_id v, qe__factors *f) {
 
 /* ---- rewriting ---- */
 
-qe_status_t qe__match_become(qe__match *m, qe__node *last, uint16_t op, uint32_t n_in, const qe__value_id *in,
-                             uint32_t n_merged, qe__node *const *merged) {
-  (void)m;
-  qe__value_id *ids = qe__calloc(n_in, sizeof *ids);
-  if (ids == NULL) return QE_ERROR_OUT_OF_MEMORY;
-  memcpy(ids, in, n_in * sizeof *ids);
-  qe_status_t status = QE_OK;
-  for (uint32_t i = 0; i < n_merged && status == QE_OK; i++) status = qe__fuse_origin(last, merged[i]->name);
-  if (status == QE_OK) status = qe__fuse_origin(last, last->name);
-  if (status != QE_OK) {
-    qe__free(ids);
-    return status;
-  }
-  qe__free(last->in);
-  last->in = ids;
-  last->n_in = n_in;
-  last->op = qe__op_at(op);
+qe_status_t qe__match_become(qe__node *last, uint16_t op, uint32_t n_in, const qe__value_id *in, uint32_t n_merged,
+                             qe__node *const *merged) {
+  for (uint32_t i = 0; i < n_merged; i++) QE_TRY(qe__fuse_origin(last, merged[i]->name));
+  QE_TRY(qe__fuse_origin(last, last->name));
+  QE_TRY(qe__node_become(last, op, n_in, in));
   while (last->n_attr > 0) qe__node_remove_attr(last, last->attr[0].name);
   for (uint32_t i = 0; i < n_merged; i++) {
     if (merged[i] != last) qe__node_kill(merged[i]);

@@ -53,7 +53,7 @@ bool qe__match_factors(const qe__match *m, qe__value_id v, qe__factors *f);
  * Turns `last` (which keeps its name and its outputs) into a node of `op` with these inputs; the merged nodes are killed
  * and become part of its origin, in the given order, last at the end.
  */
-qe_status_t qe__match_become(qe__match *m, qe__node *last, uint16_t op, uint32_t n_in, const qe__value_id *in,
+qe_status_t qe__match_become(qe__node *last, uint16_t op, uint32_t n_in, const qe__value_id *in,
                              uint32_t n_merged, qe__node *const *merged);
 
 #endif

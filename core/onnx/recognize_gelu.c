@@ -118,7 +118,7 @@ static qe_status_t gelu(qe__match *m, qe__node *n) {
     bool is_tanh;
     if (f.values[0] == f.values[1] || !gate(&p, f.values[1 - k], &is_tanh)) continue;
     take_factors(&p, &f);
-    QE_TRY(qe__match_become(m, n, QE__OP_Gelu, 1, &p.x, p.n, p.nodes));
+    QE_TRY(qe__match_become(n, QE__OP_Gelu, 1, &p.x, p.n, p.nodes));
     return qe__node_set_string(n, "approximate", is_tanh ? "tanh" : "none");
   }
   return QE_OK;

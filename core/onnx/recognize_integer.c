@@ -166,9 +166,7 @@ static qe_status_t product(qe__match *m, qe__node *mul) {
   if (scales != NULL && qe__match_readers(m, scale) == 1) merged[n++] = scales;
   if (last != mul) merged[n++] = mul;
   const qe__value_id in[7] = {integer->in[0], b, sa, sb, za, zb, bias};
-  uint32_t n_in = 7;
-  while (in[n_in - 1] == QE__NO_VALUE) n_in--;
-  QE_TRY(qe__match_become(m, last, QE__OP_MatMulIntegerToFloat, n_in, in, n, merged));
+  QE_TRY(qe__match_become(last, QE__OP_MatMulIntegerToFloat, 7, in, n, merged));
   return trans_b ? qe__node_set_int(last, "transB", 1) : QE_OK;
 }
 

@@ -132,13 +132,13 @@ static bool enclosed(const norm *t, const qe__node *d1, uint32_t readers1, const
   return qe__match_readers(t->m, t->mean) == (d2 != NULL ? 2u : 1u) + t->mean_readers;
 }
 
-static qe_status_t rewrite(qe__match *m, norm *t, qe__node *last, qe__value_id scale, qe__value_id bias) {
+static qe_status_t rewrite(norm *t, qe__node *last, qe__value_id scale, qe__value_id bias) {
   qe__node *merged[MAX_MERGED + 1];
   uint32_t n = 0;
   merged[n++] = t->mean_node;
   for (uint32_t i = 0; i < t->n; i++) merged[n++] = t->nodes[i];
   const qe__value_id in[3] = {t->x, scale, bias};
-  QE_TRY(qe__match_become(m, last, QE__OP_LayerNormalization, bias != QE__NO_VALUE ? 3 : 2, in, n, merged));
+  QE_TRY(qe__match_become(last, QE__OP_LayerNormalization, 3, in, n, merged));
   QE_TRY(qe__node_set_int(last, "axis", -t->n_axes));
   return qe__node_set_float(last, "epsilon", t->epsilon);
 }
@@ -176,10 +176,10 @@ static qe_status_t plain_form(qe__match *m, qe__node *n) {
   if (!with_parameter(&t, mul, n->out[0], &scale)) return QE_OK;
   qe__node *add = qe__match_reader(m, mul->out[0], QE__OP_Add);
   if (!with_parameter(&t, add, mul->out[0], &bias) || !same_dims(m->g, scale, bias)) {
-    return rewrite(m, &t, mul, scale, QE__NO_VALUE);
+    return rewrite(&t, mul, scale, QE__NO_VALUE);
   }
   take(&t, mul);
-  return rewrite(m, &t, add, scale, bias);
+  return rewrite(&t, add, scale, bias);
 }
 
 /* n = bias - m * r in y = x * r + n, with r = scale / deviation. */
@@ -211,7 +211,7 @@ static qe_status_t gathered_form(qe__match *m, qe__node *n) {
       take(&t, shift);
       take(&t, scaled);
       take(&t, n);
-      return rewrite(m, &t, y, scale, n->in[0]);
+      return rewrite(&t, y, scale, n->in[0]);
     }
   }
   return QE_OK;
