@@ -213,9 +213,8 @@ qe_status_t qe__infer_conv_transpose(qe__infer_ctx *c) {
   return conv_types(c, dims[1]);
 }
 
-qe_status_t qe__infer_pool(qe__infer_ctx *c) {
+static qe_status_t pool(qe__infer_ctx *c, bool max) {
   qe_op_params *p = c->params;
-  const bool max = c->node->op->id == QE__OP_MaxPool;
   uint32_t mode;
   bool ceil_mode, include_pad;
   QE_TRY(qe__need_type(c, 0, max ? QE__T_FLOAT | QE__T_BYTE : QE__T_FLOAT));
@@ -245,6 +244,71 @@ qe_status_t qe__infer_pool(qe__infer_ctx *c) {
   }
   qe__set_out(c, 0, c->in[0].dtype, c->in[0].rank, dims);
   if (max && c->n_out > 1) qe__set_out(c, 1, QE_INT64, c->in[0].rank, dims);
+  return QE_OK;
+}
+
+qe_status_t qe__infer_pool(qe__infer_ctx *c) { return pool(c, c->node->op->id == QE__OP_MaxPool); }
+
+/* ---- gradients ---- */
+
+static qe_status_t expect_dims(const qe__operand_info *dy, const qe__operand_info *y) {
+  bool same = dy->rank == y->rank;
+  for (uint32_t d = 0; same && d < y->rank; d++) same = dy->dims[d] == y->dims[d];
+  return same ? QE_OK : qe__fail(QE_ERROR_SHAPE, "input 0 does not have the shape of the output that it is the gradient of");
+}
+
+/* A pooling of input x, whose output's gradient is input 0 of c. */
+static qe_status_t pool_grad(qe__infer_ctx *c, const qe__operand_info *x, bool max) {
+  qe__operand_info y = {.present = true};
+  qe__infer_ctx forward = {.node = c->node, .n_in = 1, .n_out = 1, .in = x, .out = &y, .params = c->params};
+  QE_TRY(pool(&forward, max));
+  QE_TRY(qe__need_type(c, 0, QE__T(FLOAT32)));
+  QE_TRY(expect_dims(&c->in[0], &y));
+  qe__set_out(c, 0, QE_FLOAT32, x->rank, x->dims);
+  return QE_OK;
+}
+
+qe_status_t qe__infer_max_pool_grad(qe__infer_ctx *c) {
+  QE_TRY(qe__need_type(c, 1, QE__T(FLOAT32)));
+  return pool_grad(c, &c->in[1], true);
+}
+
+qe_status_t qe__infer_average_pool_grad(qe__infer_ctx *c) {
+  qe__operand_info x = c->in[0];
+  const int64_t *shape;
+  size_t n;
+  QE_TRY(qe__attr_ints(c, "shape", x.rank, &shape, &n));
+  if (!shape) return qe__fail(QE_ERROR_FORMAT, "attribute 'shape' is missing");
+  for (uint32_t d = 0; d < x.rank; d++) x.dims[d] = shape[d];
+  return pool_grad(c, &x, false);
+}
+
+/* dy [N, O, spatial...], x [N, C, spatial...] -> dw [O, C / group, kernel_shape...]. */
+qe_status_t qe__infer_conv_weight_grad(qe__infer_ctx *c) {
+  qe_op_params *p = c->params;
+  const qe__operand_info *dy = &c->in[0], *x = &c->in[1];
+  uint32_t mode;
+  for (uint32_t i = 0; i < 2; i++) {
+    QE_TRY(qe__need_type(c, i, QE__T(FLOAT32)));
+    QE_TRY(qe__need_rank(c, i, 3, 2 + QE_MAX_SPATIAL));
+  }
+  const uint32_t spatial = x->rank - 2;
+  QE_TRY(read_window(c, spatial, &mode));
+  if (qe__node_attr(c->node, "kernel_shape") == NULL) return qe__fail(QE_ERROR_FORMAT, "attribute 'kernel_shape' is missing");
+  QE_TRY(positive_ints(c, "kernel_shape", spatial, p->kernel));
+  QE_TRY(qe__attr_int(c, "group", 1, &p->groups));
+  if (p->groups < 1 || x->dims[1] % p->groups != 0 || dy->dims[1] % p->groups != 0) {
+    return qe__fail(QE_ERROR_SHAPE, "attribute 'group' is %lld; it must divide %lld and %lld channels", (long long)p->groups,
+                    (long long)x->dims[1], (long long)dy->dims[1]);
+  }
+  qe__operand_info y = {.rank = x->rank, .dims = {x->dims[0], dy->dims[1]}};
+  int64_t dims[QE_MAX_RANK] = {dy->dims[1], x->dims[1] / p->groups};
+  for (uint32_t i = 0; i < spatial; i++) {
+    dims[2 + i] = p->kernel[i];
+    QE_TRY(window_out(p, i, x->dims[2 + i], mode, false, &y.dims[2 + i]));
+  }
+  QE_TRY(expect_dims(dy, &y));
+  qe__set_out(c, 0, QE_FLOAT32, x->rank, dims);
   return QE_OK;
 }
 

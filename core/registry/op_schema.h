@@ -91,7 +91,10 @@ qe_status_t qe__op_infer(qe__infer_ctx *ctx);
   X(flatten) X(squeeze) X(unsqueeze) X(transpose) X(gather) X(gather_elements) X(resize) X(cast) X(shape)\
   X(size) X(constant_of_shape) X(expand) X(tile) X(range) X(quantize) X(dequantize) X(dynamic_quantize)  \
   X(lookup) X(relayout) X(depth_to_space) X(space_to_depth) X(prelu) X(trilu) X(cumsum) X(one_hot) X(rnn) \
-  X(matmul_nbits) X(embedding) X(embedding_bag)
+  X(matmul_nbits) X(embedding) X(embedding_bag)                                                            \
+  X(batch_norm_train) X(batch_norm_grad) X(layer_norm_grad) X(conv_weight_grad) X(clip_grad) X(max_pool_grad) \
+  X(average_pool_grad) X(gather_grad) X(softmax_cross_entropy) X(softmax_cross_entropy_grad) X(random_dropout) \
+  X(fake_quantize) X(fake_quantize_grad) X(min_max) X(moving_average_qparams) X(sgd_update) X(adam_update)
 
 #define X(name) qe_status_t qe__infer_##name(qe__infer_ctx *ctx);
 QE__INFER_LIST(X)
