@@ -10,6 +10,7 @@
 #include "qengine/engine.h"
 #include "qengine/data.h"
 #include "qengine/flow.h"
+#include "qengine/train.h"
 #include "qengine/conform.h"
 
 #endif

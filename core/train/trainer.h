@@ -1,0 +1,92 @@
+/*
+ * The trainer: what is trained, what one step does, where training stands. Files:
+ *   shapes, differentiate, gradients_*, unroll, recompute   from a graph to its gradients
+ *   step_graph, fake_quantize, batch_norm                   the training graph of one shard
+ *   trainer, step, update                                   parameters, one optimizer step
+ *   loop, batch, shuffle, schedule, metrics                 epochs over a dataset
+ *   checkpoint, comm                                        going on after a kill; several processes
+ */
+#ifndef QE_CORE_TRAINER_H
+#define QE_CORE_TRAINER_H
+
+#include "flow/flow_internal.h"
+#include "graph/model.h"
+#include "qengine/train.h"
+
+/* A constant of the model that training changes. */
+typedef struct qe__parameter {
+  qe__value_id value;     /* of the base graph */
+  qe_tensor_t *tensor;    /* float32, as it is now */
+  qe_tensor_t *state[2];  /* of the optimizer: momentum, or first and second moment; NULL: none */
+  bool decay;             /* weight decay applies */
+} qe__parameter;
+
+/* Other state that steps change: running statistics of a BatchNorm, an observed range [2, channels]. */
+typedef struct qe__statistic {
+  qe__value_id value;     /* running statistic: of the base graph; range: the value (or weight) that is observed */
+  bool range;
+  qe_tensor_t *tensor;
+} qe__statistic;
+
+/* Where training stands; all of it goes into checkpoints. */
+typedef struct qe__position {
+  uint64_t step;          /* optimizer steps done */
+  uint32_t epoch;         /* epochs done */
+  uint64_t batch;         /* batches done in this epoch */
+  double loss_sum;        /* over this epoch so far */
+  int64_t rows, right;
+  double best;            /* best validation so far (early stopping) */
+  uint32_t bad_epochs;    /* since then */
+} qe__position;
+
+struct qe_trainer {
+  qe_train_options_t options;   /* strings and teacher are owned */
+  qe_model_t *base;             /* float, BatchNorm unfused; its constants are not changed */
+  qe_prepared_t *qat;           /* borrowed; NULL: float training */
+  uint32_t n_parameters, n_statistics;
+  qe__parameter *parameters;
+  qe__statistic *statistics;
+  qe__position at;
+  uint64_t steps_per_epoch, total_steps; /* set by the loop; 0: not known (qe_trainer_step alone) */
+  struct qe__step_cache *cache; /* sessions of the training graph (step.c) */
+};
+
+/* One batch: the model's inputs in order, and labels; what rows there are is cut into shards along the batch axis. */
+typedef struct qe__batch {
+  qe_tensor_t **inputs;   /* one per graph input of base */
+  qe_tensor_t *labels;
+  int64_t rows;           /* samples */
+} qe__batch;
+
+/* One optimizer step (train/step.c); on error nothing has changed. at.step is advanced. */
+qe_status_t qe__trainer_step(qe_trainer_t *t, const qe__batch *batch, qe_train_metrics_t *out);
+/* Samples [first, first + count) of a batch along each input's batch axis; released by qe__batch_free. */
+qe_status_t qe__batch_slice(const qe_trainer_t *t, const qe__batch *batch, int64_t first, int64_t count, qe__batch *out);
+void qe__batch_free(const qe_trainer_t *t, qe__batch *batch);
+/* The dimension of graph input i that counts samples: the one whose symbol is "batch" (or the first unknown one); else 0. */
+uint32_t qe__batch_axis(const qe__graph *g, uint32_t input);
+
+/* Every tensor of the trainer's state in a fixed order, with a name unique in it; for checkpoints. */
+typedef struct qe__state_entry {
+  const char *kind;       /* "parameter", "momentum", "moment2", "running", "range" */
+  const char *name;       /* the value's name */
+  qe_tensor_t *tensor;    /* borrowed; a checkpoint is read into it */
+} qe__state_entry;
+qe_status_t qe__trainer_state(const qe_trainer_t *t, qe__state_entry **out, uint32_t *count); /* qe__free(*out) */
+
+/* train/schedule.c: learning rate of step `step` (0-based); total 0: constant but for the warm-up. Same bits everywhere. */
+float qe__learning_rate(const qe_train_options_t *o, uint64_t step, uint64_t steps_per_epoch, uint64_t total);
+
+/*
+ * train/comm.h's processes: `partial` holds `shards` blocks of `size` floats, of which this process has filled those
+ * that are its own; afterwards all are filled everywhere. Alone: nothing happens.
+ */
+qe_status_t qe__comm_share(float *partial, uint32_t shards, size_t size);
+uint32_t qe__comm_rank(void);
+uint32_t qe__comm_size(void);
+/* First shard of rank r of n: r * shards / n. */
+static inline uint32_t qe__first_shard(uint32_t rank, uint32_t size, uint32_t shards) { return (uint32_t)((uint64_t)rank * shards / size); }
+/* The worst status of all processes, everywhere: either all go on or all stop. */
+qe_status_t qe__comm_agree(qe_status_t status);
+
+#endif
