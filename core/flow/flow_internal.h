@@ -12,6 +12,8 @@ qe_status_t qe__fold_constants(qe__graph *g);
 
 /* flow/fuse.c */
 qe_status_t qe__fuse(qe__graph *g);
+/* The same, but BatchNorm stays beside its convolution and Dropout stays; qe__fuse afterwards does the rest. */
+qe_status_t qe__fuse_for_training(qe__graph *g);
 
 /* flow/equalize.c: scales channels of a fused float graph, in place. */
 qe_status_t qe__equalize(qe__graph *g);

@@ -12,6 +12,7 @@
 
 typedef struct fuser {
   qe__graph *g;
+  bool training;     /* BatchNorm stays a node of its own, Dropout stays */
   qe__uses uses;
   int32_t *producer; /* per value: the node that computes it now, or -1 */
 } fuser;
@@ -280,7 +281,7 @@ static qe_status_t fuse_node(fuser *f, qe__node *n) {
     qe__node *before = producer_of(f, n->in[i]);
     bool done = false;
     if (!before || before->quantized || n->quantized || !read_once(f, n->in[i])) continue;
-    if (n->op->id == QE__OP_BatchNormalization && qe__op_is_weighted(before->op->id)) QE_TRY(fold_batch_norm(f, before, n, &done));
+    if (n->op->id == QE__OP_BatchNormalization && qe__op_is_weighted(before->op->id)) QE_TRY(f->training ? QE_OK : fold_batch_norm(f, before, n, &done));
     else if (n->op->id == QE__OP_Add && qe__op_is_weighted(before->op->id)) QE_TRY(fold_add(f, before, n, &done));
     else if (n->op->id == QE__OP_Relu || n->op->id == QE__OP_Clip) return fold_act(f, before, n);
     if (done) break;
@@ -289,12 +290,12 @@ static qe_status_t fuse_node(fuser *f, qe__node *n) {
 }
 
 /* Identity and Dropout: their readers read their input, unless they make a graph output. */
-static qe_status_t drop_identities(qe__graph *g) {
+static qe_status_t drop_identities(qe__graph *g, bool keep_dropout) {
   qe__uses uses;
   QE_TRY(qe__graph_uses(g, &uses));
   for (uint32_t k = 0; k < g->n_nodes; k++) {
     qe__node *n = g->nodes[k];
-    if ((n->op->id != QE__OP_Identity && n->op->id != QE__OP_Dropout) || uses.is_output[n->out[0]]) continue;
+    if ((n->op->id != QE__OP_Identity && (n->op->id != QE__OP_Dropout || keep_dropout)) || uses.is_output[n->out[0]]) continue;
     if (n->quantized && !qe__qparams_equal(&g->values[n->in[0]].q.view, &g->values[n->out[0]].q.view)) continue;
     if (g->values[n->out[0]].q.view.count != g->values[n->in[0]].q.view.count) continue;
     qe__graph_replace_uses(g, n->out[0], n->in[0]);
@@ -304,9 +305,9 @@ static qe_status_t drop_identities(qe__graph *g) {
   return qe__graph_sweep(g);
 }
 
-qe_status_t qe__fuse(qe__graph *g) {
-  fuser f = {.g = g};
-  QE_TRY(drop_identities(g));
+static qe_status_t fuse(qe__graph *g, bool training) {
+  fuser f = {.g = g, .training = training};
+  QE_TRY(drop_identities(g, training));
   QE_TRY(qe__fold_constants(g));
   QE_TRY(qe__graph_uses(g, &f.uses));
   qe_status_t status = QE_ERROR_OUT_OF_MEMORY;
@@ -323,6 +324,10 @@ done:
   qe__uses_free(&f.uses);
   return status;
 }
+
+qe_status_t qe__fuse(qe__graph *g) { return fuse(g, false); }
+
+qe_status_t qe__fuse_for_training(qe__graph *g) { return fuse(g, true); }
 
 qe_status_t qe_fuse(qe_model_t *model) {
   QE_CHECK_ARG(model, "model is NULL");
