@@ -21,6 +21,9 @@ typedef struct ref_accum {
 static inline uint64_t ref_accum_floats(int64_t n) { return 2 * (uint64_t)n; }
 /* Begins a reduction; scratch: ref_accum_floats(n) floats. */
 void ref_accum_start(ref_accum *a, const ref_loops *loops, float *scratch, int64_t n);
+/* Ends the chunks before the one of index `at`. Whoever adds to `part` by itself calls it first, for up to
+ * REF_CHUNK - at % REF_CHUNK indices. */
+void ref_accum_seek(ref_accum *a, int64_t at);
 /* Feeds reduction indices [at, at + k), at not below what was fed before: terms x[j * x_step] * w[j * w_step + i]. */
 void ref_accum_panel(ref_accum *a, int64_t at, const float *x, int64_t x_step, const float *w, int64_t w_step,
                      int64_t k);

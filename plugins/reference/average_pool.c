@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "window.h"
+#include "pool_window.h"
 
 #define TILE_ELEMENTS 4096
 
@@ -25,12 +25,6 @@ int ref_average_pool_plan(void *self, const qe_problem *p, qe_kernel_plan *plan)
   return 0;
 }
 
-/* Taps along d whose position lies before the end of the padded input. */
-static int64_t padded_taps(const ref_window *g, int d, int64_t at) {
-  const int64_t first = at * g->stride[d] - g->pad[d], limit = g->in[d] + g->pad_end[d];
-  return limit > first ? ref_min64(g->kernel[d], ref_ceil_div(limit - first, g->dilation[d])) : 0;
-}
-
 int ref_average_pool_run(void *self, const qe_call *call, int64_t tile_begin, int64_t tile_end) {
   const qe_problem *p = call->problem;
   const ref_loops *loops = ref_loops_of(self);
@@ -41,21 +35,13 @@ int ref_average_pool_run(void *self, const qe_call *call, int64_t tile_begin, in
     const ref_pixel at = ref_window_pixel(&g, pixel);
     const float *x = (const float *)call->in[0] + at.n * g.x_batch;
     float *y = (float *)call->out[0] + pixel * g.channels;
-    int64_t begin[3], end[3], first[3], count = 1;
-    for (int d = 0; d < 3; ++d) {
-      ref_window_range(&g, d, at.at[d], &begin[d], &end[d]);
-      first[d] = at.at[d] * g.stride[d] - g.pad[d];
-      count *= p->params->count_include_pad ? padded_taps(&g, d, at.at[d]) : end[d] - begin[d];
-    }
+    const ref_taps w = ref_window_taps(&g, &at);
+    const int64_t count = ref_window_count(&g, &at, p->params->count_include_pad);
     memset(y, 0, sizeof(float) * (size_t)g.channels);
-    for (int64_t i = begin[0]; i < end[0]; ++i)
-      for (int64_t j = begin[1]; j < end[1]; ++j)
-        for (int64_t k = begin[2]; k < end[2]; ++k)
-          loops->add_f32(y,
-                         x + (first[0] + i * g.dilation[0]) * g.x_step[0] +
-                             (first[1] + j * g.dilation[1]) * g.x_step[1] +
-                             (first[2] + k * g.dilation[2]) * g.x_step[2],
-                         g.channels);
+    for (int64_t i = w.begin[0]; i < w.end[0]; ++i)
+      for (int64_t j = w.begin[1]; j < w.end[1]; ++j)
+        for (int64_t k = w.begin[2]; k < w.end[2]; ++k)
+          loops->add_f32(y, x + ref_pool_offset(&g, w.first, i, j, k), g.channels);
     const float divisor = count > 0 ? (float)count : 1.0f;
     for (int64_t c = 0; c < g.channels; ++c)
       y[c] = ref_act(y[c] / divisor, p->act_lo, p->act_hi);

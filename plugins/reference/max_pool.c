@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "window.h"
+#include "pool_window.h"
 
 #define TILE_ELEMENTS 4096
 
@@ -28,18 +28,12 @@ int ref_max_pool_supports(void *self, const qe_problem *p, char *reason, size_t 
 }
 
 static void pool_pixel(const ref_window *g, const ref_loops *loops, const ref_pixel *at, const float *x, float *y) {
-  int64_t begin[3], end[3], first[3];
-  for (int d = 0; d < 3; ++d) {
-    ref_window_range(g, d, at->at[d], &begin[d], &end[d]);
-    first[d] = at->at[d] * g->stride[d] - g->pad[d];
-  }
+  const ref_taps w = ref_window_taps(g, at);
   bool empty = true;
-  for (int64_t i = begin[0]; i < end[0]; ++i)
-    for (int64_t j = begin[1]; j < end[1]; ++j)
-      for (int64_t k = begin[2]; k < end[2]; ++k) {
-        const float *from = x + (first[0] + i * g->dilation[0]) * g->x_step[0] +
-                            (first[1] + j * g->dilation[1]) * g->x_step[1] +
-                            (first[2] + k * g->dilation[2]) * g->x_step[2];
+  for (int64_t i = w.begin[0]; i < w.end[0]; ++i)
+    for (int64_t j = w.begin[1]; j < w.end[1]; ++j)
+      for (int64_t k = w.begin[2]; k < w.end[2]; ++k) {
+        const float *from = x + ref_pool_offset(g, w.first, i, j, k);
         if (empty)
           memcpy(y, from, sizeof(float) * (size_t)g->channels);
         else

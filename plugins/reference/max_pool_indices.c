@@ -53,15 +53,12 @@ typedef struct best {
 } best;
 
 static best window_best(const ref_window *g, const ref_pixel *pixel, const void *x, uint8_t dtype) {
-  int64_t begin[3], end[3], first[3];
+  const ref_taps w = ref_window_taps(g, pixel);
+  const int64_t *first = w.first;
   best b = {-INFINITY, {-1, -1, -1}};
-  for (int d = 0; d < 3; ++d) {
-    ref_window_range(g, d, pixel->at[d], &begin[d], &end[d]);
-    first[d] = pixel->at[d] * g->stride[d] - g->pad[d];
-  }
-  for (int64_t i = begin[0]; i < end[0]; ++i)
-    for (int64_t j = begin[1]; j < end[1]; ++j)
-      for (int64_t k = begin[2]; k < end[2]; ++k) {
+  for (int64_t i = w.begin[0]; i < w.end[0]; ++i)
+    for (int64_t j = w.begin[1]; j < w.end[1]; ++j)
+      for (int64_t k = w.begin[2]; k < w.end[2]; ++k) {
         const float v = element(x, dtype, ref_pool_offset(g, first, i, j, k));
         if (b.at[0] < 0 || v > b.value || v != v)
           b = (best){v, {first[0] + i * g->dilation[0], first[1] + j * g->dilation[1], first[2] + k * g->dilation[2]}};

@@ -18,8 +18,12 @@ typedef struct ref_window {
 
 /* From x = in[0], y = out[0] and the params; needs a problem that ref_window_check accepts. */
 void ref_window_init(ref_window *g, const qe_problem *p);
+/* The same between any two operands: gradients have x and y elsewhere. */
+void ref_window_between(ref_window *g, const qe_op_params *params, const qe_operand *x, const qe_operand *y);
 /* 1, or 0 with the reason: ranks and attributes fit each other. */
 int ref_window_check(const qe_problem *p, char *reason, size_t reason_size);
+int ref_window_check_between(const qe_problem *p, const qe_operand *x, const qe_operand *y, char *reason,
+                             size_t reason_size);
 
 /* An output position: batch index and coordinates. */
 typedef struct ref_pixel {
@@ -32,5 +36,15 @@ ref_pixel ref_window_pixel(const ref_window *g, int64_t pixel);
  * range is empty when begin == end.
  */
 void ref_window_range(const ref_window *g, int d, int64_t at, int64_t *begin, int64_t *end);
+/* Output positions [*begin, *end) along d whose input position under this tap lies within x. */
+void ref_window_outputs(const ref_window *g, int d, int64_t tap, int64_t *begin, int64_t *end);
+
+/* The elements of x under the window at an output position: per dimension taps [begin, end), tap 0 lying at first. */
+typedef struct ref_taps {
+  int64_t begin[3], end[3], first[3];
+} ref_taps;
+ref_taps ref_window_taps(const ref_window *g, const ref_pixel *at);
+/* What an average at this position divides by: elements of x, or with include_pad positions within the padded x. */
+int64_t ref_window_count(const ref_window *g, const ref_pixel *at, bool include_pad);
 
 #endif
