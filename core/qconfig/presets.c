@@ -1,4 +1,7 @@
-/* Named qconfigs: ours, torch's (1.13, torch.ao.quantization.get_default_qconfig), and the engines' own. */
+/*
+ * Named qconfigs: ours, torch's (1.13, torch.ao.quantization.get_default_qconfig and get_default_qat_qconfig), and the
+ * engines' own.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,7 +11,8 @@
 #include "qconfig/mapping.h"
 
 static const char *const NAMES[] = {"default", "fbgemm", "x86", "qnnpack", "onednn", "dynamic", "dynamic_per_tensor",
-                                    "weight_only_int8", "weight_only_int4", "float16", "embedding", "embedding_4bit", NULL};
+                                    "weight_only_int8", "weight_only_int4", "float16", "embedding", "embedding_4bit",
+                                    "default_qat", "fbgemm_qat", "x86_qat", "qnnpack_qat", "onednn_qat", NULL};
 
 const char *const *qe_qconfig_preset_names(void) {
   return NAMES;
@@ -92,8 +96,37 @@ static qe_status_t weight_mapping(const char *name, const qe_qconfig_t *q, qe_qc
   return QE_OK;
 }
 
+/* "fbgemm_qat" -> "fbgemm"; false: another name. */
+static bool without_qat(const char *name, char out[24]) {
+  static const char suffix[] = "_qat";
+  const size_t length = strlen(name), cut = sizeof suffix - 1;
+  if (length <= cut || length - cut >= 24 || strcmp(name + length - cut, suffix) != 0) return false;
+  memcpy(out, name, length - cut);
+  out[length - cut] = '\0';
+  return true;
+}
+
+static bool preset(const char *name, qe_qconfig_t *q);
+
+/*
+ * The form of a static preset for training: moving averages of minima and maxima, of the weight too, as in torch's
+ * get_default_qat_qconfig; our own default follows the weight as it is now.
+ */
+static bool qat_preset(const char *name, qe_qconfig_t *q) {
+  char base[24];
+  if (!without_qat(name, base) || !preset(base, q) || strcmp(q->activation.observer, "histogram") != 0) return false;
+  qe_observer_config_t fresh;
+  qe_observer_config_default(&fresh);
+  q->activation.method = fresh.method; /* no histogram, no search */
+  set_observer(&q->activation, "moving_average_min_max");
+  if (strcmp(base, "default") == 0) return true;
+  const bool per_channel = q->weight.qscheme == QE_PER_CHANNEL_SYMMETRIC;
+  set_observer(&q->weight, per_channel ? "moving_average_per_channel_min_max" : "moving_average_min_max");
+  return true;
+}
+
 static bool preset(const char *name, qe_qconfig_t *q) {
-  if (weight_preset(name, q)) return true;
+  if (weight_preset(name, q) || qat_preset(name, q)) return true;
   *q = (qe_qconfig_t){.struct_size = sizeof *q};
   qe_observer_config_default(&q->activation);
   set_observer(&q->activation, "histogram");
@@ -124,19 +157,23 @@ static qe_status_t torch_rules(const char *name, qe_qconfig_mapping_t *m) {
   for (size_t i = 0; i < sizeof pools / sizeof pools[0]; i++) {
     QE_TRY(qe__mapping_add(m, QE__RULE_OP_TYPE, pools[i], &q, true));
   }
-  if (strcmp(name, "fbgemm") != 0 && strcmp(name, "x86") != 0) return QE_OK;
+  char base[24];
+  if (!without_qat(name, base)) snprintf(base, sizeof base, "%.23s", name);
+  if (strcmp(base, "fbgemm") != 0 && strcmp(base, "x86") != 0) return QE_OK;
   q = m->global;
   weight_observer(&q.weight, false, false); /* no per-channel transposed convolution there */
+  if (strcmp(base, name) != 0) set_observer(&q.weight, "moving_average_min_max");
   return qe__mapping_add(m, QE__RULE_OP_TYPE, "ConvTranspose", &q, true);
 }
 
 /* engine_error: the current message says why it is no usable engine either. */
 static qe_status_t unknown_preset(const char *name, bool engine_error) {
   const char *near = qe__nearest_name(name, sizeof NAMES / sizeof NAMES[0] - 1, NAMES);
-  char text[400];
+  char text[480];
   snprintf(text, sizeof text,
            "no qconfig preset is named '%.60s'%s%s%s; there are default, fbgemm, x86, qnnpack, onednn, dynamic, "
-           "dynamic_per_tensor, weight_only_int8, weight_only_int4, float16, embedding, embedding_4bit",
+           "dynamic_per_tensor, weight_only_int8, weight_only_int4, float16, embedding, embedding_4bit; default_qat, "
+           "fbgemm_qat, x86_qat, qnnpack_qat, onednn_qat for training",
            name, near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
   if (engine_error) return qe__fail_in(QE_ERROR_NOT_FOUND, "%s, and the names of usable engines", text);
   return qe__fail(QE_ERROR_NOT_FOUND, "%s", text);
@@ -161,8 +198,9 @@ qe_status_t qe__mapping_preset(const char *name, bool engines, qe_qconfig_mappin
   if (!preset(name, &q)) return engines ? engine_mapping(name, out) : unknown_preset(name, false);
   if (!q.activation.observer[0]) return weight_mapping(name, &q, out);
   QE_TRY(qe_qconfig_mapping_create(&q, out));
-  (*out)->equalize = strcmp(name, "default") == 0;
-  if ((*out)->equalize || qe__observer_config_is_dynamic(&q.activation)) return QE_OK;
+  (*out)->equalize = strcmp(name, "default") == 0; /* training finds such scales itself */
+  const bool ours = (*out)->equalize || strcmp(name, "default_qat") == 0;
+  if (ours || qe__observer_config_is_dynamic(&q.activation)) return QE_OK;
   const qe_status_t status = torch_rules(name, *out);
   if (status != QE_OK) qe_qconfig_mapping_destroy(out);
   return status;

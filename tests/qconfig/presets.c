@@ -9,6 +9,8 @@ static const char *torch_name(const char *observer) {
   if (strcmp(observer, "histogram") == 0) return "HistogramObserver";
   if (strcmp(observer, "min_max") == 0) return "MinMaxObserver";
   if (strcmp(observer, "per_channel_min_max") == 0) return "PerChannelMinMaxObserver";
+  if (strcmp(observer, "moving_average_min_max") == 0) return "MovingAverageMinMaxObserver";
+  if (strcmp(observer, "moving_average_per_channel_min_max") == 0) return "MovingAveragePerChannelMinMaxObserver";
   return observer;
 }
 
@@ -26,6 +28,8 @@ static void expect_observer(const char *name, const qe_observer_config_t *c, con
   cr_expect_eq(hi, (int32_t)golden_number(want, "quant_max"), "%s: quant_max %d", name, hi);
   cr_expect_eq(c->reduce_range, (int)golden_number(want, "reduce_range"), "%s: reduce_range %d", name, c->reduce_range);
   cr_expect_eq(c->eps, (float)golden_number(want, "eps"), "%s: eps %a", name, (double)c->eps);
+  if (json_object_get(want, "averaging_constant"))
+    cr_expect_eq(c->averaging_constant, (float)golden_number(want, "averaging_constant"));
   if (json_object_get(want, "bins"))
     cr_expect_eq(c->bins, (int32_t)golden_number(want, "bins"), "%s: bins %d", name, c->bins);
   if (json_object_get(want, "upsample_rate"))
@@ -41,10 +45,12 @@ Test(presets, torch_arguments) {
   for (size_t i = 0; i < golden_count(&g); i++) {
     const json_t *c = golden_case(&g, i), *params = json_object_get(c, "params"),
                  *expected = json_object_get(c, "expected");
-    if (strcmp(golden_text(c, "op"), "default_qconfig") != 0 || strcmp(golden_text(params, "kind"), "ptq") != 0)
-      continue;
+    if (strcmp(golden_text(c, "op"), "default_qconfig") != 0) continue;
     qe_qconfig_t q;
-    cr_assert_eq(qe_default_qconfig(golden_text(params, "engine"), &q), QE_OK, "%s", qe_last_error());
+    char name[40];
+    snprintf(name, sizeof name, "%.30s%s", golden_text(params, "engine"),
+             strcmp(golden_text(params, "kind"), "qat") == 0 ? "_qat" : "");
+    cr_assert_eq(qe_default_qconfig(name, &q), QE_OK, "%s", qe_last_error());
     expect_observer(golden_text(c, "name"), &q.activation, json_object_get(expected, "activation"));
     expect_observer(golden_text(c, "name"), &q.weight, json_object_get(expected, "weight"));
     cr_expect_eq(q.activation.method, QE_HISTOGRAM_L2);
@@ -52,7 +58,7 @@ Test(presets, torch_arguments) {
     cases++;
   }
   fprintf(stderr, "presets: %d of torch's qconfigs\n", cases);
-  cr_expect_geq(cases, 3);
+  cr_expect_geq(cases, 6);
   golden_close(&g);
 }
 
@@ -61,6 +67,30 @@ Test(presets, x86_is_fbgemm) {
   cr_assert_eq(qe_default_qconfig("fbgemm", &a), QE_OK);
   cr_assert_eq(qe_default_qconfig("x86", &b), QE_OK);
   cr_expect_eq(memcmp(&a, &b, sizeof a), 0);
+  cr_assert_eq(qe_default_qconfig("fbgemm_qat", &a), QE_OK);
+  cr_assert_eq(qe_default_qconfig("x86_qat", &b), QE_OK);
+  cr_expect_eq(memcmp(&a, &b, sizeof a), 0);
+}
+
+/* But for the observers, training starts from what the static flow does. */
+Test(presets, ours_for_training) {
+  qe_qconfig_t q, s;
+  qe_qconfig_mapping_t *m;
+  cr_assert_eq(qe_default_qconfig("default_qat", &q), QE_OK);
+  cr_assert_eq(qe_default_qconfig("default", &s), QE_OK);
+  cr_expect_eq(memcmp(&q.weight, &s.weight, sizeof q.weight), 0);
+  cr_expect_str_eq(q.activation.observer, "moving_average_min_max");
+  cr_expect_eq(q.activation.averaging_constant, 0.01f);
+  cr_expect_eq(q.activation.dtype, s.activation.dtype);
+  cr_expect_eq(q.activation.qscheme, s.activation.qscheme);
+  cr_expect_eq(q.activation.reduce_range, 0);
+  cr_assert_eq(qe_qconfig_mapping_preset("default_qat", &m), QE_OK);
+  cr_expect_not(m->equalize);
+  cr_expect_eq(m->count, 0u);
+  qe_qconfig_mapping_destroy(&m);
+  cr_expect_eq(qe_default_qconfig("_qat", &q), QE_ERROR_NOT_FOUND);
+  cr_expect_eq(qe_default_qconfig("dynamic_qat", &q), QE_ERROR_NOT_FOUND);
+  cr_expect_eq(qe_default_qconfig("float16_qat", &q), QE_ERROR_NOT_FOUND);
 }
 
 Test(presets, ours) {
@@ -90,8 +120,8 @@ static const qe__rule *rule_for(const qe_qconfig_mapping_t *m, const char *op) {
 
 Test(presets, rules_of_torch) {
   static const char *const pools[] = {"AveragePool", "GlobalAveragePool", "ReduceMean"};
-  static const char *const names[] = {"fbgemm", "x86", "qnnpack", "onednn"};
-  for (int i = 0; i < 4; i++) {
+  static const char *const names[] = {"fbgemm", "x86", "qnnpack", "onednn", "fbgemm_qat", "x86_qat", "qnnpack_qat", "onednn_qat"};
+  for (int i = 0; i < 8; i++) {
     qe_qconfig_mapping_t *m;
     cr_assert_eq(qe_qconfig_mapping_preset(names[i], &m), QE_OK, "%s", qe_last_error());
     for (int k = 0; k < 3; k++) {
@@ -101,10 +131,10 @@ Test(presets, rules_of_torch) {
       cr_expect_eq(r->qconfig.activation.reduce_range, m->global.activation.reduce_range);
     }
     const qe__rule *transposed = rule_for(m, "ConvTranspose");
-    cr_expect_eq(transposed != NULL, i < 2, "%s", names[i]);
+    cr_expect_eq(transposed != NULL, i % 4 < 2, "%s", names[i]);
     if (transposed) {
       cr_expect_eq(transposed->qconfig.weight.qscheme, QE_PER_TENSOR_SYMMETRIC);
-      cr_expect_str_eq(transposed->qconfig.weight.observer, "min_max");
+      cr_expect_str_eq(transposed->qconfig.weight.observer, i < 4 ? "min_max" : "moving_average_min_max");
       cr_expect(transposed->optional);
     }
     cr_expect_not(m->equalize);
@@ -119,7 +149,7 @@ Test(presets, names_are_known) {
     cr_expect_eq(qe_default_qconfig(*name, &q), QE_OK, "%s: %s", *name, qe_last_error());
     cr_expect_eq(q.struct_size, sizeof q);
   }
-  cr_expect_eq(n, 12);
+  cr_expect_eq(n, 17);
 }
 
 Test(presets, unknown) {

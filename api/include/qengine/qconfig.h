@@ -59,7 +59,8 @@ QE_API void qe_observer_config_default(qe_observer_config_t *out);
  * A named preset: "default" (ours: full range, histogram activations, per-channel -127..127 weights), torch's
  * "fbgemm", "x86", "qnnpack", "onednn" with torch's exact arguments, "dynamic" (weights as in "default", uint8
  * activations as they arrive) and "dynamic_per_tensor" (one scale per weight, torch's default_dynamic_qconfig with the
- * full range of activations), or an engine's name for its own default.
+ * full range of activations), or an engine's name for its own default. "default_qat", "fbgemm_qat", "x86_qat",
+ * "qnnpack_qat", "onednn_qat": the same with moving averages of minima and maxima, for qe_prepare_qat.
  * Errors: NOT_FOUND, listing the names there are.
  */
 QE_API qe_status_t qe_default_qconfig(const char *name, qe_qconfig_t *out);
