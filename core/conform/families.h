@@ -12,7 +12,9 @@
               X(unsqueeze) X(transpose) X(gather) X(gather_elements) X(resize) X(expand) X(tile) X(blocks) X(trilu)    \
                   X(cast) X(constant_of_shape) X(range) X(one_hot) X(quantize) X(dequantize) X(dynamic_quantize)       \
                       X(lookup) X(relayout) X(recurrent) X(no_kernel) X(matmul_nbits) X(embedding) X(embedding_bag)  \
-                          X(recurrent_dynamic)
+                          X(recurrent_dynamic)                                                                         \
+  X(batch_norm_train) X(batch_norm_grad) X(layer_norm_grad) X(conv_weight_grad) X(pool_grad) X(gather_grad)            \
+      X(cross_entropy)
 
 #define X(name) extern const qe__family qe__family_##name;
 QE__FAMILIES(X)

@@ -110,6 +110,32 @@ static int64_t conv_at(sum *s, int64_t index) {
   return y[1];
 }
 
+/* One element of the weight's gradient: dy is input 0, x input 1. */
+static int64_t conv_weight_at(sum *s, int64_t index) {
+  const qe__built *b = s->b;
+  const qe_op_params *p = &b->params;
+  const qe__case_operand *dy = &b->in[0], *x = &b->in[1];
+  int64_t w[QE_MAX_RANK], y[3], at[3], pixels = 1, positions = 1;
+  coordinates(&b->out[0], index, w);
+  for (uint32_t i = 0; i < p->spatial; i++) {
+    pixels *= x->dims[2 + i];
+    positions *= dy->dims[2 + i];
+  }
+  const int64_t channel = w[0] / (dy->dims[1] / p->groups) * b->out[0].dims[1] + w[1];
+  for (int64_t k = 0; k < dy->dims[0] * positions; k++) {
+    int64_t rest = k % positions;
+    for (uint32_t i = p->spatial; i-- > 0;) {
+      y[i] = rest % dy->dims[2 + i];
+      rest /= dy->dims[2 + i];
+    }
+    if (!tap(p, false, x->dims + 2, y, w + 2, at)) continue;
+    const int64_t n = k / positions;
+    add(s, (n * dy->dims[1] + w[0]) * positions + k % positions,
+        (n * x->dims[1] + channel) * pixels + flat(p->spatial, at, x->dims + 2), w[0], 0);
+  }
+  return w[0];
+}
+
 static int64_t gemm_at(sum *s, int64_t index) {
   const qe__built *b = s->b;
   const int64_t n = b->out[0].dims[1], i = index / n, j = index % n, ta = b->params.trans_a, tb = b->params.trans_b;
@@ -164,6 +190,7 @@ bool qe__terms_at(const qe__built *b, int64_t index, qe__terms *out) {
     case QE__OP_Conv:
     case QE__OP_ConvTranspose:
     case QE__OP_ConvInteger: channel = conv_at(&s, index); break;
+    case QE__OP_ConvWeightGrad: channel = conv_weight_at(&s, index); break;
     case QE__OP_Gemm: channel = gemm_at(&s, index); break;
     case QE__OP_MatMul:
     case QE__OP_MatMulInteger: channel = matmul_at(&s, index); break;
