@@ -3,8 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "data/dataset.h"
 #include "data/fit.h"
-#include "qengine/data.h"
 #include "tensor/tensor.h"
 
 enum { DIMS_TEXT = 200 };
@@ -33,11 +33,9 @@ void qe_dataset_destroy(qe_dataset_t **dataset) {
   qe__free(d);
 }
 
-/* Takes the first file's type and sample shape, holds the others to them. */
-static qe_status_t add_part(qe_dataset_t *d, const char *const *paths, uint32_t index) {
-  qe_tensor_t *t;
+/* Takes over t. The first part's type and sample shape are the data set's; the others are held to them. */
+static qe_status_t add_part(qe_dataset_t *d, const char *const *paths, uint32_t index, qe_tensor_t *t) {
   char mine[DIMS_TEXT], first[DIMS_TEXT];
-  QE_TRY(qe_tensor_load(paths[index], NULL, &t));
   d->parts[index] = t;
   if (t->rank == 0) return qe__fail(QE_ERROR_SHAPE, "%s: a single number; expected samples along axis 0", paths[index]);
   if (qe_dtype_bits(t->dtype) < 8) {
@@ -88,28 +86,51 @@ static qe_status_t set_normalization(qe_dataset_t *d, const qe_dataset_options_t
   return QE_OK;
 }
 
-qe_status_t qe_dataset_open(uint32_t n_paths, const char *const *paths, const qe_dataset_options_t *options,
-                            qe_dataset_t **out) {
-  QE_CHECK_ARG(out != NULL, "out is NULL");
-  *out = NULL;
-  QE_CHECK_ARG(n_paths > 0 && paths != NULL, "no paths");
-  for (uint32_t i = 0; i < n_paths; i++) QE_CHECK_ARG(paths[i] != NULL, "a path is NULL");
-  QE_CHECK_ARG(options == NULL || options->struct_size >= sizeof *options,
-               "options.struct_size is not sizeof(qe_dataset_options_t)");
+/* One part per path: what the file holds, or, when there is a tensor, that one (and paths[0] is its name in messages). */
+static qe_status_t open_parts(uint32_t n, const char *const *paths, qe_tensor_t *tensor,
+                              const qe_dataset_options_t *options, qe_dataset_t **out) {
   qe_dataset_t *d = qe__calloc(1, sizeof *d);
   if (d == NULL) return QE_ERROR_OUT_OF_MEMORY;
   qe_status_t status = QE_ERROR_OUT_OF_MEMORY;
-  d->n_parts = n_paths;
-  d->parts = qe__calloc(n_paths, sizeof *d->parts);
-  d->starts = qe__calloc(n_paths, sizeof *d->starts);
+  d->n_parts = n;
+  d->parts = qe__calloc(n, sizeof *d->parts);
+  d->starts = qe__calloc(n, sizeof *d->starts);
   if (d->parts == NULL || d->starts == NULL) goto failed;
-  for (uint32_t i = 0; i < n_paths; i++) QE_TRY_GOTO(add_part(d, paths, i), failed);
+  for (uint32_t i = 0; i < n; i++) {
+    qe_tensor_t *t = qe_tensor_retain(tensor);
+    if (t == NULL) QE_TRY_GOTO(qe_tensor_load(paths[i], NULL, &t), failed);
+    QE_TRY_GOTO(add_part(d, paths, i, t), failed);
+  }
   QE_TRY_GOTO(set_normalization(d, options, paths[0]), failed);
   *out = d;
   return QE_OK;
 failed:
   qe_dataset_destroy(&d);
   return status;
+}
+
+static qe_status_t check_options(const qe_dataset_options_t *options) {
+  QE_CHECK_ARG(options == NULL || options->struct_size >= sizeof *options,
+               "options.struct_size is not sizeof(qe_dataset_options_t)");
+  return QE_OK;
+}
+
+qe_status_t qe_dataset_open(uint32_t n_paths, const char *const *paths, const qe_dataset_options_t *options,
+                            qe_dataset_t **out) {
+  QE_CHECK_ARG(out != NULL, "out is NULL");
+  *out = NULL;
+  QE_CHECK_ARG(n_paths > 0 && paths != NULL, "no paths");
+  for (uint32_t i = 0; i < n_paths; i++) QE_CHECK_ARG(paths[i] != NULL, "a path is NULL");
+  QE_TRY(check_options(options));
+  return open_parts(n_paths, paths, NULL, options, out);
+}
+
+qe_status_t qe_dataset_from_tensor(qe_tensor_t *tensor, const qe_dataset_options_t *options, qe_dataset_t **out) {
+  QE_CHECK_ARG(out != NULL, "out is NULL");
+  *out = NULL;
+  QE_CHECK_ARG(tensor != NULL, "tensor is NULL");
+  QE_TRY(check_options(options));
+  return open_parts(1, (const char *const[]){"the tensor"}, tensor, options, out);
 }
 
 int64_t qe_dataset_count(const qe_dataset_t *dataset) { return dataset == NULL ? 0 : dataset->count; }
@@ -159,7 +180,7 @@ static void normalize(const qe_dataset_t *d, const void *x, int64_t first, int64
   }
 }
 
-static void copy_samples(const qe_dataset_t *d, int64_t first, int64_t count, qe_tensor_t *batch) {
+void qe__dataset_copy(const qe_dataset_t *d, int64_t first, int64_t count, void *out) {
   int64_t done = 0;
   for (uint32_t i = 0; i < d->n_parts && done < count; i++) {
     const int64_t begin = first + done - d->starts[i], size = d->parts[i]->dims[0];
@@ -167,10 +188,10 @@ static void copy_samples(const qe_dataset_t *d, int64_t first, int64_t count, qe
     const int64_t n = size - begin < count - done ? size - begin : count - done;
     const int64_t from = begin * d->sample_count, to = done * d->sample_count, elements = n * d->sample_count;
     if (d->dtype != d->stored) {
-      normalize(d, d->parts[i]->data, from, elements, (float *)batch->data + to);
+      normalize(d, d->parts[i]->data, from, elements, (float *)out + to);
     } else {
       const size_t element = qe_dtype_bits(d->stored) / 8;
-      memcpy((uint8_t *)batch->data + (size_t)to * element, (const uint8_t *)d->parts[i]->data + (size_t)from * element,
+      memcpy((uint8_t *)out + (size_t)to * element, (const uint8_t *)d->parts[i]->data + (size_t)from * element,
              (size_t)elements * element);
     }
     done += n;
@@ -189,6 +210,6 @@ qe_status_t qe_dataset_batch(const qe_dataset_t *dataset, int64_t first, int64_t
   int64_t dims[QE_MAX_RANK] = {count};
   memcpy(dims + 1, dataset->sample_dims, dataset->sample_rank * sizeof dims[0]);
   QE_TRY(qe_tensor_create(dataset->dtype, dataset->sample_rank + 1, dims, out));
-  copy_samples(dataset, first, count, *out);
+  qe__dataset_copy(dataset, first, count, (*out)->data);
   return QE_OK;
 }

@@ -3,8 +3,8 @@
  *   shapes, differentiate, gradients_*, unroll, recompute   from a graph to its gradients
  *   step_graph, fake_quantize, batch_norm                   the training graph of one shard
  *   trainer, step, update                                   parameters, one optimizer step
- *   loop, batch, shuffle, schedule, metrics                 epochs over a dataset
- *   checkpoint, comm                                        going on after a kill; several processes
+ *   loop, feed, batch, evaluate, shuffle, schedule, metrics epochs over a dataset
+ *   checkpoint, fingerprint, comm_mpi                       going on after a kill; several processes
  */
 #ifndef QE_CORE_TRAINER_H
 #define QE_CORE_TRAINER_H
@@ -47,24 +47,36 @@ struct qe_trainer {
   qe__parameter *parameters;
   qe__statistic *statistics;
   qe__position at;
+  uint8_t data_hash[32];        /* of the training data (qe__feed_fingerprint); zero: not known */
+  uint64_t metrics_end;         /* bytes of the metrics file at this position */
   uint64_t steps_per_epoch, total_steps; /* set by the loop; 0: not known (qe_trainer_step alone) */
   struct qe__step_cache *cache; /* sessions of the training graph (step.c) */
+  qe_session_t *teacher;        /* distillation (distill.c); NULL until it is first asked */
 };
 
 /* One batch: the model's inputs in order, and labels; what rows there are is cut into shards along the batch axis. */
 typedef struct qe__batch {
-  qe_tensor_t **inputs;   /* one per graph input of base */
-  qe_tensor_t *labels;
+  uint32_t n_inputs;      /* graph inputs of base */
+  qe_tensor_t **inputs;
+  qe_tensor_t *labels;    /* class numbers: int64, one per row of output 0 in its order; else float32, of output 0's shape */
+  qe_tensor_t *teacher;   /* [rows of output 0, classes]: raw logits of the teacher; NULL: no distillation */
   int64_t rows;           /* samples */
 } qe__batch;
 
 /* One optimizer step (train/step.c); on error nothing has changed. at.step is advanced. */
 qe_status_t qe__trainer_step(qe_trainer_t *t, const qe__batch *batch, qe_train_metrics_t *out);
-/* Samples [first, first + count) of a batch along each input's batch axis; released by qe__batch_free. */
-qe_status_t qe__batch_slice(const qe_trainer_t *t, const qe__batch *batch, int64_t first, int64_t count, qe__batch *out);
-void qe__batch_free(const qe_trainer_t *t, qe__batch *batch);
-/* The dimension of graph input i that counts samples: the one whose symbol is "batch" (or the first unknown one); else 0. */
+/* Samples [first, first + count) of a batch along each tensor's batch axis; released by qe__batch_free. g: base's graph. */
+qe_status_t qe__batch_slice(const qe__graph *g, const qe__batch *batch, int64_t first, int64_t count, qe__batch *out);
+/* Room for the inputs. */
+qe_status_t qe__batch_create(uint32_t n_inputs, qe__batch *out);
+void qe__batch_free(qe__batch *batch);
+/* The dimension of graph input i that counts samples: the one whose symbol begins with "batch", else the first unknown
+ * one, else 0. */
 uint32_t qe__batch_axis(const qe__graph *g, uint32_t input);
+/* The dimension of labels of this rank that counts samples: where output 0 has its "batch", else where input 0 has its own. */
+uint32_t qe__label_axis(const qe__graph *g, uint32_t rank);
+/* Runs the teacher, when there is one, and fills batch->teacher; for callers of qe__trainer_step. Errors: SHAPE. */
+qe_status_t qe__distill(qe_trainer_t *t, qe__batch *batch);
 
 /* Every tensor of the trainer's state in a fixed order, with a name unique in it; for checkpoints. */
 typedef struct qe__state_entry {

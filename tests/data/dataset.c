@@ -194,3 +194,23 @@ Test(dataset, mnist) {
   qe_dataset_destroy(&x);
   qe_dataset_destroy(&y);
 }
+
+Test(dataset, over_a_tensor) {
+  const uint8_t pixels[6] = {0, 51, 102, 153, 204, 255};
+  const qe_dataset_options_t options = {.struct_size = sizeof options, .normalize = 1, .mean = 0.0f, .std = 1.0f};
+  qe_tensor_t *t, *batch;
+  qe_dataset_t *d;
+  cr_assert_eq(qe_tensor_from_data(QE_UINT8, 2, (int64_t[]){3, 2}, pixels, &t), QE_OK);
+  cr_assert_eq(qe_dataset_from_tensor(t, &options, &d), QE_OK, "%s", qe_last_error());
+  qe_tensor_release(&t); /* the data set holds it */
+  cr_assert_eq(qe_dataset_count(d), 3);
+  cr_assert_eq(qe_dataset_batch(d, 1, 2, &batch), QE_OK);
+  for (int i = 0; i < 4; i++) cr_assert_eq(((float *)qe_tensor_data(batch))[i], (float)pixels[i + 2] / 255.0f);
+  qe_tensor_release(&batch);
+  qe_dataset_destroy(&d);
+  cr_assert_eq(qe_tensor_create(QE_FLOAT32, 0, NULL, &t), QE_OK);
+  cr_assert_eq(qe_dataset_from_tensor(t, NULL, &d), QE_ERROR_SHAPE);
+  cr_assert_null(d);
+  qe_tensor_release(&t);
+  cr_assert_eq(qe_dataset_from_tensor(NULL, NULL, &d), QE_ERROR_INVALID_ARGUMENT);
+}

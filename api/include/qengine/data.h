@@ -38,6 +38,8 @@ typedef struct qe_dataset_options {
  * .npz. Options may be NULL. The elements are kept as they are in the file; batches convert.
  */
 QE_API qe_status_t qe_dataset_open(uint32_t n_paths, const char *const *paths, const qe_dataset_options_t *options, qe_dataset_t **out);
+/* The same over a tensor in memory, which is retained and must not change while the data set is used. */
+QE_API qe_status_t qe_dataset_from_tensor(qe_tensor_t *tensor, const qe_dataset_options_t *options, qe_dataset_t **out);
 QE_API int64_t qe_dataset_count(const qe_dataset_t *dataset);
 QE_API qe_dtype_t qe_dataset_dtype(const qe_dataset_t *dataset);
 /* Rank and dims of one sample (without axis 0). */

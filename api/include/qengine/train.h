@@ -90,7 +90,13 @@ typedef struct qe_train_options {
 } qe_train_options_t;
 QE_API void qe_train_options_default(qe_train_options_t *out);
 
-/* Samples along axis 0 of each dataset; inputs by name (NULL names: in order). Borrowed. */
+/*
+ * Samples along axis 0 of each dataset, all of the same number; inputs by name (NULL names: in order). Borrowed. A sample
+ * goes along the input's batch dimension (the one whose symbol begins with "batch", else the first unknown one, else 0), so
+ * tokens [N,T] fit an input [sequence,batch], labels likewise. Dimensions of 1 are inserted and removed as
+ * qe_dataset_fit does; integers may be of any type that holds them. An input that only gives recurrent layers their
+ * initial state may be left out: zeros.
+ */
 typedef struct qe_train_input {
   const char *name;
   const qe_dataset_t *data;
@@ -100,8 +106,6 @@ typedef struct qe_train_data {
   const qe_train_input_t *inputs;
   const qe_dataset_t *labels;
 } qe_train_data_t;
-/* A dataset over a tensor in memory (retained); options as in qe_dataset_open. */
-QE_API qe_status_t qe_dataset_from_tensor(qe_tensor_t *tensor, const qe_dataset_options_t *options, qe_dataset_t **out);
 
 /* What one step, or one pass over a dataset, came to. */
 typedef struct qe_train_metrics {
@@ -158,7 +162,11 @@ QE_API qe_status_t qe_trainer_step(qe_trainer_t *trainer, uint32_t n_inputs, con
 QE_API qe_status_t qe_trainer_fit(qe_trainer_t *trainer, const qe_train_data_t *train, const qe_train_data_t *validation, const qe_train_callbacks_t *callbacks);
 /* The state at hand on a dataset, in inference form; QAT: as the converted int8 model computes. */
 QE_API qe_status_t qe_trainer_evaluate(qe_trainer_t *trainer, const qe_train_data_t *data, qe_train_metrics_t *out);
-/* The same for any model. */
+/*
+ * The same for any model; options: loss, ignore_index, engine, threads, batch (NULL: cross-entropy, 64). Cross-entropy is
+ * without label smoothing, so that models can be compared. A model with a fixed batch gets its last one filled up with
+ * copies, which do not count.
+ */
 QE_API qe_status_t qe_evaluate(const qe_model_t *model, const qe_train_options_t *options, const qe_train_data_t *data, qe_train_metrics_t *out);
 /* The float model as it is now: BatchNorm with running statistics, Dropout removed, no fake-quantize. */
 QE_API qe_status_t qe_trainer_model(const qe_trainer_t *trainer, qe_model_t **out);
