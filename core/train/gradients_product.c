@@ -26,9 +26,9 @@ static void window_of(const qe_op_params *p, window *w) {
   w->attr[5] = QE__INTS("output_padding", p->spatial, w->extra);
 }
 
-/* What the windows over n positions, one stride apart, cover of the unpadded dimension. */
-static int64_t covered(const qe_op_params *p, uint32_t i, int64_t n) {
-  return (n - 1) * p->stride[i] + (p->kernel[i] - 1) * p->dilation[i] + 1 - p->pad_begin[i] - p->pad_end[i];
+/* Where, in the unpadded dimension, the last of n windows ends. */
+static int64_t reach(const qe_op_params *p, uint32_t i, int64_t n) {
+  return (n - 1) * p->stride[i] + (p->kernel[i] - 1) * p->dilation[i] + 1 - p->pad_begin[i];
 }
 
 static void bias(qe__gradient *c) {
@@ -42,7 +42,7 @@ void qe__gradient_conv(qe__gradient *c) {
   const qe__shape x = qe__gradient_shape(c, 0), y = qe__shape_of(c->e.g, c->dy[0]);
   window w;
   window_of(p, &w);
-  for (uint32_t i = 0; i < p->spatial; i++) w.extra[i] = x.dims[2 + i] - covered(p, i, y.dims[2 + i]); /* elements that the last window leaves */
+  for (uint32_t i = 0; i < p->spatial; i++) w.extra[i] = x.dims[2 + i] + p->pad_end[i] - reach(p, i, y.dims[2 + i]); /* behind the last window */
   if (c->want[0]) c->dx[0] = qe__emit_node(&c->e, QE__OP_ConvTranspose, 2, (qe__value_id[]){c->dy[0], c->n->in[1]}, 6, w.attr);
   if (c->want[1]) c->dx[1] = qe__emit_node(&c->e, QE__OP_ConvWeightGrad, 2, (qe__value_id[]){c->dy[0], c->n->in[0]}, 5, w.attr);
   bias(c);
@@ -54,10 +54,12 @@ void qe__gradient_conv_transpose(qe__gradient *c) {
   qe__value_id dy = c->dy[0];
   window w;
   window_of(p, &w);
-  /* Output padding of a stride and more holds nothing but the bias; a convolution would find more windows there. */
+  /* The convolution must find a window for each x, no fewer and no more: results that no window reaches (output padding)
+   * hold the bias alone. */
   for (uint32_t i = 0; i < p->spatial; i++) {
-    const int64_t size = qe__shape_of(c->e.g, c->dy[0]).dims[2 + i], most = covered(p, i, x.dims[2 + i]) + p->stride[i] - 1;
-    if (size > most) dy = qe__emit_slice(&c->e, dy, 2 + i, 0, most);
+    const int64_t size = qe__shape_of(c->e.g, c->dy[0]).dims[2 + i], end = reach(p, i, x.dims[2 + i]);
+    w.pads[p->spatial + i] = end > size ? end - size : 0;
+    if (size - end >= p->stride[i]) dy = qe__emit_slice(&c->e, dy, 2 + i, 0, end);
   }
   if (c->want[0]) c->dx[0] = qe__emit_node(&c->e, QE__OP_Conv, 2, (qe__value_id[]){dy, c->n->in[1]}, 5, w.attr);
   if (c->want[1]) c->dx[1] = qe__emit_node(&c->e, QE__OP_ConvWeightGrad, 2, (qe__value_id[]){c->n->in[0], dy}, 5, w.attr);

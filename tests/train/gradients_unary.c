@@ -1,6 +1,7 @@
 /* Gradients of ops on one input, element by element. */
 #include "gradient_case.h"
 
+#include <math.h>
 #include <string.h>
 
 static qe__value_id any_shape(gradient_case *t, float scale) {
@@ -59,7 +60,7 @@ static qe__value_id build_Clip(gradient_case *t) {
 }
 
 static qe__value_id build_HardSigmoid(gradient_case *t) {
-  const qe__attr line[2] = {QE__FLOAT("alpha", 1.0f), QE__FLOAT("beta", 40 * 3.0f / 256)};
+  const qe__attr line[2] = {QE__FLOAT("alpha", 256 / 240.0f), QE__FLOAT("beta", 0.5f)};
   return with(t, QE__OP_HardSigmoid, any_shape(t, 1.0f), line, 2);
 }
 
@@ -74,7 +75,7 @@ static qe__value_id build_Cast(gradient_case *t) { return with(t, QE__OP_Cast, a
 /* A fused activation on an op whose rule reads the result. */
 static qe__value_id build_fused(gradient_case *t) {
   const qe__value_id y = qe__emit_unary(&t->e, QE__OP_Tanh, any_shape(t, 1.0f));
-  t->e.g->nodes[t->e.g->n_nodes - 1]->act = (qe__act){-0.513f, 0.322f};
+  t->e.g->nodes[t->e.g->n_nodes - 1]->act = (qe__act){tanhf(-44 * 3.0f / 256), tanhf(28 * 3.0f / 256)};
   return y;
 }
 
