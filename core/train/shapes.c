@@ -48,16 +48,18 @@ static bool is_output(const qe__graph *g, qe__value_id v) {
   return false;
 }
 
+static bool reads_shape_only(const qe__node *n) { return n->op->id == QE__OP_Shape || n->op->id == QE__OP_Size; }
+
 static qe_status_t infer_node(qe__graph *g, qe__node *n) {
   qe_op_params params;
   QE_TRY(qe__infer_concrete(g, n, &params));
-  const bool constant = (n->op->id == QE__OP_Shape || n->op->id == QE__OP_Size) && !is_output(g, n->out[0]);
-  return constant ? shape_constant(g, n, &params) : QE_OK;
+  return reads_shape_only(n) && !is_output(g, n->out[0]) ? shape_constant(g, n, &params) : QE_OK;
 }
 
 /* An input whose value decides the result's shape or parameters is computed, so far. */
 static bool waits_for_value(const qe__graph *g, const qe__node *n) {
   const bool all = n->op->id == QE__OP_Range || n->op->id == QE__OP_OneHot;
+  if (reads_shape_only(n)) return false;
   for (uint32_t i = all ? 0 : n->op->kernel_in; i < n->n_in; i++) {
     if (n->in[i] != QE__NO_VALUE && g->values[n->in[i]].data == NULL) return true;
   }
@@ -97,7 +99,11 @@ static qe_status_t run(qe__graph *g, bool *known) {
     round r;
     QE_TRY(infer_round(g, known, &r));
     const uint32_t now = waiting(g, &r);
-    if (r.blocked != NULL && now >= before) return infer_node(g, r.blocked); /* says which value depends on data */
+    if (r.blocked != NULL && now >= before) {
+      QE_TRY(infer_node(g, r.blocked)); /* says which value depends on data */
+      return qe__fail(QE_ERROR_UNSUPPORTED, "node '%s' (%s): its shape depends on data, which training cannot have; make its shape-like inputs constants",
+                      r.blocked->name, r.blocked->op->name);
+    }
     before = now;
     QE_TRY(qe__graph_sweep(g));
     QE_TRY(qe__fold_constants(g));
