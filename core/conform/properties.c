@@ -86,7 +86,7 @@ qe_status_t qe__check_properties(const qe__kernel *kernel, const qe__built *b, c
                                  uint64_t seed, qe__case_result *out) {
   static qe_status_t (*const all[])(const qe__property *) = {
       qe__property_permute,    qe__property_split, qe__property_layout,  qe__property_gemm,   qe__property_grouped,
-      qe__property_zero_point, qe__property_bias,  qe__property_rescale, qe__property_unfused};
+      qe__property_zero_point, qe__property_bias,  qe__property_rescale, qe__property_unfused, qe__property_train};
   const qe__property p = {kernel, b, first, out};
   (void)seed;
   if (b->out[0].count == 0) return QE_OK;

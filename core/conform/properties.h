@@ -23,6 +23,14 @@ void qe__property_broken(const qe__property *p, const char *name, const qe__run_
 /* A tensor with dimension d in reverse order. */
 qe_status_t qe__reversed(const qe_tensor_t *t, uint32_t d, qe_tensor_t **out);
 
+/* Reverses `count` inputs, each along its dimension, and expects output 0 reversed along dimension y. */
+qe_status_t qe__property_permuted(const qe__property *p, const char *name, uint32_t count, const uint32_t *inputs,
+                                  const uint32_t *dims, int y, const char *rule);
+/* The first kernel of the engine that takes this case; NULL: none. */
+const qe__kernel *qe__property_kernel(const qe__engine *engine, const qe__built *v);
+/* a [pixels, C] from x [N, C, pixels]. */
+void qe__pixels_first(const qe_tensor_t *x, qe_tensor_t *a);
+
 /* Integer codes of an operand's bytes. */
 int32_t qe__code_of(qe_dtype_t dtype, const void *data, int64_t i);
 
@@ -32,6 +40,8 @@ qe_status_t qe__property_split(const qe__property *p);
 qe_status_t qe__property_layout(const qe__property *p);
 qe_status_t qe__property_gemm(const qe__property *p);
 qe_status_t qe__property_grouped(const qe__property *p);
+/* conform/properties_train.c: what holds for gradients. */
+qe_status_t qe__property_train(const qe__property *p);
 /* conform/properties_params.c: zero points, bias, scales, activation. */
 qe_status_t qe__property_zero_point(const qe__property *p);
 qe_status_t qe__property_bias(const qe__property *p);

@@ -1,4 +1,5 @@
 /* Properties of shape: permuted batches and channels, split batches, other strides, a product under another name. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,6 +22,16 @@ static bool by_batch(uint16_t op) {
   }
 }
 
+/* The same bytes, or float32 NaNs: which operand's payload a NaN gets differs between vectors and their remainders. */
+static bool same(const qe__case_operand *o, const void *x, const void *y, size_t size) {
+  float a, b;
+  if (memcmp(x, y, size) == 0) return true;
+  if (o->dtype != QE_FLOAT32) return false;
+  memcpy(&a, x, sizeof a);
+  memcpy(&b, y, sizeof b);
+  return isnan(a) && isnan(b);
+}
+
 /* Output 0 of the variant, reversed along d, is the first run's: element by element. d < 0: as it is. */
 static void expect(const qe__property *p, const char *name, const qe__run_result *r, int d, const char *rule) {
   const qe__case_operand *o = &p->b->out[0];
@@ -30,8 +41,8 @@ static void expect(const qe__property *p, const char *name, const qe__run_result
   const int64_t n = d < 0 ? 1 : o->dims[d];
   for (int64_t i = 0; i < o->count; i++) {
     const int64_t outer = i / inner, mirrored = d < 0 ? i : (outer / n * n + (n - 1 - outer % n)) * inner + i % inner;
-    if (memcmp((const char *)r->out[0] + (size_t)mirrored * size, (const char *)p->first->out[0] + (size_t)i * size,
-               size) == 0)
+    if (same(o, (const char *)r->out[0] + (size_t)mirrored * size, (const char *)p->first->out[0] + (size_t)i * size,
+             size))
       continue;
     qe__property_broken(p, name, r, mirrored, i, rule);
     return;
@@ -56,9 +67,8 @@ static qe_status_t reverse_operand(qe__built *v, uint32_t i, uint32_t d) {
   return QE_OK;
 }
 
-/* Reverses `count` inputs along their dimensions and expects output 0 reversed along dimension y. */
-static qe_status_t permuted(const qe__property *p, const char *name, uint32_t count, const uint32_t *inputs,
-                            const uint32_t *dims, int y, const char *rule) {
+qe_status_t qe__property_permuted(const qe__property *p, const char *name, uint32_t count, const uint32_t *inputs,
+                                  const uint32_t *dims, int y, const char *rule) {
   qe__built v;
   qe__run_result r = {0};
   bool ran = false;
@@ -78,28 +88,31 @@ qe_status_t qe__property_permute(const qe__property *p) {
   const qe__case_operand *x = &b->in[0], *y = &b->out[0];
   const bool bias = b->n_in > 2 && b->in[2].present;
   if (by_batch(op) && x->dims[0] > 1)
-    QE_TRY(permuted(p, "permute_batch", 1, (const uint32_t[]){0}, (const uint32_t[]){0}, 0,
-                    "samples in another order must give the same results in that order"));
+    QE_TRY(qe__property_permuted(p, "permute_batch", 1, (const uint32_t[]){0}, (const uint32_t[]){0}, 0,
+                                 "samples in another order must give the same results in that order"));
   if (p->out->check[0]) return QE_OK;
   if (op == QE__OP_Gemm && y->dims[0] > 1 && (!bias || b->in[2].rank == 1)) {
-    QE_TRY(permuted(p, "permute_rows", 1, (const uint32_t[]){0}, (const uint32_t[]){b->params.trans_a ? 1u : 0u}, 0,
-                    "rows of A in another order must give the same rows"));
+    QE_TRY(qe__property_permuted(p, "permute_rows", 1, (const uint32_t[]){0},
+                                 (const uint32_t[]){b->params.trans_a ? 1u : 0u}, 0,
+                                 "rows of A in another order must give the same rows"));
   }
   if (op == QE__OP_MatMul && x->rank == 2 && b->in[1].rank == 2 && y->dims[0] > 1) {
-    QE_TRY(permuted(p, "permute_rows", 1, (const uint32_t[]){0}, (const uint32_t[]){0}, 0,
-                    "rows of A in another order must give the same rows"));
+    QE_TRY(qe__property_permuted(p, "permute_rows", 1, (const uint32_t[]){0}, (const uint32_t[]){0}, 0,
+                                 "rows of A in another order must give the same rows"));
   }
   if (p->out->check[0]) return QE_OK;
   if (op == QE__OP_Conv && b->params.groups == 1 && y->dims[1] > 1) {
-    QE_TRY(permuted(p, "permute_channels", bias ? 2 : 1, (const uint32_t[]){1, 2}, (const uint32_t[]){0, 0}, 1,
-                    "output channels in another order must give the same channels"));
+    QE_TRY(qe__property_permuted(p, "permute_channels", bias ? 2 : 1, (const uint32_t[]){1, 2},
+                                 (const uint32_t[]){0, 0}, 1,
+                                 "output channels in another order must give the same channels"));
   }
   if (((op == QE__OP_Gemm && (!bias || b->in[2].rank == 1)) ||
        (op == QE__OP_MatMul && b->in[1].rank == 2 && y->rank == 2)) &&
       y->dims[1] > 1) {
     const uint32_t d = op == QE__OP_Gemm && b->params.trans_b ? 0 : 1;
-    QE_TRY(permuted(p, "permute_columns", bias ? 2 : 1, (const uint32_t[]){1, 2}, (const uint32_t[]){d, 0}, 1,
-                    "columns of B in another order must give the same columns"));
+    QE_TRY(qe__property_permuted(p, "permute_columns", bias ? 2 : 1, (const uint32_t[]){1, 2},
+                                 (const uint32_t[]){d, 0}, 1,
+                                 "columns of B in another order must give the same columns"));
   }
   return QE_OK;
 }
@@ -166,7 +179,7 @@ qe_status_t qe__property_layout(const qe__property *p) {
 
 /* ---- a product under another name ---- */
 
-static const qe__kernel *kernel_for(const qe__engine *engine, const qe__built *v) {
+const qe__kernel *qe__property_kernel(const qe__engine *engine, const qe__built *v) {
   char reason[200];
   for (uint32_t i = 0; i < engine->n_kernels; i++) {
     if (qe__case_supported(&engine->kernels[i], v, QE__TIGHT, reason, sizeof reason)) return &engine->kernels[i];
@@ -181,9 +194,7 @@ static qe_status_t take_tensor(const qe_tensor_t *from, qe__case_operand *to) {
   return QE_OK;
 }
 
-/* A [pixels, C] from x [N, C, pixels]. */
-static void pixels_first(const qe__built *b, qe_tensor_t *a) {
-  const qe_tensor_t *x = b->in[0].data;
+void qe__pixels_first(const qe_tensor_t *x, qe_tensor_t *a) {
   const size_t size = qe_dtype_bits(x->dtype) / 8;
   const int64_t channels = x->dims[1], pixels = x->count / (x->dims[0] * channels);
   for (int64_t i = 0; i < x->count; i++) {
@@ -205,7 +216,7 @@ static qe_status_t gemm_of(const qe__built *b, qe__built *v) {
   QE_TRY(qe__case_describe(&c, 0, v));
   v->in[1].constant = b->in[1].constant;
   qe_status_t status = qe_tensor_create(v->in[0].dtype, 2, v->in[0].dims, &v->in[0].data);
-  if (status == QE_OK) pixels_first(b, v->in[0].data);
+  if (status == QE_OK) qe__pixels_first(b->in[0].data, v->in[0].data);
   for (uint32_t i = 1; i < b->n_in && status == QE_OK; i++) {
     if (b->in[i].present) status = take_tensor(b->in[i].data, &v->in[i]);
   }
@@ -237,7 +248,7 @@ qe_status_t qe__property_gemm(const qe__property *p) {
   qe__run_result r = {0};
   bool ran = false;
   QE_TRY(gemm_of(b, &v));
-  const qe__kernel *k = kernel_for(p->kernel->engine, &v);
+  const qe__kernel *k = qe__property_kernel(p->kernel->engine, &v);
   qe_status_t status = k ? qe__variant_run(p, "conv_gemm", k, &v, &r, &ran) : QE_OK;
   const size_t size = qe_dtype_bits(b->out[0].dtype) / 8;
   const int64_t channels = b->out[0].dims[1], pixels = b->out[0].count / (channels * b->out[0].dims[0]);
@@ -283,7 +294,7 @@ qe_status_t qe__property_grouped(const qe__property *p) {
   if (b->in[1].q.view.count)
     QE_TRY(qe__qparams_set(&v.in[1].q, &b->in[1].q.view, v.in[1].dtype, v.in[1].rank, v.in[1].dims));
   qe_status_t status = dense_weight(b, &v);
-  const qe__kernel *k = kernel_for(p->kernel->engine, &v);
+  const qe__kernel *k = qe__property_kernel(p->kernel->engine, &v);
   if (status == QE_OK && k) status = qe__variant_run(p, "grouped", k, &v, &r, &ran);
   for (int64_t i = 0; status == QE_OK && ran && i < b->out[0].count; i++) {
     const bool same = b->out[0].dtype == QE_FLOAT32

@@ -16,6 +16,12 @@ static int first_row_run(void *self, const qe_call *c, int64_t begin, int64_t en
   return result;
 }
 
+static int first_byte_run(void *self, const qe_call *c, int64_t begin, int64_t end) { /* of a float, whatever strides */
+  const int result = real->row.run(self, c, begin, end);
+  ((uint8_t *)c->out[0])[0] = 77;
+  return result;
+}
+
 static int first_column_run(void *self, const qe_call *c, int64_t begin, int64_t end) {
   const int result = real->row.run(self, c, begin, end);
   const int64_t n = c->problem->out[0]->dims[1];
@@ -72,34 +78,63 @@ static int no_groups_run(void *self, const qe_call *c, int64_t begin, int64_t en
 
 typedef int (*run_fn)(void *, const qe_call *, int64_t, int64_t);
 
-static void expect_broken(const char *kernel, run_fn run, const char *text, const char *check) {
+static const qe__kernel *kernel_named(const qe__engine *engine, const char *name) {
+  for (uint32_t i = 0; i < engine->n_kernels; i++) {
+    if (strcmp(engine->kernels[i].row.name, name) == 0) return &engine->kernels[i];
+  }
+  cr_assert_fail("no kernel %s", name);
+  return NULL;
+}
+
+/* helper: a kernel as it is beside the broken one, for what is compared with another op; NULL: none. */
+static void expect_broken_beside(const char *kernel, const char *helper, run_fn run, const char *text,
+                                 const char *check) {
   const qe__engine *engine = NULL;
   qe__case c;
   qe__case_result r;
   cr_assert_eq(qe__engines_ready(), QE_OK, "%s", qe_last_error());
   cr_assert_eq(qe__engine_resolve("reference", &engine), QE_OK, "%s", qe_last_error());
-  real = NULL;
-  for (uint32_t i = 0; i < engine->n_kernels; i++) {
-    if (strcmp(engine->kernels[i].row.name, kernel) == 0) real = &engine->kernels[i];
-  }
-  cr_assert_not_null(real, "%s", kernel);
+  real = kernel_named(engine, kernel);
   qe__engine wrong = *engine;
-  qe__kernel row = *real;
-  row.row.run = run;
-  row.engine = &wrong;
-  wrong.n_kernels = 1;
-  wrong.kernels = &row;
+  qe__kernel rows[2] = {*real, helper ? *kernel_named(engine, helper) : *real};
+  rows[0].row.run = run;
+  rows[0].engine = &wrong;
+  wrong.n_kernels = helper ? 2 : 1;
+  wrong.kernels = rows;
   const qe__conform_options options = {.seed = 1, .against = &wrong, .memory = true, .properties = true};
   cr_assert_eq(qe__case_parse(text, &c), QE_OK, "%s", qe_last_error());
-  cr_assert_eq(qe__conform_case(&row, &c, &options, &r), QE_OK, "%s", qe_last_error());
+  cr_assert_eq(qe__conform_case(&rows[0], &c, &options, &r), QE_OK, "%s", qe_last_error());
   cr_assert_eq((int)r.verdict, (int)QE__FAIL, "%s: %s, expected %s", text, qe__verdict_name(r.verdict), check);
   cr_assert_str_eq(r.check, check, "%s: %s, expected %s\n%s", text, r.check, check, r.detail);
+}
+
+static void expect_broken(const char *kernel, run_fn run, const char *text, const char *check) {
+  expect_broken_beside(kernel, NULL, run, text, check);
 }
 
 Test(properties, rows_and_columns_are_permuted) {
   expect_broken("qgemm__c", first_row_run, "Gemm:u8s8u8/m3/n5/k9", "property:permute_rows");
   expect_broken("qgemm__c", first_column_run, "Gemm:u8s8u8/m3/n5/k9", "property:permute_columns");
   expect_broken("qconv__c", first_row_run, "Conv:u8s8u8/n2/hw3x3/c4>5/k3x3/p1x1", "property:permute_batch");
+}
+
+Test(properties, gradients_are_permuted) {
+  expect_broken("max_pool_grad_f32__c", first_row_run, "MaxPoolGrad:f32/n2/hw4x4/c3/k2x2/s2x2", "property:permute_batch");
+  expect_broken("average_pool_grad_f32__c", first_row_run, "AveragePoolGrad:f32/n1/hw4x4/c3/k2x2/s2x2",
+                "property:permute_channels");
+  expect_broken("batch_norm_train_f32__c", first_byte_run, "BatchNormTrain:f32/x=3x5/flag=1", "property:permute_channels");
+  expect_broken("batch_norm_grad_f32__c", first_byte_run, "BatchNormGrad:f32/x=3x5", "property:permute_channels");
+  expect_broken("layer_norm_grad_f32__c", first_row_run, "LayerNormGrad:f32/x=3x5", "property:permute_rows");
+  expect_broken("conv_weight_grad_f32__c", first_row_run, "ConvWeightGrad:f32/n1/hw4x4/c2>3/k2x2",
+                "property:permute_channels");
+  expect_broken("softmax_cross_entropy_grad_f32__c", first_row_run, "SoftmaxCrossEntropyGrad:f32s64/x=3x5",
+                "property:permute_rows");
+}
+
+Test(properties, a_convolution_by_1x1_is_a_product) {
+  expect_broken_beside("conv_f32__c", "gemm_f32__c", first_row_run, "Conv:f32/n1/hw3x3/c4>1/k1x1", "property:conv_gemm");
+  expect_broken_beside("conv_weight_grad_f32__c", "gemm_f32__c", first_row_run, "ConvWeightGrad:f32/n1/hw3x3/c4>1/k1x1",
+                       "property:conv_gemm");
 }
 
 Test(properties, a_part_of_the_batch_is_computed_alone) {
