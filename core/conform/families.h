@@ -14,7 +14,8 @@
                       X(lookup) X(relayout) X(recurrent) X(no_kernel) X(matmul_nbits) X(embedding) X(embedding_bag)  \
                           X(recurrent_dynamic)                                                                         \
   X(batch_norm_train) X(batch_norm_grad) X(layer_norm_grad) X(conv_weight_grad) X(pool_grad) X(gather_grad)            \
-      X(cross_entropy)
+      X(cross_entropy) X(clip_grad) X(random_dropout) X(fake_quantize) X(fake_quantize_grad) X(min_max)                \
+          X(moving_average_qparams) X(sgd_update) X(adam_update)
 
 #define X(name) extern const qe__family qe__family_##name;
 QE__FAMILIES(X)

@@ -1,6 +1,7 @@
 /* FakeQuantize against QuantizeLinear and DequantizeLinear, FakeQuantizeGrad against its formulas. */
 #include <stdlib.h>
 
+#include "reference_float/naive.h"
 #include "support/kernel_host.h"
 
 typedef struct shape {
@@ -142,19 +143,6 @@ Test(reference_fake_quantize, zero_points_are_rounded_to_even_and_clamped) {
 
 /* ---- gradient ---- */
 
-/* 16 lanes, a tree, chunks of 65,536, straight from docs/numerics.md. */
-static float sum16(const float *x, int64_t n) {
-  float total = 0.0f;
-  for (int64_t begin = 0; begin < n; begin += 65536) {
-    float lane[16] = {0};
-    for (int64_t i = begin; i < n && i < begin + 65536; ++i) lane[i % 16] += x[i];
-    for (int half = 8; half; half /= 2)
-      for (int k = 0; k < half; ++k) lane[k] += lane[k + half];
-    total = begin ? total + lane[0] : lane[0];
-  }
-  return total;
-}
-
 static void grad(problem *p, float factor, float *dx, float *dscale, float *dzero) {
   kh_case c = case_of("FakeQuantizeGrad", p);
   c.params.alpha = factor;
@@ -197,7 +185,7 @@ static void gradients(problem *p, uint64_t seed) {
                                         : p->dy[i] * ((y[i] - p->x[i]) / s);
       zero_terms[n++] = below || above ? -(p->dy[i] * s) : 0.0f;
     }
-    const float sums[2] = {factor * sum16(scale_terms, n), factor * sum16(zero_terms, n)}, got[2] = {dscale[c], dzero[c]};
+    const float sums[2] = {factor * naive_sum(scale_terms, n), factor * naive_sum(zero_terms, n)}, got[2] = {dscale[c], dzero[c]};
     kh_same_f32(sums, got, 2, what);
   }
 }
@@ -226,7 +214,7 @@ Test(reference_fake_quantize, long_sums_are_cut_into_chunks) {
   kh_out(&c, KH_F32(&dscale, 1));
   kh_out(&c, KH_F32(&dzero, 1));
   kh_run(&c);
-  const float expected = sum16(terms, N);
+  const float expected = naive_sum(terms, N);
   kh_same_f32(&expected, &dscale, 1, "chunks");
   free(x);
   free(dy);

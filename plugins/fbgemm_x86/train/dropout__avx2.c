@@ -1,0 +1,2 @@
+/* train/dropout.inc for AVX2. */
+#include "train/dropout.inc"

@@ -1,0 +1,2 @@
+/* train/dropout.inc for AVX-512 (F, BW, DQ, VL). */
+#include "train/dropout.inc"

@@ -1,0 +1,2 @@
+/* train/fake_quantize.inc for AVX2. */
+#include "train/fake_quantize.inc"

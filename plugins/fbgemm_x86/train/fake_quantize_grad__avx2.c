@@ -1,0 +1,2 @@
+/* train/fake_quantize_grad.inc for AVX2. */
+#include "train/fake_quantize_grad.inc"

@@ -1,0 +1,2 @@
+/* train/optimizer.inc for AVX2. */
+#include "train/optimizer.inc"

@@ -1,0 +1,2 @@
+/* train/clip_grad.inc for NEON. */
+#include "train/clip_grad.inc"

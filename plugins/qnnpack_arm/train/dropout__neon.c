@@ -1,0 +1,2 @@
+/* train/dropout.inc for NEON. */
+#include "train/dropout.inc"

@@ -1,0 +1,2 @@
+/* train/fake_quantize.inc for NEON. */
+#include "train/fake_quantize.inc"

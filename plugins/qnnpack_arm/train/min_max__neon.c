@@ -1,0 +1,2 @@
+/* train/min_max.inc for NEON. */
+#include "train/min_max.inc"

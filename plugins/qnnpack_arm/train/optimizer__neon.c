@@ -1,0 +1,2 @@
+/* train/optimizer.inc for NEON. */
+#include "train/optimizer.inc"
