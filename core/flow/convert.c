@@ -12,6 +12,7 @@
 #include "flow/report.h"
 #include "graph/model.h"
 #include "registry/quant_rule.h"
+#include "train/qat.h"
 
 typedef struct converter {
   const qe_prepared_t *p;
@@ -26,10 +27,16 @@ typedef struct converter {
 
 /* ---- parameters ---- */
 
-static qe_status_t fixed_params(const qe__node *n, qe_dtype_t dtype, qe__qparams *q) {
+void qe__fixed_qparams(const qe__node *n, qe_dtype_t dtype, float *scale, int32_t *zero_point) {
   const bool from_zero = qe__node_qrule(n) == QE__Q_FIXED_01;
-  const float scale = from_zero ? 1.0f / 256.0f : 2.0f / 256.0f;
-  const int32_t zero = from_zero ? (dtype == QE_INT8 ? -128 : 0) : (dtype == QE_INT8 ? 0 : 128);
+  *scale = from_zero ? 1.0f / 256.0f : 2.0f / 256.0f;
+  *zero_point = from_zero ? (dtype == QE_INT8 ? -128 : 0) : (dtype == QE_INT8 ? 0 : 128);
+}
+
+static qe_status_t fixed_params(const qe__node *n, qe_dtype_t dtype, qe__qparams *q) {
+  float scale;
+  int32_t zero;
+  qe__fixed_qparams(n, dtype, &scale, &zero);
   return qe__qparams_set(q, &(qe_qparams_t){1, -1, &scale, &zero}, dtype, 0, NULL);
 }
 
@@ -54,6 +61,7 @@ static qe_status_t observed_params(converter *c, qe__value_id v, qe__act act) {
   const qe__observer *o = c->p->observer[v];
   bool observed;
   c->dtype[v] = qe__observer_dtype(o);
+  if (c->p->given[v].view.count) return qe__qparams_set(&c->q[v], &c->p->given[v].view, c->dtype[v], 0, NULL);
   QE_TRY(qe__observer_qparams(o, &c->q[v], &observed));
   if (!observed) qe__log(QE_LOG_WARNING, "tensor '%s' was never observed: scale 1, zero point 0; calibrate with data that reaches it", c->g->values[v].name);
   if (c->q[v].view.count != 1) {
@@ -199,7 +207,7 @@ static qe_status_t convert_weight(converter *c, qe__node *n, const qe__decision 
   const bool per_channel = qe__observer_config_per_channel(&d->qconfig->weight) && axis >= 0 && n->op->id != QE__OP_ConvTranspose;
   if (b) QE_TRY(check_bias(b, sx));
   if (b && per_channel && !(bound = bias_bound(b, channels, sx))) return QE_ERROR_OUT_OF_MEMORY;
-  QE_TRY_GOTO(qe__quantize_constant(w, &d->qconfig->weight, axis, bound, n->name, &codes, sqnr), done);
+  QE_TRY_GOTO(qe__quantize_constant(w, &d->qconfig->weight, axis, &c->p->given[n->in[1]].view, bound, n->name, &codes, sqnr), done);
   const qe_qparams_t *wq = qe_tensor_qparams(codes);
   scheme_text(wq, codes->dtype, scheme, scheme_size);
   if (b) {
@@ -219,7 +227,7 @@ static qe_status_t convert_recurrent(converter *c, qe__node *n, const qe__decisi
   for (uint32_t i = 1; i < 3; i++) {
     qe_tensor_t *codes = NULL;
     double db;
-    QE_TRY(qe__quantize_constant(c->g->values[n->in[i]].data, &d->qconfig->weight, 1, NULL, n->name, &codes, &db));
+    QE_TRY(qe__quantize_constant(c->g->values[n->in[i]].data, &d->qconfig->weight, 1, &c->p->given[n->in[i]].view, NULL, n->name, &codes, &db));
     if (i == 1 || db < *sqnr) *sqnr = db;
     scheme_text(qe_tensor_qparams(codes), codes->dtype, scheme, scheme_size);
     const qe_status_t status = add_constant(c, n->in[i], codes, &n->in[i]);
@@ -234,7 +242,7 @@ static qe_status_t convert_operand(converter *c, qe__node *n, uint32_t i, const 
   qe_observer_config_t config = d->qconfig->activation;
   qe_tensor_t *codes = NULL;
   snprintf(config.observer, sizeof config.observer, "min_max");
-  QE_TRY(qe__quantize_constant(c->g->values[n->in[i]].data, &config, -1, NULL, n->name, &codes, NULL));
+  QE_TRY(qe__quantize_constant(c->g->values[n->in[i]].data, &config, -1, NULL, NULL, n->name, &codes, NULL));
   const qe_status_t status = add_constant(c, n->in[i], codes, &n->in[i]);
   qe_tensor_release(&codes);
   return status;
@@ -337,12 +345,8 @@ static qe_status_t rebuild(converter *c) {
   return qe__graph_verify(g);
 }
 
-qe_status_t qe_convert(qe_prepared_t *p, qe_model_t **out, qe_report_t **report) {
+qe_status_t qe__convert_static(const qe_prepared_t *p, qe_model_t **out, qe_report_t **report) {
   qe_status_t status = QE_ERROR_OUT_OF_MEMORY;
-  QE_CHECK_ARG(out, "out is NULL");
-  *out = NULL;
-  if (report) *report = NULL;
-  QE_CHECK_ARG(p, "prepared is NULL");
   converter c = {.p = p, .n_float = p->model->graph->n_values};
   const size_t n = c.n_float + 1;
   c.q = qe__calloc(n, sizeof *c.q);
@@ -375,4 +379,12 @@ done:
   qe_report_destroy(&c.report);
   qe__graph_destroy(&c.g);
   return status;
+}
+
+qe_status_t qe_convert(qe_prepared_t *p, qe_model_t **out, qe_report_t **report) {
+  QE_CHECK_ARG(out, "out is NULL");
+  *out = NULL;
+  if (report) *report = NULL;
+  QE_CHECK_ARG(p, "prepared is NULL");
+  return p->qat ? qe__qat_convert(p, out, report) : qe__convert_static(p, out, report);
 }

@@ -68,7 +68,7 @@ qe_status_t qe__dynamic_matrix(qe__dynamic *d, const qe__node *n, qe__value_id o
   qe__dynamic_weight w = {.of = of, .kind = axis, .config = config};
   qe_tensor_t *codes = NULL, *plain = NULL;
   qe_status_t status;
-  QE_TRY(qe__quantize_constant(d->g->values[of].data, config, axis, NULL, n->name, &codes, &w.sqnr_db));
+  QE_TRY(qe__quantize_constant(d->g->values[of].data, config, axis, NULL, NULL, n->name, &codes, &w.sqnr_db));
   const qe_qparams_t *q = qe_tensor_qparams(codes);
   if (q->count > 1) snprintf(w.scheme, sizeof w.scheme, "%s per_channel(%d)", qe_dtype_name(codes->dtype), q->axis);
   else snprintf(w.scheme, sizeof w.scheme, "%s per_tensor", qe_dtype_name(codes->dtype));

@@ -38,7 +38,7 @@ static qe_status_t direction(const qe_tensor_t *w, int64_t at, const qe_observer
   double sqnr;
   qe_status_t status;
   QE_TRY(qe_tensor_from_data(QE_FLOAT32, 2, (int64_t[]){rows, columns}, (const float *)w->data + at * size, &one));
-  QE_TRY_GOTO(qe__quantize_constant(one, config, 0, NULL, what, &codes, &sqnr), done);
+  QE_TRY_GOTO(qe__quantize_constant(one, config, 0, NULL, NULL, what, &codes, &sqnr), done);
   const qe_qparams_t *q = qe_tensor_qparams(codes);
   if (!p->codes) {
     const int64_t dims[3] = {w->dims[0], columns, rows}, channels[2] = {w->dims[0], q->count};

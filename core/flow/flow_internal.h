@@ -14,6 +14,8 @@ qe_status_t qe__fold_constants(qe__graph *g);
 qe_status_t qe__fuse(qe__graph *g);
 /* The same, but BatchNorm stays beside its convolution and Dropout stays; qe__fuse afterwards does the rest. */
 qe_status_t qe__fuse_for_training(qe__graph *g);
+/* Identity and Dropout: their readers read their input, unless they make a graph output. */
+qe_status_t qe__drop_identities(qe__graph *g);
 
 /* flow/equalize.c: scales channels of a fused float graph, in place. */
 qe_status_t qe__equalize(qe__graph *g);
@@ -43,8 +45,9 @@ int32_t qe__weight_axis(const qe__graph *g, const qe__node *n);
 /* Output channels of a weighted node with a constant weight; -1 when the weight is of no shape that the op takes. */
 int64_t qe__weight_channels(const qe__graph *g, const qe__node *n);
 /* Quantizes a float constant by an observer config; bound (NULL or one per channel): smallest scale of each channel. */
-qe_status_t qe__quantize_constant(const qe_tensor_t *w, const qe_observer_config_t *config, int32_t axis, const float *bound,
-                                  const char *what, qe_tensor_t **out, double *sqnr_db);
+/* given (NULL or count 0: none): parameters instead of the observer's. */
+qe_status_t qe__quantize_constant(const qe_tensor_t *w, const qe_observer_config_t *config, int32_t axis, const qe_qparams_t *given,
+                                  const float *bound, const char *what, qe_tensor_t **out, double *sqnr_db);
 /* 10 log10(sum x^2 / sum (x - y)^2); +inf when equal. Sums in double, in order. */
 double qe__sqnr_db(const float *x, const float *y, int64_t n);
 
@@ -81,6 +84,19 @@ struct qe_prepared {
   int32_t *watched;               /* values with observers, ascending */
   uint32_t n_watched;
   uint64_t batches;
+  qe__qparams *given;             /* per value, or NULL: parameters (count > 0) that stand instead of the observer's; of a
+                                     weight: instead of those that its own observer would choose */
+  struct qe__qat *qat;            /* train/qat.h: made by qe_prepare_qat; NULL: static */
 };
+
+/* qe_prepare on a model that it takes over, also on failure. */
+qe_status_t qe__prepare_model(qe_model_t *model, const qe_qconfig_mapping_t *mapping, bool equalize,
+                              const qe_session_options_t *options, qe_prepared_t **out);
+/* The quantized form of p's model with the parameters of p's observers. */
+qe_status_t qe__convert_static(const qe_prepared_t *p, qe_model_t **out, qe_report_t **report);
+/* The output has parameters of its own: an observer watches it unless they are given by a rule or shared. */
+bool qe__observes_output(const qe__node *n, const qe__decision *d);
+/* Scale and zero point that the op's rule gives (QE__Q_FIXED_01, QE__Q_FIXED_11). */
+void qe__fixed_qparams(const qe__node *n, qe_dtype_t dtype, float *scale, int32_t *zero_point);
 
 #endif

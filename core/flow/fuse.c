@@ -290,7 +290,7 @@ static qe_status_t fuse_node(fuser *f, qe__node *n) {
 }
 
 /* Identity and Dropout: their readers read their input, unless they make a graph output. */
-static qe_status_t drop_identities(qe__graph *g, bool keep_dropout) {
+static qe_status_t drop(qe__graph *g, bool keep_dropout) {
   qe__uses uses;
   QE_TRY(qe__graph_uses(g, &uses));
   for (uint32_t k = 0; k < g->n_nodes; k++) {
@@ -307,7 +307,7 @@ static qe_status_t drop_identities(qe__graph *g, bool keep_dropout) {
 
 static qe_status_t fuse(qe__graph *g, bool training) {
   fuser f = {.g = g, .training = training};
-  QE_TRY(drop_identities(g, training));
+  QE_TRY(drop(g, training));
   QE_TRY(qe__fold_constants(g));
   QE_TRY(qe__graph_uses(g, &f.uses));
   qe_status_t status = QE_ERROR_OUT_OF_MEMORY;
@@ -326,6 +326,8 @@ done:
 }
 
 qe_status_t qe__fuse(qe__graph *g) { return fuse(g, false); }
+
+qe_status_t qe__drop_identities(qe__graph *g) { return drop(g, false); }
 
 qe_status_t qe__fuse_for_training(qe__graph *g) { return fuse(g, true); }
 

@@ -59,13 +59,14 @@ done:
   return status;
 }
 
-qe_status_t qe__quantize_constant(const qe_tensor_t *w, const qe_observer_config_t *config, int32_t axis, const float *bound,
-                                  const char *what, qe_tensor_t **out, double *sqnr_db) {
+qe_status_t qe__quantize_constant(const qe_tensor_t *w, const qe_observer_config_t *config, int32_t axis, const qe_qparams_t *given,
+                                  const float *bound, const char *what, qe_tensor_t **out, double *sqnr_db) {
   qe__qparams q = {0};
   qe_tensor_t *codes = NULL, *back = NULL;
   qe_status_t status;
   *out = NULL;
-  QE_TRY(observe_constant(w, config, axis, what, &q));
+  if (given && given->count) QE_TRY(qe__qparams_set(&q, given, config->dtype, w->rank, w->dims));
+  else QE_TRY(observe_constant(w, config, axis, what, &q));
   for (uint32_t c = 0; bound && c < q.view.count; c++) {
     if (q.scales[c] < bound[c]) q.scales[c] = bound[c];
   }

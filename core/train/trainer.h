@@ -13,9 +13,11 @@
 #include "graph/model.h"
 #include "qengine/train.h"
 
-/* A constant of the model that training changes. */
+/* What training changes: a constant of the model, or (learn_qparams) a scale or zero point of a place of fake-quantize. */
 typedef struct qe__parameter {
-  qe__value_id value;     /* of the base graph */
+  qe__value_id value;     /* of the base graph; QE__NO_VALUE: of a place */
+  int32_t fake;           /* that place, an index of qat->fakes; else -1 */
+  bool zero_point;        /* of the place: its zero point, else its scale */
   qe_tensor_t *tensor;    /* float32, as it is now */
   qe_tensor_t *state[2];  /* of the optimizer: momentum, or first and second moment; NULL: none */
   bool decay;             /* weight decay applies */
@@ -24,7 +26,8 @@ typedef struct qe__parameter {
 /* Other state that steps change: running statistics of a BatchNorm, an observed range [2, channels]. */
 typedef struct qe__statistic {
   qe__value_id value;     /* running statistic: of the base graph; range: the value (or weight) that is observed */
-  bool range;
+  int32_t fake;           /* range: of this place, an index of qat->fakes; else -1 */
+  bool variance;          /* running variance: unbiased where the batch's is not */
   qe_tensor_t *tensor;
 } qe__statistic;
 
@@ -39,6 +42,8 @@ typedef struct qe__position {
   uint32_t bad_epochs;    /* since then */
 } qe__position;
 
+enum { QE__PROGRAMS = 6 };
+
 struct qe_trainer {
   qe_train_options_t options;   /* strings and teacher are owned */
   qe_model_t *base;             /* float, BatchNorm unfused; its constants are not changed */
@@ -46,12 +51,14 @@ struct qe_trainer {
   uint32_t n_parameters, n_statistics;
   qe__parameter *parameters;
   qe__statistic *statistics;
+  size_t cap_parameters, cap_statistics;
   qe__position at;
   uint8_t data_hash[32];        /* of the training data (qe__feed_fingerprint); zero: not known */
   uint64_t metrics_end;         /* bytes of the metrics file at this position */
   uint64_t steps_per_epoch, total_steps; /* set by the loop; 0: not known (qe_trainer_step alone) */
-  struct qe__step_cache *cache; /* sessions of the training graph (step.c) */
+  struct qe__program *programs[QE__PROGRAMS]; /* training graphs, one per phase and shape, the latest first (program.c) */
   qe_session_t *teacher;        /* distillation (distill.c); NULL until it is first asked */
+  struct qe__updater *updater;  /* the optimizer's session (update.c) */
 };
 
 /* One batch: the model's inputs in order, and labels; what rows there are is cut into shards along the batch axis. */
@@ -77,6 +84,9 @@ uint32_t qe__batch_axis(const qe__graph *g, uint32_t input);
 uint32_t qe__label_axis(const qe__graph *g, uint32_t rank);
 /* Runs the teacher, when there is one, and fills batch->teacher; for callers of qe__trainer_step. Errors: SHAPE. */
 qe_status_t qe__distill(qe_trainer_t *t, qe__batch *batch);
+
+/* After a change of parameters or statistics: what was prepared for training holds them, too; learned scales start. */
+qe_status_t qe__trainer_publish(qe_trainer_t *t);
 
 /* Every tensor of the trainer's state in a fixed order, with a name unique in it; for checkpoints. */
 typedef struct qe__state_entry {
