@@ -7,6 +7,7 @@
 #include "graph/model.h"
 #include "train/differentiate.h"
 #include "train/shapes.h"
+#include "train/unroll.h"
 
 static const float STEP = 1.0f / 256.0f;
 
@@ -136,6 +137,7 @@ static void run_case(const gradient_test *test, uint64_t seed) {
   }
   cr_assert_eq(qe__graph_add_output(g, loss), QE_OK);
   cr_assert_eq(qe__train_shapes(g), QE_OK, "%s, seed %llu: %s", t.name, (unsigned long long)seed, qe_last_error());
+  cr_assert_eq(qe__unroll_recurrent(g), QE_OK, "%s, seed %llu: %s", t.name, (unsigned long long)seed, qe_last_error());
   cr_assert_eq(qe__differentiate(g, loss, n, wrt, grad), QE_OK, "%s, seed %llu: %s", t.name, (unsigned long long)seed, qe_last_error());
   cr_assert_eq(qe__graph_verify(g), QE_OK, "%s, seed %llu: %s", t.name, (unsigned long long)seed, qe_last_error());
   char *y_name = strdup(g->values[y].name);
