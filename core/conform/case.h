@@ -174,6 +174,20 @@ typedef struct qe__terms {
 } qe__terms;
 bool qe__terms_at(const qe__built *b, int64_t index, qe__terms *out);
 
+/* Input position under a kernel tap k at output position y, or false: padding (or, transposed, no input hits). */
+bool qe__window_tap(const qe_op_params *p, bool transposed, const int64_t *size, const int64_t *y, const int64_t *k,
+                    int64_t *x);
+/* An output of a training op in double (conform/judge_train.c). */
+typedef struct qe__model {
+  double *value, *magnitude;
+  int64_t count;
+} qe__model;
+/* False: the op has none, or there is no memory for it. */
+bool qe__model_train(const qe__built *b, uint32_t output, qe__model *out);
+/* How far from value[i] a float kernel may be: (count + 2) * eps * magnitude, and what underflows. */
+double qe__model_bound(const qe__model *m, int64_t i);
+void qe__model_free(qe__model *m);
+
 /* Each returns OK; a broken rule is written to out->check and out->detail. */
 qe_status_t qe__check_determinism(const qe__kernel *kernel, const qe__built *b, const qe__run_result *first,
                                   qe__case_result *out);

@@ -1,8 +1,8 @@
 /*
  * How exact an output is. Levels: E0 the same bytes (every NaN equals every NaN); E1 codes that differ by one only
  * where the exact result lies halfway; E2 codes that differ by one on at most 0.1 % of the elements; E3 floats within
- * n * eps * sum of magnitudes (products) or 128 * eps * max(|ref|, 1 % of the largest |ref|) (everything else); E4
- * floats with a signal of at least 40 dB over the error. Integers that are no codes are equal or wrong.
+ * n * eps * sum of magnitudes (products, training ops) or 128 * eps * max(|ref|, 1 % of the largest |ref|) (everything
+ * else); E4 floats with a signal of at least 40 dB over the error. Integers that are no codes are equal or wrong.
  */
 #include <float.h>
 #include <math.h>
@@ -107,20 +107,26 @@ static bool only_ties(const qe__built *b, const qe__case_operand *o, const void 
 
 static bool within_bound(const qe__built *b, const qe__case_operand *o, uint32_t index, const finding *f,
                          const void *want, const void *got) {
-  for (int64_t i = 0; i < o->count; i++) {
+  qe__model m;
+  const bool modeled = qe__model_train(b, index, &m);
+  bool within = true;
+  for (int64_t i = 0; i < o->count && within; i++) {
     int64_t unused;
     qe__terms t;
     if (same(o->dtype, want, got, i)) continue;
     const double a = value_at(o->dtype, want, i, &unused), y = value_at(o->dtype, got, i, &unused);
     const double eps = o->dtype == QE_FLOAT64 ? DBL_EPSILON : (double)FLT_EPSILON;
-    if (index == 0 && b->terms && !b->quantized && qe__terms_at(b, i, &t)) {
+    if (modeled) {
+      within = fabs(y - m.value[i]) <= qe__model_bound(&m, i);
+    } else if (index == 0 && b->terms && !b->quantized && qe__terms_at(b, i, &t)) {
       const double exact = fmin(fmax(t.sum, (double)b->act.lo), (double)b->act.hi);
-      if (fabs(y - exact) > (double)(t.count + 2) * eps * t.magnitude) return false;
-    } else if (fabs(a - y) > 128.0 * eps * fmax(fabs(a), 0.01 * f->largest)) {
-      return false;
+      within = fabs(y - exact) <= (double)(t.count + 2) * eps * t.magnitude;
+    } else {
+      within = fabs(a - y) <= 128.0 * eps * fmax(fabs(a), 0.01 * f->largest);
     }
   }
-  return true;
+  qe__model_free(&m);
+  return within;
 }
 
 static uint32_t level_of(const qe__built *b, uint32_t index, const finding *f, const void *want, const void *got) {

@@ -56,9 +56,8 @@ static void coordinates(const qe__case_operand *o, int64_t index, int64_t *at) {
   }
 }
 
-/* Input position under a kernel tap, or false: padding (or, transposed, no input hits). */
-static bool tap(const qe_op_params *p, bool transposed, const int64_t *size, const int64_t *y, const int64_t *k,
-                int64_t *x) {
+bool qe__window_tap(const qe_op_params *p, bool transposed, const int64_t *size, const int64_t *y, const int64_t *k,
+                    int64_t *x) {
   for (uint32_t i = 0; i < p->spatial; i++) {
     if (transposed) {
       const int64_t at = y[i] + p->pad_begin[i] - k[i] * p->dilation[i];
@@ -99,7 +98,7 @@ static int64_t conv_at(sum *s, int64_t index) {
       k[i] = rest % p->kernel[i];
       rest /= p->kernel[i];
     }
-    if (!tap(p, transposed, x->dims + 2, y + 2, k, at)) continue;
+    if (!qe__window_tap(p, transposed, x->dims + 2, y + 2, k, at)) continue;
     const int64_t pixel = flat(p->spatial, at, x->dims + 2);
     for (int64_t c = 0; c < depth; c++) {
       const int64_t in = (y[0] * x->dims[1] + group * depth + c) * pixels + pixel;
@@ -128,7 +127,7 @@ static int64_t conv_weight_at(sum *s, int64_t index) {
       y[i] = rest % dy->dims[2 + i];
       rest /= dy->dims[2 + i];
     }
-    if (!tap(p, false, x->dims + 2, y, w + 2, at)) continue;
+    if (!qe__window_tap(p, false, x->dims + 2, y, w + 2, at)) continue;
     const int64_t n = k / positions;
     add(s, (n * dy->dims[1] + w[0]) * positions + k % positions,
         (n * x->dims[1] + channel) * pixels + flat(p->spatial, at, x->dims + 2), w[0], 0);
