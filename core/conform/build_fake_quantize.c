@@ -124,7 +124,7 @@ static qe_status_t build_adam_update(qe__built *b) {
   return QE_OK;
 }
 
-#define SHAPES "@ 1 3x5 2x3x4x5 2x8x9 4096x2 scalar 1000 0x3 2x70x3x3"
+#define SHAPES "@ 1 3x5 2x3x4x5 2x8x9 4096x2 scalar 1000 0x3 2x70x3x3 3x30000"
 
 static const qe__axis clip_grad_axes[] = {
     {"x",     SHAPES                            },
@@ -136,22 +136,22 @@ static const qe__axis clip_grad_axes[] = {
 };
 static const char *const clip_grad_must[] = {"x=100/alpha=0", "x=2x3x4x5/alpha=0/beta=6/pat=edge", "x=64/beta=3/pat=special", "x=0", NULL};
 static const qe__axis random_dropout_axes[] = {
-    {"x",     SHAPES       },
-    {"from",  "- 3 1000000"},
-    {"alpha", "- 0 0.1 0.9"},
+    {"x",     SHAPES          },
+    {"from",  "- 3 1000000"   },
+    {"alpha", "- 0 0.1 0.9"   },
     {"pat",   "- edge special"},
-    {NULL,    NULL          }
+    {NULL,    NULL            }
 };
 static const char *const random_dropout_must[] = {"x=1000", "x=2x3x4x5/from=7/alpha=0.3", "x=77/alpha=0", "x=0", NULL};
 static const qe__axis fake_quantize_axes[] = {
-    {"x",     "@ 1 3x5 2x3x4x5 2x8x9 40x65 1000 0x3 2x70x3x3 3x2x4x1x2"},
-    {"axis",  "- - 0 1 2"                                              },
-    {"from",  "- -8 -128 -127"                                         },
-    {"end",   "- 7 127 15"                                             },
-    {"alpha", "- - 0.5 0.015625"                                       },
-    {"lay",   "- - cl gap"                                             },
-    {"pat",   "- zero min max ramp edge special"                       },
-    {NULL,    NULL                                                     }
+    {"x",     "@ 1 3x5 2x3x4x5 2x8x9 40x65 1000 0x3 2x70x3x3 3x2x4x1x2 3x300 3x30000"},
+    {"axis",  "- - 0 1 2"                                                            },
+    {"from",  "- -8 -128 -127"                                                       },
+    {"end",   "- 7 127 15"                                                           },
+    {"alpha", "- - 0.5 0.015625"                                                     },
+    {"lay",   "- - cl gap"                                                           },
+    {"pat",   "- zero min max ramp edge special"                                     },
+    {NULL,    NULL                                                                   }
 };
 static const char *const fake_quantize_must[] = {"x=100/pat=edge",
                                                  "x=2x3x4x5/axis=1/from=-8/end=7/pat=edge",
@@ -162,16 +162,16 @@ static const char *const fake_quantize_must[] = {"x=100/pat=edge",
                                                  "x=0",
                                                  NULL};
 static const qe__axis fake_quantize_grad_axes[] = {
-    {"x",     "@ 1 3x5 2x3x4x5 2x8x9 40x65 1000 0x3 2x70x3x3 3x2x4x1x2 70000"},
-    {"axis",  "- - 0 1 2"                                                    },
-    {"from",  "- -8 -128 -127"                                               },
-    {"end",   "- 7 127 15"                                                   },
-    {"alpha", "- - 0.5 0.015625"                                             },
-    {"beta",  "- 0.1"                                                        },
-    {"flag",  "- 0 1"                                                        },
-    {"lay",   "- - cl gap"                                                   },
-    {"pat",   "- zero min max ramp edge special"                             },
-    {NULL,    NULL                                                           }
+    {"x",     "@ 1 3x5 2x3x4x5 2x8x9 40x65 1000 0x3 2x70x3x3 3x2x4x1x2 3x300 70000"},
+    {"axis",  "- - 0 1 2"                                                          },
+    {"from",  "- -8 -128 -127"                                                     },
+    {"end",   "- 7 127 15"                                                         },
+    {"alpha", "- - 0.5 0.015625"                                                   },
+    {"beta",  "- 0.1"                                                              },
+    {"flag",  "- 0 1"                                                              },
+    {"lay",   "- - cl gap"                                                         },
+    {"pat",   "- zero min max ramp edge special"                                   },
+    {NULL,    NULL                                                                 }
 };
 static const char *const fake_quantize_grad_must[] = {"x=100/pat=edge",
                                                       "x=2x3x4x5/axis=1/from=-8/end=7/beta=0.1/pat=edge",
@@ -183,36 +183,36 @@ static const char *const fake_quantize_grad_must[] = {"x=100/pat=edge",
                                                       NULL};
 static const qe__axis min_max_axes[] = {
     {"x",    SHAPES " 3x200 2x5x1x1 0 3x0x2"          },
-    {"axis", "- - 0 1 2"                             },
-    {"lay",  "- - cl gap"                            },
+    {"axis", "- - 0 1 2"                              },
+    {"lay",  "- - cl gap"                             },
     {"pat",  "- zero min max ramp edge special sparse"},
-    {NULL,   NULL                                    }
+    {NULL,   NULL                                     }
 };
 static const char *const min_max_must[] = {"x=1000", "x=2x3x4x5/axis=1", "x=9x33/axis=0", "x=5x70/axis=1/pat=edge", "x=77/pat=special",
                                            "x=0", NULL};
 static const qe__axis moving_average_qparams_axes[] = {
-    {"n",     "@ 1 70 0"                         },
-    {"from",  "- -128 -127"                      },
-    {"end",   "- 127"                            },
-    {"flag",  "- 1"                              },
-    {"alpha", "- 0.01 0.5"                       },
-    {"pat",   "- zero min max ramp edge special" },
-    {NULL,    NULL                               }
+    {"n",     "@ 1 70 0"                        },
+    {"from",  "- -128 -127"                     },
+    {"end",   "- 127"                           },
+    {"flag",  "- 1"                             },
+    {"alpha", "- 0.01 0.5"                      },
+    {"pat",   "- zero min max ramp edge special"},
+    {NULL,    NULL                              }
 };
 static const char *const moving_average_qparams_must[] = {"n1/alpha=0.01", "n33/from=-127/end=127/flag=1", "n16/pat=edge", "n0", NULL};
 static const qe__axis sgd_update_axes[] = {
-    {"x",    SHAPES                          },
-    {"flag", "- 1"                           },
-    {"lay",  "- - cl gap"                    },
+    {"x",    SHAPES                            },
+    {"flag", "- 1"                             },
+    {"lay",  "- - cl gap"                      },
     {"pat",  "- zero min max ramp edge special"},
-    {NULL,   NULL                            }
+    {NULL,   NULL                              }
 };
 static const char *const sgd_update_must[] = {"x=1000", "x=2x3x4x5/flag=1", "x=77/pat=special", "x=0", NULL};
 static const qe__axis adam_update_axes[] = {
-    {"x",   SHAPES                           },
-    {"lay", "- - cl gap"                     },
+    {"x",   SHAPES                            },
+    {"lay", "- - cl gap"                      },
     {"pat", "- zero min max ramp edge special"},
-    {NULL,  NULL                             }
+    {NULL,  NULL                              }
 };
 static const char *const adam_update_must[] = {"x=1000", "x=2x3x4x5", "x=77/pat=special", "x=0", NULL};
 
