@@ -113,8 +113,16 @@ void qe__emit_outputs(qe__emit *e, uint16_t op, uint32_t n_in, const qe__value_i
   for (uint32_t i = 0; i < n_attr; i++) {
     if (qe__emit_failed(e, set_attr(n, &attr[i]))) return;
   }
-  qe__emit_failed(e, qe__infer_concrete(e->g, n, &params));
+  if (!e->early) {
+    qe__emit_failed(e, qe__infer_concrete(e->g, n, &params));
+    return;
+  }
+  for (uint32_t i = 0; i < n_out; i++) {
+    if (out[i] != QE__NO_VALUE) e->g->values[out[i]].dtype = QE_FLOAT32;
+  }
 }
+
+qe__node *qe__emit_last(const qe__emit *e) { return e->status == QE_OK ? e->g->nodes[e->g->n_nodes - 1] : NULL; }
 
 qe__value_id qe__emit_node(qe__emit *e, uint16_t op, uint32_t n_in, const qe__value_id *in, uint32_t n_attr, const qe__attr *attr) {
   qe__value_id out;
@@ -154,6 +162,12 @@ qe__value_id qe__emit_ints(qe__emit *e, uint32_t n, const int64_t *values) {
   return constant(e, t);
 }
 
+qe__value_id qe__emit_vector(qe__emit *e, int64_t n, const float *values) {
+  qe_tensor_t *t = NULL;
+  if (e->status != QE_OK || qe__emit_failed(e, qe_tensor_from_data(QE_FLOAT32, 1, &n, values, &t))) return QE__NO_VALUE;
+  return constant(e, t);
+}
+
 qe__value_id qe__emit_filled(qe__emit *e, uint32_t rank, const int64_t *dims, float value) {
   qe_tensor_t *t = NULL;
   if (e->status != QE_OK || qe__emit_failed(e, qe_tensor_create(QE_FLOAT32, rank, dims, &t))) return QE__NO_VALUE;
@@ -164,17 +178,20 @@ qe__value_id qe__emit_filled(qe__emit *e, uint32_t rank, const int64_t *dims, fl
 
 /* ---- shapes of values ---- */
 
+static bool has_shape(const qe__emit *e, qe__value_id x, uint32_t rank, const int64_t *dims) {
+  const qe__value *v = &e->g->values[x];
+  return v->rank == (int32_t)rank && memcmp(v->dims, dims, rank * sizeof dims[0]) == 0;
+}
+
 qe__value_id qe__emit_reshape(qe__emit *e, qe__value_id x, uint32_t rank, const int64_t *dims) {
-  const qe__shape from = qe__shape_of(e->g, x);
-  if (x == QE__NO_VALUE || (from.rank == rank && memcmp(from.dims, dims, rank * sizeof dims[0]) == 0)) return x;
+  if (x == QE__NO_VALUE || has_shape(e, x, rank, dims)) return x;
   const qe__attr zeros = QE__INT("allowzero", 1); /* a 0 is a size */
   const qe__value_id in[2] = {x, qe__emit_ints(e, rank, dims)};
   return qe__emit_node(e, QE__OP_Reshape, 2, in, 1, &zeros);
 }
 
 qe__value_id qe__emit_expand(qe__emit *e, qe__value_id x, uint32_t rank, const int64_t *dims) {
-  const qe__shape from = qe__shape_of(e->g, x);
-  if (x == QE__NO_VALUE || (from.rank == rank && memcmp(from.dims, dims, rank * sizeof dims[0]) == 0)) return x;
+  if (x == QE__NO_VALUE || has_shape(e, x, rank, dims)) return x;
   return qe__emit_binary(e, QE__OP_Expand, x, qe__emit_ints(e, rank, dims));
 }
 

@@ -1,6 +1,6 @@
 /*
- * Nodes written by a program: each function adds one node whose inputs have concrete shapes, infers its outputs and
- * returns the first of them.
+ * Nodes written by a program: each function adds one node whose inputs have concrete shapes (or is `early`), infers its
+ * outputs and returns the first of them.
  *
  * A failure is kept: from then on nothing is added and every function returns QE__NO_VALUE, so that a formula needs one
  * check, at its end. (The order of a call's arguments is the compiler's choice: no more than one of them may add nodes,
@@ -14,6 +14,7 @@
 typedef struct qe__emit {
   qe__graph *g;
   const char *name;   /* new nodes are called "<name>/<op>"; NULL: by their op alone */
+  bool early;         /* shapes are not known yet: nothing is inferred, results are float32 */
   qe_status_t status; /* of the first failure */
 } qe__emit;
 
@@ -30,6 +31,8 @@ bool qe__emit_failed(qe__emit *e, qe_status_t status);
 void qe__emit_outputs(qe__emit *e, uint16_t op, uint32_t n_in, const qe__value_id *in, uint32_t n_attr, const qe__attr *attr,
                       uint32_t n_out, const bool *wanted, qe__value_id *out);
 qe__value_id qe__emit_node(qe__emit *e, uint16_t op, uint32_t n_in, const qe__value_id *in, uint32_t n_attr, const qe__attr *attr);
+/* The node added last: for its fused activation, or another name of its result. NULL after a failure. */
+qe__node *qe__emit_last(const qe__emit *e);
 qe__value_id qe__emit_unary(qe__emit *e, uint16_t op, qe__value_id x);
 qe__value_id qe__emit_binary(qe__emit *e, uint16_t op, qe__value_id a, qe__value_id b);
 /* x op constant */
@@ -39,10 +42,11 @@ qe__value_id qe__emit_where(qe__emit *e, qe__value_id condition, qe__value_id a,
 
 qe__value_id qe__emit_scalar(qe__emit *e, float value);
 qe__value_id qe__emit_ints(qe__emit *e, uint32_t n, const int64_t *values);
+qe__value_id qe__emit_vector(qe__emit *e, int64_t n, const float *values);
 /* A constant of this shape, every element the same. */
 qe__value_id qe__emit_filled(qe__emit *e, uint32_t rank, const int64_t *dims, float value);
 
-/* x itself where it has the shape already. */
+/* x itself where it is known to have the shape already. */
 qe__value_id qe__emit_reshape(qe__emit *e, qe__value_id x, uint32_t rank, const int64_t *dims);
 qe__value_id qe__emit_expand(qe__emit *e, qe__value_id x, uint32_t rank, const int64_t *dims);
 qe__value_id qe__emit_transpose(qe__emit *e, qe__value_id x, const int64_t *perm);

@@ -10,18 +10,9 @@
 
 static bool float_op(const qe__node *n, uint16_t op) { return !n->dead && n->op->id == op; }
 
-/* Attributes of the ops that quantize. */
-static void set_range(qe__step_builder *b, qe__node *n, int32_t lo, int32_t hi) {
-  if (!n) return;
-  qe__compose_try(&b->e, qe__node_set_int(n, "quant_min", lo));
-  qe__compose_try(&b->e, qe__node_set_int(n, "quant_max", hi));
-}
-
 static qe__value_id min_max(qe__step_builder *b, const qe__fake *f, qe__value_id x) {
-  qe__value_id out;
-  qe__node *n = qe__compose_node(&b->e, "MinMax", 1, &x, 1, &out);
-  if (n) qe__compose_try(&b->e, qe__node_set_int(n, "axis", f->axis));
-  return out;
+  const qe__attr axis = QE__INT("axis", f->axis);
+  return qe__emit_node(&b->e, QE__OP_MinMax, 1, &x, 1, &axis);
 }
 
 /* out: the moved state, scale, zero point. */
@@ -29,16 +20,12 @@ static void qparams(qe__step_builder *b, const qe__fake *f, qe__value_id range, 
   const qe__value_id in[2] = {range, state};
   float scale;
   int32_t middle = 0;
-  qe__node *n = qe__compose_node(&b->e, "MovingAverageQParams", 2, in, 3, out);
-  if (!n) return;
   if (f->args.symmetric) {
-    qe__compose_try(&b->e, qe_choose_qparams(-1.0f, 1.0f, (qe_dtype_t)f->args.dtype, f->args.quant_min, f->args.quant_max, 1, f->args.eps, &scale, &middle));
+    qe__emit_failed(&b->e, qe_choose_qparams(-1.0f, 1.0f, (qe_dtype_t)f->args.dtype, f->args.quant_min, f->args.quant_max, 1, f->args.eps, &scale, &middle));
   }
-  set_range(b, n, f->args.quant_min, f->args.quant_max);
-  qe__compose_try(&b->e, qe__node_set_int(n, "symmetric", f->args.symmetric));
-  qe__compose_try(&b->e, qe__node_set_int(n, "zero_point", middle));
-  qe__compose_try(&b->e, qe__node_set_float(n, "epsilon", f->args.eps > 0.0f ? f->args.eps : 0x1p-23f));
-  qe__compose_try(&b->e, qe__node_set_float(n, "averaging_constant", constant));
+  const qe__attr attr[] = {QE__INT("quant_min", f->args.quant_min), QE__INT("quant_max", f->args.quant_max), QE__INT("symmetric", f->args.symmetric),
+                           QE__INT("zero_point", middle), QE__FLOAT("epsilon", f->args.eps > 0.0f ? f->args.eps : 0x1p-23f), QE__FLOAT("averaging_constant", constant)};
+  qe__emit_outputs(&b->e, QE__OP_MovingAverageQParams, 2, in, sizeof attr / sizeof attr[0], attr, 3, NULL, out);
 }
 
 static int32_t find_learned(const qe_trainer_t *t, int32_t fake, bool zero_point) {
@@ -53,8 +40,8 @@ static void params_of(qe__step_builder *b, int32_t index, qe__value_id x, qe__va
   const qe__fake *f = &b->t->qat->qat->fakes[index];
   qe__value_id made[3] = {QE__NO_VALUE, QE__NO_VALUE, QE__NO_VALUE};
   if (f->kind == QE__FAKE_FIXED) {
-    *scale = qe__compose_floats(&b->e, 1, &f->scale);
-    *zero_point = qe__compose_floats(&b->e, 1, &f->zero_point);
+    *scale = qe__emit_vector(&b->e, 1, &f->scale);
+    *zero_point = qe__emit_vector(&b->e, 1, &f->zero_point);
     return;
   }
   const int32_t statistic = qe__find_statistic(b->t, QE__NO_VALUE, index);
@@ -69,7 +56,7 @@ static void params_of(qe__step_builder *b, int32_t index, qe__value_id x, qe__va
       float *zeros = qe__calloc((size_t)f->channels, sizeof *zeros);
       if (!zeros) b->e.status = QE_ERROR_OUT_OF_MEMORY;
       for (int64_t c = 0; zeros && c < f->channels; c++) zeros[c] = middle;
-      if (zeros) *zero_point = qe__compose_floats(&b->e, f->channels, zeros);
+      if (zeros) *zero_point = qe__emit_vector(&b->e, f->channels, zeros);
       qe__free(zeros);
     }
     return;
@@ -88,14 +75,10 @@ static void params_of(qe__step_builder *b, int32_t index, qe__value_id x, qe__va
   *zero_point = made[2];
 }
 
-/* `to` (or a new value) = fake-quantized x. */
 static qe__value_id quantized(qe__step_builder *b, const qe__fake *f, qe__value_id x, qe__value_id scale, qe__value_id zero_point) {
   const qe__value_id in[3] = {x, scale, zero_point};
-  qe__value_id out;
-  qe__node *n = qe__compose_node(&b->e, "FakeQuantize", 3, in, 1, &out);
-  set_range(b, n, f->clamp_min, f->clamp_max);
-  if (n) qe__compose_try(&b->e, qe__node_set_int(n, "axis", f->axis));
-  return out;
+  const qe__attr attr[] = {QE__INT("axis", f->axis), QE__INT("quant_min", f->clamp_min), QE__INT("quant_max", f->clamp_max)};
+  return qe__emit_node(&b->e, QE__OP_FakeQuantize, 3, in, 3, attr);
 }
 
 static qe__value_id fake_weight(qe__step_builder *b, int32_t index, qe__value_id w) {
@@ -127,13 +110,13 @@ static qe__value_id scaled_weight(qe__step_builder *b, const qe__node *n, qe__va
       int64_t apart[QE_MAX_RANK + 1] = {groups, dims[0] / groups}, each[QE_MAX_RANK + 1] = {groups, 1, dims[1]};
       for (uint32_t d = 1; d < rank; d++) apart[d + 1] = dims[d];
       for (uint32_t d = 2; d < rank; d++) each[d + 1] = 1;
-      const qe__value_id groups_of_w = qe__compose_reshape(&b->e, w, rank + 1, apart);
-      const qe__value_id product = qe__compose2(&b->e, "Mul", groups_of_w, qe__compose_reshape(&b->e, factor, rank + 1, each));
-      return qe__compose_reshape(&b->e, product, rank, dims);
+      const qe__value_id groups_of_w = qe__emit_reshape(&b->e, w, rank + 1, apart);
+      const qe__value_id product = qe__emit_binary(&b->e, QE__OP_Mul, groups_of_w, qe__emit_reshape(&b->e, factor, rank + 1, each));
+      return qe__emit_reshape(&b->e, product, rank, dims);
     }
     default: shape[n->op->id == QE__OP_Gemm && qe__node_int(n, "transB", 0) ? 0 : rank - 1] = -1; break;
   }
-  return qe__compose2(&b->e, "Mul", w, qe__compose_reshape(&b->e, factor, rank, shape));
+  return qe__emit_binary(&b->e, QE__OP_Mul, w, qe__emit_reshape(&b->e, factor, rank, shape));
 }
 
 typedef struct folding { /* a weighted node and its BatchNorm, in the graph that is made */
@@ -144,21 +127,21 @@ typedef struct folding { /* a weighted node and its BatchNorm, in the graph that
 /* [channels] to [1, channels, 1, ...] beside a result of the rank of the weight. */
 static qe__value_id beside(qe__step_builder *b, const folding *f, qe__value_id v) {
   const int64_t shape[QE_MAX_RANK] = {1, -1, 1, 1, 1, 1, 1, 1};
-  return qe__compose_reshape(&b->e, v, (size_t)b->e.g->values[f->weight].rank, shape);
+  return qe__emit_reshape(&b->e, v, (uint32_t)b->e.g->values[f->weight].rank, shape);
 }
 
 static qe__node *set_inputs(qe__step_builder *b, qe__node *n, qe__value_id w, qe__value_id bias) {
   const qe__value_id in[3] = {n->in[0], w, bias};
-  qe__compose_try(&b->e, qe__node_become(n, n->op->id, 3, in));
+  qe__emit_failed(&b->e, qe__node_become(n, n->op->id, 3, in));
   return n;
 }
 
 /* As conversion folds it: one convolution with its final bias. */
 static void frozen(qe__step_builder *b, folding *f, int32_t fake) {
-  qe__compose *e = &b->e;
-  const qe__value_id bias = f->bias != QE__NO_VALUE ? f->bias : qe__compose_float(e, 0.0f);
-  const qe__value_id scaled = qe__compose2(e, "Mul", qe__compose2(e, "Sub", bias, f->mean), f->r);
-  const qe__value_id folded = qe__compose2(e, "Add", qe__compose2(e, "Mul", scaled, f->gamma), f->beta);
+  qe__emit *e = &b->e;
+  const qe__value_id bias = f->bias != QE__NO_VALUE ? f->bias : qe__emit_scalar(e, 0.0f);
+  const qe__value_id scaled = qe__emit_binary(e, QE__OP_Mul, qe__emit_binary(e, QE__OP_Sub, bias, f->mean), f->r);
+  const qe__value_id folded = qe__emit_binary(e, QE__OP_Add, qe__emit_binary(e, QE__OP_Mul, scaled, f->gamma), f->beta);
   set_inputs(b, f->n, fake_weight(b, fake, scaled_weight(b, f->n, f->weight, f->factor)), folded);
   f->n->act = f->bn->act;
   f->n->out[0] = f->bn->out[0];
@@ -167,78 +150,63 @@ static void frozen(qe__step_builder *b, folding *f, int32_t fake) {
 
 /* torch's ConvBn: convolve with the scaled, fake-quantized weight, divide by the scale, then BatchNorm with the batch's statistics. */
 static void approximate(qe__step_builder *b, folding *f, int32_t fake) {
-  qe__compose *e = &b->e;
-  const qe__value_id multiplier = qe__compose1(e, "Reciprocal", f->factor);
-  qe__value_id u = f->n->out[0], out[3], in[4] = {u, f->gamma, f->beta, multiplier};
+  qe__emit *e = &b->e;
+  const qe__value_id multiplier = qe__emit_unary(e, QE__OP_Reciprocal, f->factor);
+  const qe__value_id u = f->n->out[0];
+  qe__value_id in[4] = {u, f->gamma, f->beta, multiplier};
   const qe__act act = f->bn->act;
   const qe__value_id y = f->bn->out[0];
   const float eps = qe__node_float(f->bn, "epsilon", 1e-5f);
   const int32_t mean = qe__find_statistic(b->t, f->bn->in[3], -1), var = qe__find_statistic(b->t, f->bn->in[4], -1);
   set_inputs(b, f->n, fake_weight(b, fake, scaled_weight(b, f->n, f->weight, f->factor)), QE__NO_VALUE);
   if (f->bias != QE__NO_VALUE) {
-    const qe__value_id product = qe__compose2(e, "Mul", u, beside(b, f, multiplier));
-    in[0] = qe__compose2(e, "Add", product, beside(b, f, f->bias));
+    const qe__value_id product = qe__emit_binary(e, QE__OP_Mul, u, beside(b, f, multiplier));
+    in[0] = qe__emit_binary(e, QE__OP_Add, product, beside(b, f, f->bias));
     in[3] = QE__NO_VALUE;
   }
   qe__node_kill(f->bn);
-  qe__node *n = qe__compose_node(e, "BatchNormTrain", in[3] == QE__NO_VALUE ? 3 : 4, in, 3, out);
-  if (!n) return;
-  n->act = act;
-  n->out[0] = y;
-  qe__compose_try(e, qe__node_set_float(n, "epsilon", eps));
-  if (mean >= 0) qe__step_output(b, QE__YIELD_STATISTIC, (uint32_t)mean, out[1], in[0]);
-  if (var >= 0) qe__step_output(b, QE__YIELD_STATISTIC, (uint32_t)var, out[2], in[0]);
+  qe__step_batch_norm(b, in[3] == QE__NO_VALUE ? 3 : 4, in, eps, act, y, mean, var);
 }
 
 static qe__value_id mean_over_batch(qe__step_builder *b, qe__value_id x, uint32_t rank) {
   int64_t axes[QE_MAX_RANK] = {0};
   for (uint32_t d = 2; d < rank; d++) axes[d - 1] = d;
-  return qe__compose2(&b->e, "ReduceMean", x, qe__compose_ints(&b->e, rank - 1, axes));
+  return qe__emit_binary(&b->e, QE__OP_ReduceMean, x, qe__emit_ints(&b->e, rank - 1, axes));
 }
 
 /* torch's slow path: statistics of the float convolution, so that a gamma of 0 divides nothing. */
 static void exact(qe__step_builder *b, folding *f, int32_t fake) {
-  qe__compose *e = &b->e;
+  qe__emit *e = &b->e;
   const uint32_t rank = (uint32_t)e->g->values[f->weight].rank;
   const qe__act act = f->bn->act;
   const qe__value_id y = f->bn->out[0], w = scaled_weight(b, f->n, f->weight, f->factor);
   const float eps = qe__node_float(f->bn, "epsilon", 1e-5f);
   const int32_t mean_at = qe__find_statistic(b->t, f->bn->in[3], -1), var_at = qe__find_statistic(b->t, f->bn->in[4], -1);
-  qe__value_id plain;
   const qe__value_id in[3] = {f->n->in[0], f->weight, f->bias};
-  qe__node *copy = qe__compose_node(e, f->n->op->name, f->bias == QE__NO_VALUE ? 2 : 3, in, 1, &plain);
-  if (!copy) return;
-  for (uint32_t i = 0; i < f->n->n_attr; i++) {
-    const qe__attr *a = &f->n->attr[i];
-    if (a->kind == QE__ATTR_INT) qe__compose_try(e, qe__node_set_int(copy, a->name, a->i));
-    else if (a->kind == QE__ATTR_FLOAT) qe__compose_try(e, qe__node_set_float(copy, a->name, a->f));
-    else if (a->kind == QE__ATTR_STRING) qe__compose_try(e, qe__node_set_string(copy, a->name, a->s));
-    else if (a->kind == QE__ATTR_INTS) qe__compose_try(e, qe__node_set_ints(copy, a->name, a->ints, a->count));
-  }
-  const qe__value_id mean = mean_over_batch(b, plain, rank), d = qe__compose2(e, "Sub", plain, mean);
-  const qe__value_id var = mean_over_batch(b, qe__compose2(e, "Mul", d, d), rank);
-  const qe__value_id inverse = qe__compose1(e, "Reciprocal", qe__compose1(e, "Sqrt", qe__compose2(e, "Add", var, qe__compose_float(e, eps))));
-  const qe__value_id ratio = qe__compose2(e, "Div", inverse, beside(b, f, f->r)); /* running deviation / batch deviation */
+  const qe__value_id plain = qe__emit_node(e, f->n->op->id, f->bias == QE__NO_VALUE ? 2 : 3, in, f->n->n_attr, f->n->attr);
+  const qe__value_id mean = mean_over_batch(b, plain, rank), d = qe__emit_binary(e, QE__OP_Sub, plain, mean);
+  const qe__value_id var = mean_over_batch(b, qe__emit_binary(e, QE__OP_Mul, d, d), rank);
+  const qe__value_id inverse = qe__emit_unary(e, QE__OP_Reciprocal, qe__emit_unary(e, QE__OP_Sqrt, qe__emit_binary(e, QE__OP_Add, var, qe__emit_scalar(e, eps))));
+  const qe__value_id ratio = qe__emit_binary(e, QE__OP_Div, inverse, beside(b, f, f->r)); /* running deviation / batch deviation */
   set_inputs(b, f->n, fake_weight(b, fake, w), QE__NO_VALUE);
-  const qe__value_id shift = qe__compose2(e, "Mul", qe__compose2(e, "Mul", mean, beside(b, f, f->gamma)), inverse);
-  const qe__value_id offset = qe__compose2(e, "Sub", beside(b, f, f->beta), shift), product = qe__compose2(e, "Mul", f->n->out[0], ratio);
-  const qe__value_id sum[2] = {product, offset};
-  qe__value_id out;
+  const qe__value_id shift = qe__emit_binary(e, QE__OP_Mul, qe__emit_binary(e, QE__OP_Mul, mean, beside(b, f, f->gamma)), inverse);
+  const qe__value_id offset = qe__emit_binary(e, QE__OP_Sub, beside(b, f, f->beta), shift), product = qe__emit_binary(e, QE__OP_Mul, f->n->out[0], ratio);
   qe__node_kill(f->bn);
-  qe__node *last = qe__compose_node(e, "Add", 2, sum, 1, &out);
+  qe__emit_binary(e, QE__OP_Add, product, offset);
+  qe__node *last = qe__emit_last(e);
   if (!last) return;
   last->act = act;
   last->out[0] = y;
   const int64_t flat = -1;
-  if (mean_at >= 0) qe__step_output(b, QE__YIELD_STATISTIC, (uint32_t)mean_at, qe__compose_reshape(e, mean, 1, &flat), plain);
-  if (var_at >= 0) qe__step_output(b, QE__YIELD_STATISTIC, (uint32_t)var_at, qe__compose_reshape(e, var, 1, &flat), plain);
+  if (mean_at >= 0) qe__step_output(b, QE__YIELD_STATISTIC, (uint32_t)mean_at, qe__emit_reshape(e, mean, 1, &flat), plain);
+  if (var_at >= 0) qe__step_output(b, QE__YIELD_STATISTIC, (uint32_t)var_at, qe__emit_reshape(e, var, 1, &flat), plain);
 }
 
 static void fold(qe__step_builder *b, qe__node *n, qe__node *bn, int32_t fake) {
-  qe__compose *e = &b->e;
+  qe__emit *e = &b->e;
   folding f = {.n = n, .bn = bn, .weight = n->in[1], .bias = n->n_in > 2 ? n->in[2] : QE__NO_VALUE, .gamma = bn->in[1], .beta = bn->in[2], .mean = bn->in[3], .var = bn->in[4]};
-  f.r = qe__compose1(e, "Reciprocal", qe__compose1(e, "Sqrt", qe__compose2(e, "Add", f.var, qe__compose_float(e, qe__node_float(bn, "epsilon", 1e-5f)))));
-  f.factor = qe__compose2(e, "Mul", f.gamma, f.r);
+  f.r = qe__emit_unary(e, QE__OP_Reciprocal, qe__emit_unary(e, QE__OP_Sqrt, qe__emit_binary(e, QE__OP_Add, f.var, qe__emit_scalar(e, qe__node_float(bn, "epsilon", 1e-5f)))));
+  f.factor = qe__emit_binary(e, QE__OP_Mul, f.gamma, f.r);
   if (b->phase.freeze_bn) frozen(b, &f, fake);
   else if (b->t->options.bn_exact) exact(b, &f, fake);
   else approximate(b, &f, fake);

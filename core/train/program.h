@@ -5,7 +5,7 @@
 #ifndef QE_CORE_TRAIN_PROGRAM_H
 #define QE_CORE_TRAIN_PROGRAM_H
 
-#include "train/compose.h"
+#include "train/emit.h"
 #include "train/qat.h"
 #include "train/trainer.h"
 
@@ -46,7 +46,7 @@ typedef struct qe__step_builder {
   const qe_trainer_t *t;
   qe__phase phase;
   qe__program *p;
-  qe__compose e;                 /* on the graph that is made */
+  qe__emit e;                 /* on the graph that is made */
   qe__value_id *parameter;    /* per parameter: its value in the graph */
   qe__value_id *statistic;    /* per statistic */
 } qe__step_builder;
@@ -56,6 +56,8 @@ qe_status_t qe__step_graph(qe__step_builder *b, const qe__batch *shard);
 /* An input of the graph; rank and dims of the tensor that will be fed. */
 qe__value_id qe__step_input(qe__step_builder *b, qe__feed what, uint32_t index, const char *name, qe_dtype_t dtype, uint32_t rank, const int64_t *dims);
 void qe__step_output(qe__step_builder *b, qe__yield what, uint32_t index, qe__value_id v, qe__value_id over);
+/* A BatchNormTrain whose result is y; its mean and variance are the batch's part of these statistics (-1: of none). */
+void qe__step_batch_norm(qe__step_builder *b, uint32_t n_in, const qe__value_id *in, float eps, qe__act act, qe__value_id y, int32_t mean, int32_t var);
 /* Puts fake-quantize and folded BatchNorm into the graph (train/fake_quantize.c). */
 qe_status_t qe__step_fake_quantize(qe__step_builder *b);
 /* Statistic of this base value (running mean, variance), or of this place: its index; -1: none. */

@@ -30,10 +30,10 @@ static void set_dims(qe__graph *g, qe__value_id v, uint32_t rank, const int64_t 
 }
 
 qe__value_id qe__step_input(qe__step_builder *b, qe__feed what, uint32_t index, const char *name, qe_dtype_t dtype, uint32_t rank, const int64_t *dims) {
-  qe__compose *e = &b->e;
+  qe__emit *e = &b->e;
   char *fresh = qe__graph_fresh_name(e->g, name);
   qe__value_id v = QE__NO_VALUE;
-  if (qe__compose_try(e, fresh ? QE_OK : QE_ERROR_OUT_OF_MEMORY)) e->status = qe__graph_add_value(e->g, fresh, dtype, &v);
+  if (!qe__emit_failed(e, fresh ? QE_OK : QE_ERROR_OUT_OF_MEMORY)) e->status = qe__graph_add_value(e->g, fresh, dtype, &v);
   qe__free(fresh);
   if (e->status == QE_OK) set_dims(e->g, v, rank, dims);
   if (e->status == QE_OK) e->status = qe__graph_add_input(e->g, v);
@@ -75,7 +75,7 @@ static void add_inputs(qe__step_builder *b, const qe__batch *shard) {
   for (uint32_t i = 0; i < g->n_inputs && shard; i++) {
     set_dims(g, g->inputs[i], shard->inputs[i]->rank, shard->inputs[i]->dims);
     g->values[g->inputs[i]].dtype = shard->inputs[i]->dtype;
-    qe__compose_try(&b->e, add_port(&b->p->in, &b->p->n_in, &b->p->cap_in, (qe__port){QE__FEED_INPUT, i, g->inputs[i], QE__NO_VALUE}));
+    qe__emit_failed(&b->e, add_port(&b->p->in, &b->p->n_in, &b->p->cap_in, (qe__port){QE__FEED_INPUT, i, g->inputs[i], QE__NO_VALUE}));
   }
   for (uint32_t i = 0; i < t->n_parameters; i++) {
     const qe__parameter *p = &t->parameters[i];
@@ -93,20 +93,23 @@ static void add_inputs(qe__step_builder *b, const qe__batch *shard) {
 
 /* ---- ops that train differently ---- */
 
-static void batch_norm(qe__step_builder *b, qe__node *n) {
+void qe__step_batch_norm(qe__step_builder *b, uint32_t n_in, const qe__value_id *in, float eps, qe__act act, qe__value_id y, int32_t mean, int32_t var) {
   qe__value_id out[3];
-  const qe__value_id y = n->out[0], in[3] = {n->in[0], n->in[1], n->in[2]};
-  const int32_t mean = qe__find_statistic(b->t, n->in[3], -1), var = qe__find_statistic(b->t, n->in[4], -1);
-  const float eps = qe__node_float(n, "epsilon", 1e-5f);
-  const qe__act act = n->act;
-  qe__node_kill(n);
-  qe__node *made = qe__compose_node(&b->e, "BatchNormTrain", 3, in, 3, out);
+  const qe__attr epsilon = QE__FLOAT("epsilon", eps);
+  qe__emit_outputs(&b->e, QE__OP_BatchNormTrain, n_in, in, 1, &epsilon, 3, NULL, out);
+  qe__node *made = qe__emit_last(&b->e);
   if (!made) return;
   made->act = act;
   made->out[0] = y;
-  qe__compose_try(&b->e, qe__node_set_float(made, "epsilon", eps));
   if (mean >= 0) qe__step_output(b, QE__YIELD_STATISTIC, (uint32_t)mean, out[1], in[0]);
   if (var >= 0) qe__step_output(b, QE__YIELD_STATISTIC, (uint32_t)var, out[2], in[0]);
+}
+
+static void batch_norm(qe__step_builder *b, qe__node *n) {
+  const int32_t mean = qe__find_statistic(b->t, n->in[3], -1), var = qe__find_statistic(b->t, n->in[4], -1);
+  const qe__value_id in[3] = {n->in[0], n->in[1], n->in[2]}, y = n->out[0];
+  qe__node_kill(n); /* before another node makes y */
+  qe__step_batch_norm(b, 3, in, qe__node_float(n, "epsilon", 1e-5f), n->act, y, mean, var);
 }
 
 static void dropout(qe__step_builder *b, qe__node *n, uint32_t stream, qe__value_id *key) {
@@ -115,13 +118,10 @@ static void dropout(qe__step_builder *b, qe__node *n, uint32_t stream, qe__value
   if (ratio <= 0.0f || b->phase.infer) return;
   if (*key == QE__NO_VALUE) *key = qe__step_input(b, QE__FEED_KEY, 0, "key", QE_INT64, 1, &two);
   const qe__value_id in[2] = {n->in[0], *key}, y = n->out[0];
-  qe__value_id out;
+  const qe__attr attr[] = {QE__FLOAT("ratio", ratio), QE__INT("stream", stream)};
   qe__node_kill(n);
-  qe__node *made = qe__compose_node(&b->e, "RandomDropout", 2, in, 1, &out);
-  if (!made) return;
-  made->out[0] = y;
-  qe__compose_try(&b->e, qe__node_set_float(made, "ratio", ratio));
-  qe__compose_try(&b->e, qe__node_set_int(made, "stream", stream));
+  qe__emit_node(&b->e, QE__OP_RandomDropout, 2, in, 2, attr);
+  if (b->e.status == QE_OK) qe__emit_last(&b->e)->out[0] = y;
 }
 
 static void training_forms(qe__step_builder *b) {
@@ -137,52 +137,50 @@ static void training_forms(qe__step_builder *b) {
 
 /* ---- the loss ---- */
 
-static qe__value_id all_sum(qe__step_builder *b, const char *op, qe__value_id x) {
-  qe__value_id out;
-  qe__node *n = qe__compose_node(&b->e, op, 1, &x, 1, &out);
-  if (n) qe__compose_try(&b->e, qe__node_set_int(n, "keepdims", 0));
-  return out;
+static qe__value_id all_sum(qe__step_builder *b, uint16_t op, qe__value_id x) {
+  const qe__attr drop = QE__INT("keepdims", 0);
+  return qe__emit_node(&b->e, op, 1, &x, 1, &drop);
 }
 
-static qe__value_id log_softmax(qe__step_builder *b, const char *op, qe__value_id x) {
-  qe__value_id out;
-  qe__node *n = qe__compose_node(&b->e, op, 1, &x, 1, &out);
-  if (n) qe__compose_try(&b->e, qe__node_set_int(n, "axis", -1));
-  return out;
+static qe__value_id over_classes(qe__step_builder *b, uint16_t op, qe__value_id x) {
+  const qe__attr last = QE__INT("axis", -1);
+  return qe__emit_node(&b->e, op, 1, &x, 1, &last);
 }
 
 /* T^2 * sum of p * (log p - log q) with p = softmax(teacher / T), q = softmax(logits / T). */
 static qe__value_id distillation(qe__step_builder *b, qe__value_id logits, qe__value_id teacher) {
-  qe__compose *e = &b->e;
+  qe__emit *e = &b->e;
   const float t = b->t->options.temperature;
-  const qe__value_id heat = qe__compose_float(e, t), u = qe__compose2(e, "Div", teacher, heat);
-  const qe__value_id log_p = log_softmax(b, "LogSoftmax", u);
-  const qe__value_id difference = qe__compose2(e, "Sub", log_p, log_softmax(b, "LogSoftmax", qe__compose2(e, "Div", logits, heat)));
-  const qe__value_id sum = all_sum(b, "ReduceSum", qe__compose2(e, "Mul", log_softmax(b, "Softmax", u), difference));
-  return qe__compose2(e, "Mul", sum, qe__compose_float(e, t * t));
+  const qe__value_id heat = qe__emit_scalar(e, t), u = qe__emit_binary(e, QE__OP_Div, teacher, heat);
+  const qe__value_id log_p = over_classes(b, QE__OP_LogSoftmax, u);
+  const qe__value_id difference = qe__emit_binary(e, QE__OP_Sub, log_p, over_classes(b, QE__OP_LogSoftmax, qe__emit_binary(e, QE__OP_Div, logits, heat)));
+  const qe__value_id sum = all_sum(b, QE__OP_ReduceSum, qe__emit_binary(e, QE__OP_Mul, over_classes(b, QE__OP_Softmax, u), difference));
+  return qe__emit_binary(e, QE__OP_Mul, sum, qe__emit_scalar(e, t * t));
 }
 
 static qe__value_id loss_of(qe__step_builder *b, qe__value_id logits, const qe__batch *shard) {
-  qe__compose *e = &b->e;
+  qe__emit *e = &b->e;
   const qe_train_options_t *o = &b->t->options;
   const qe__value_id labels = qe__step_input(b, QE__FEED_LABELS, 0, "labels", shard->labels->dtype, shard->labels->rank, shard->labels->dims);
   const qe__value_id inverse = qe__step_input(b, QE__FEED_INVERSE_COUNT, 0, "inverse_count", QE_FLOAT32, 0, NULL);
   qe__value_id sum, in[2] = {logits, labels};
   if (o->loss == QE_LOSS_MSE) {
-    sum = all_sum(b, "ReduceSumSquare", qe__compose2(e, "Sub", logits, labels));
+    sum = all_sum(b, QE__OP_ReduceSumSquare, qe__emit_binary(e, QE__OP_Sub, logits, labels));
   } else {
-    qe__node *n = qe__compose_node(e, "SoftmaxCrossEntropy", 2, in, 1, &sum);
-    if (n && o->label_smoothing > 0.0f) qe__compose_try(e, qe__node_set_float(n, "label_smoothing", o->label_smoothing));
-    if (n && o->has_ignore_index) qe__compose_try(e, qe__node_set_int(n, "ignore_index", o->ignore_index));
+    qe__attr attr[2];
+    uint32_t n = 0;
+    if (o->label_smoothing > 0.0f) attr[n++] = QE__FLOAT("label_smoothing", o->label_smoothing);
+    if (o->has_ignore_index) attr[n++] = QE__INT("ignore_index", o->ignore_index);
+    sum = qe__emit_node(e, QE__OP_SoftmaxCrossEntropy, 2, in, n, attr);
   }
   if (shard->teacher) {
     const qe__value_id teacher = qe__step_input(b, QE__FEED_TEACHER, 0, "teacher", QE_FLOAT32, shard->teacher->rank, shard->teacher->dims);
     const qe__value_id divergence = distillation(b, logits, teacher);
-    const qe__value_id soft = qe__compose2(e, "Mul", divergence, qe__compose_float(e, o->distill));
-    const qe__value_id hard = qe__compose2(e, "Mul", sum, qe__compose_float(e, 1.0f - o->distill));
-    sum = qe__compose2(e, "Add", hard, soft);
+    const qe__value_id soft = qe__emit_binary(e, QE__OP_Mul, divergence, qe__emit_scalar(e, o->distill));
+    const qe__value_id hard = qe__emit_binary(e, QE__OP_Mul, sum, qe__emit_scalar(e, 1.0f - o->distill));
+    sum = qe__emit_binary(e, QE__OP_Add, hard, soft);
   }
-  return qe__compose2(e, "Mul", sum, inverse);
+  return qe__emit_binary(e, QE__OP_Mul, sum, inverse);
 }
 
 /* ---- all of it ---- */
@@ -214,7 +212,7 @@ static void scale_gradients(qe__step_builder *b) {
     const qe__value *x = &g->values[n->in[0]];
     double elements = (double)qe__node_int(n, "quant_max", 255);
     for (int32_t d = 0; d < x->rank; d++) elements *= (double)x->dims[d];
-    if (elements > 0.0) qe__compose_try(&b->e, qe__node_set_float(n, "grad_factor", (float)(1.0 / sqrt(elements))));
+    if (elements > 0.0) qe__emit_failed(&b->e, qe__node_set_float(n, "grad_factor", (float)(1.0 / sqrt(elements))));
   }
 }
 
@@ -254,7 +252,7 @@ qe_status_t qe__step_graph(qe__step_builder *b, const qe__batch *shard) {
   QE_TRY(qe__graph_clone(b->t->base->graph, &g));
   QE_TRY(qe__model_wrap(g, &b->p->model));
   b->p->n_model_values = g->n_values;
-  b->e = (qe__compose){.g = g, .status = QE_OK};
+  b->e = (qe__emit){.g = g, .early = true};
   b->parameter = qe__calloc(b->t->n_parameters + 1, sizeof *b->parameter);
   b->statistic = qe__calloc(b->t->n_statistics + 1, sizeof *b->statistic);
   const qe_status_t status = b->parameter && b->statistic ? build(b, shard) : QE_ERROR_OUT_OF_MEMORY;

@@ -1,7 +1,7 @@
 /* The optimizer: one SgdUpdate or AdamUpdate node per parameter, in a session of its own. */
 #include <math.h>
 
-#include "train/compose.h"
+#include "train/emit.h"
 #include "train/update.h"
 
 struct qe__updater {
@@ -23,9 +23,9 @@ void qe__updater_destroy(qe__updater **u) {
   *u = NULL;
 }
 
-static qe__value_id input_like(qe__compose *e, uint32_t rank, const int64_t *dims) {
+static qe__value_id input_like(qe__emit *e, uint32_t rank, const int64_t *dims) {
   qe__value_id v = QE__NO_VALUE;
-  if (qe__compose_try(e, QE_OK)) e->status = qe__graph_add_value(e->g, NULL, QE_FLOAT32, &v);
+  if (e->status == QE_OK) e->status = qe__graph_add_value(e->g, NULL, QE_FLOAT32, &v);
   if (e->status != QE_OK) return v;
   e->g->values[v].rank = (int32_t)rank;
   for (uint32_t d = 0; d < rank; d++) e->g->values[v].dims[d] = dims[d];
@@ -40,7 +40,7 @@ static qe_status_t build(const qe_trainer_t *t, updater *u, qe_tensor_t *const *
   qe__graph *g;
   QE_TRY(qe__graph_create(&g));
   QE_TRY(qe__model_wrap(g, &u->model));
-  qe__compose e = {.g = g};
+  qe__emit e = {.g = g, .early = true};
   qe__value_id hyper[3];
   for (uint32_t k = 0; k < 3; k++) hyper[k] = input_like(&e, 1, &length);
   for (uint32_t i = 0; i < t->n_parameters; i++) {
@@ -50,8 +50,8 @@ static qe_status_t build(const qe_trainer_t *t, updater *u, qe_tensor_t *const *
     u->which[u->n++] = i;
     for (uint32_t k = 0; k < 2 + u->states; k++) in[k] = input_like(&e, p->tensor->rank, p->tensor->dims);
     in[2 + u->states] = hyper[p->fake >= 0 ? 2 : p->decay ? 0 : 1];
-    qe__node *n = qe__compose_node(&e, adam ? "AdamUpdate" : "SgdUpdate", 3 + u->states, in, 1 + u->states, out);
-    if (n && !adam) qe__compose_try(&e, qe__node_set_int(n, "nesterov", t->options.nesterov != 0));
+    const qe__attr nesterov = QE__INT("nesterov", t->options.nesterov != 0);
+    qe__emit_outputs(&e, adam ? QE__OP_AdamUpdate : QE__OP_SgdUpdate, 3 + u->states, in, adam ? 0 : 1, &nesterov, 1 + u->states, NULL, out);
     for (uint32_t k = 0; k < 1 + u->states && e.status == QE_OK; k++) e.status = qe__graph_add_output(g, out[k]);
   }
   QE_TRY(e.status);
