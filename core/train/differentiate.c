@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "registry/quant_rule.h"
 #include "train/gradients.h"
 
 static const qe__gradient_row rows[QE__OP_COUNT] = {
@@ -101,7 +102,7 @@ static qe_status_t check_node(const qe__graph *g, const path *p, const qe__node 
     return qe__fail(QE_ERROR_UNSUPPORTED, "node '%s' (%s) works on codes, which have no gradient; train the float model and convert it afterwards",
                     n->name, n->op->name);
   }
-  if (!row->known) {
+  if (!row->known && !qe__op_is_recurrent(n->op->id)) { /* unrolled before they are differentiated */
     return qe__fail(QE_ERROR_UNSUPPORTED,
                     "node '%s' (%s): this op has no gradient, but the loss depends on trained parameters through it; freeze the parameters "
                     "before it, or express it in other ops",

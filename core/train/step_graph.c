@@ -8,6 +8,7 @@
 #include "train/differentiate.h"
 #include "train/program.h"
 #include "train/shapes.h"
+#include "train/unroll.h"
 
 /* ---- inputs and outputs ---- */
 
@@ -241,6 +242,7 @@ static qe_status_t build(qe__step_builder *b, const qe__batch *shard) {
   QE_TRY(b->e.status);
   QE_TRY(settle(g));
   QE_TRY(qe__train_shapes(g));
+  QE_TRY(qe__unroll_recurrent(g));
   if (b->phase.learn) scale_gradients(b);
   QE_TRY(gradients(b, loss));
   QE_TRY(settle(g));
