@@ -14,6 +14,7 @@
 
 #include <math.h>
 
+#include "f32/outer.h"
 #include "fb.h"
 
 #define FB_F32_CHUNK 4096 /* reduction indices per chunk */
@@ -61,7 +62,9 @@ typedef struct fb_f32_core {
   int rows;  /* most rows of a block */
   int lanes; /* columns of a vector */
   int cols;  /* columns of a panel: 2 vectors */
+  const int8_t *outer_vecs; /* most vectors that an outer product of 1, 2, ... rows does at once; else it does 2 or 1 */
   void (*block)(const fb_f32_block *b);
+  void (*outer)(const fb_f32_outer *o);
   /* Columns [0, n) of k rows, b_step apart, as packed panels. */
   void (*pack_rows)(const float *b, int64_t b_step, int64_t k, int64_t n, float *to);
 } fb_f32_core;

@@ -14,5 +14,8 @@ FB_F32_OP(matmul)
 FB_F32_OP(conv)
 FB_F32_OP(conv_transpose)
 #undef FB_F32_OP
+int fb_f32_weight_grad_plan_on(const fb_f32_core *core, void *self, const qe_problem *p, qe_kernel_plan *plan);
+int fb_f32_weight_grad_run_on(const fb_f32_core *core, void *self, const qe_call *call, int64_t tile_begin,
+                              int64_t tile_end);
 
 #endif
