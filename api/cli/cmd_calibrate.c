@@ -27,7 +27,7 @@ typedef struct calibrate_args {
   const char *model, *output, *qconfig;
   cli_list calib;
   cli_feed_options feed;
-  int64_t shard, shards;
+  int64_t shard, shards; /* shards 0: not asked for */
   bool no_equalization, force;
 } calibrate_args;
 
@@ -67,8 +67,12 @@ static int calibrate(const calibrate_args *a) {
   if (code) return code;
   code = cli_feed_open(ptq.model, a->model, &a->calib, &a->feed, &feed);
   if (!code) {
-    code = cli_ptq_calibrate(&ptq, &feed, a->shard, a->shards);
+    code = cli_ptq_calibrate(&ptq, &feed, a->shard, a->shards ? a->shards : 1);
     cli_feed_close(&feed);
+  }
+  if (!code && qe_process_rank() > 0) { /* the first one writes, and says so */
+    cli_ptq_close(&ptq);
+    return CLI_OK;
   }
   if (!code) {
     const qe_status_t status = qe_prepared_save_stats(ptq.prepared, a->output, a->force);
@@ -93,13 +97,15 @@ static int calibrate(const calibrate_args *a) {
 }
 
 static int run(const cli_command *self, int argc, char **argv) {
-  calibrate_args a = { .feed.option = "--calib", .shards = 1 };
+  calibrate_args a = { .feed.option = "--calib" };
   size_t count;
   const char **texts = cli_parse(self, parse, &a, argc, argv, 1, 1, &count);
   a.model = texts[0];
   int code = CLI_OK;
   if (!a.output) code = cli_usage("-o STATS is missing");
   else if (!a.calib.count) code = cli_usage("--calib FILE is missing");
+  else if (a.shards && qe_process_count() > 1)
+    code = cli_usage("--shard: %u processes were started, and each takes a shard of its own; leave it out", qe_process_count());
   if (!code) code = cli_output_check(a.output, a.force);
   if (!code) code = cli_apply_engine();
   if (!code) code = calibrate(&a);
@@ -116,9 +122,11 @@ const cli_command cli_command_calibrate = {
                  "model's hash and the qconfig.\n\n"
                  "Such files can be merged (`qengine stats merge`) and quantized with (`qengine quantize --stats`). "
                  "When interrupted, nothing is "
-                 "written.",
+                 "written.\n\nStarted by mpirun -np N (in a build with QE_MPI), N processes take every N-th batch each, "
+                 "and the first one writes what merging the files of --shard 1/N to N/N would give.",
   .examples = "qengine calibrate model.onnx --calib images.npy -o model.stats\n"
               "qengine calibrate model.onnx --calib images.npy --shard 1/2 -o half.stats",
   .options = options,
   .run = run,
+  .shares = true,
 };

@@ -17,6 +17,7 @@ typedef struct cli_command {
   const char *examples;    /* one command a line */
   const struct argp_option *options; /* its own; the common ones are added */
   int (*run)(const struct cli_command *self, int argc, char **argv); /* argv[0] is "qengine NAME" */
+  bool shares;             /* several processes (mpirun) do it together; else it is for one */
 } cli_command;
 
 extern const cli_command cli_command_engines, cli_command_conform, cli_command_info, cli_command_quantize, cli_command_calibrate,

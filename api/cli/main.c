@@ -61,6 +61,9 @@ static bool takes_next(const char *word) {
 }
 
 static int run_command(const cli_command *command, int argc, char **argv, int at) {
+  if (qe_process_count() > 1 && !command->shares)
+    return cli_usage("%s: %u processes were started, but this command is for one; start it without mpirun", command->name,
+                     qe_process_count());
   char **words = cli_calloc((size_t)argc + 1, sizeof *words);
   char *name = cli_format("qengine %s", command->name);
   int n = 0;

@@ -53,8 +53,22 @@ int cli_ptq_open(const char *model_path, const char *qconfig, bool no_equalizati
   return code;
 }
 
+/* The observers of all processes, in each. */
+static int share(cli_ptq *ptq, const cli_feed *feed) {
+  const qe_status_t status = qe_prepared_share(ptq->prepared);
+  if (status != QE_OK) return cli_fail(status, "statistics of %u processes", qe_process_count());
+  ptq->samples = feed->samples;
+  ptq->batches = feed->batches;
+  return CLI_OK;
+}
+
 int cli_ptq_calibrate(cli_ptq *ptq, const cli_feed *feed, int64_t shard, int64_t shards) {
   cli_progress progress;
+  const bool together = qe_process_count() > 1;
+  if (together) {
+    shard = qe_process_rank();
+    shards = qe_process_count();
+  }
   cli_progress_start(&progress, "calibrating", "samples", feed->samples / shards);
   int code = CLI_OK;
   for (int64_t i = shard; i < feed->batches && !code; i += shards) {
@@ -73,7 +87,8 @@ int cli_ptq_calibrate(cli_ptq *ptq, const cli_feed *feed, int64_t shard, int64_t
     cli_progress_update(&progress, ptq->samples);
   }
   cli_progress_finish(&progress);
-  return code ? code : cli_interrupted() ? cli_stop_interrupted() : CLI_OK;
+  if (!code && cli_interrupted()) code = cli_stop_interrupted();
+  return code || !together ? code : share(ptq, feed);
 }
 
 void cli_ptq_close(cli_ptq *ptq) {

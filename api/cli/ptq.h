@@ -17,7 +17,8 @@ int cli_load_model(const char *path, qe_model_t **out);
 int cli_load_mapping(const char *qconfig, qe_qconfig_mapping_t **out);
 /* Loads and fuses the model, reads the mapping, puts the observers on. */
 int cli_ptq_open(const char *model_path, const char *qconfig, bool no_equalization, cli_ptq *out);
-/* Feeds the batches of this shard (0-based, of `shards`). Stops between batches when interrupted. */
+/* Feeds the batches of this shard (0-based, of `shards`). Stops between batches when interrupted. Of several processes each
+ * has a shard of its own, whatever is asked for, and all end with what all have seen. */
 int cli_ptq_calibrate(cli_ptq *ptq, const cli_feed *feed, int64_t shard, int64_t shards);
 void cli_ptq_close(cli_ptq *ptq);
 

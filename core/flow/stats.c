@@ -220,12 +220,22 @@ static qe_status_t write_all(const qe_prepared_t *p, sink *s) {
   return put_digest(s);
 }
 
-qe_status_t qe_prepared_save_stats(const qe_prepared_t *p, const char *path, int overwrite) {
+qe_status_t qe__stats_write(const qe_prepared_t *p, void **data, size_t *size) {
   sink s = {0};
+  const qe_status_t status = write_all(p, &s);
+  if (status != QE_OK) qe__free(s.data);
+  *data = status == QE_OK ? s.data : NULL;
+  *size = status == QE_OK ? s.size : 0;
+  return status;
+}
+
+qe_status_t qe_prepared_save_stats(const qe_prepared_t *p, const char *path, int overwrite) {
+  void *data;
+  size_t size;
   QE_CHECK_ARG(p && path, "prepared or path is NULL");
-  qe_status_t status = write_all(p, &s);
-  if (status == QE_OK) status = qe__write_file(path, s.data, s.size, overwrite);
-  qe__free(s.data);
+  QE_TRY(qe__stats_write(p, &data, &size));
+  const qe_status_t status = qe__write_file(path, data, size, overwrite);
+  qe__free(data);
   return status;
 }
 
@@ -243,49 +253,61 @@ static qe_status_t check_fits(const qe_prepared_t *p, const stats_file *f, const
 }
 
 /* Brings the file's states into the prepared model: instead of its own (merge false) or on top of them. */
-static qe_status_t take_states(qe_prepared_t *p, const char *path, bool merge) {
-  stats_file f;
+static qe_status_t take_states(qe_prepared_t *p, const stats_file *f, const char *path, bool merge) {
   qe__observer **fresh = qe__calloc(p->n_watched + 1, sizeof *fresh);
   if (!fresh) return QE_ERROR_OUT_OF_MEMORY;
-  qe_status_t status = qe__stats_open(path, &f);
+  qe_status_t status = check_fits(p, f, path);
   if (status != QE_OK) goto done;
-  QE_TRY_GOTO(check_fits(p, &f, path), close);
   for (uint32_t i = 0; i < p->n_watched; i++) { /* all states are read before any is used */
     const char *name = p->model->graph->values[p->watched[i]].name;
-    if (strlen(name) != f.entries[i].name.size || memcmp(name, f.entries[i].name.data, strlen(name)) != 0) {
+    if (strlen(name) != f->entries[i].name.size || memcmp(name, f->entries[i].name.data, strlen(name)) != 0) {
       status = qe__fail(QE_ERROR_STATE, "'%s': observer %u watches another tensor than '%s'", path, i, name);
-      goto close;
+      goto done;
     }
-    QE_TRY_GOTO(qe__observer_create(qe__observer_config(p->observer[p->watched[i]]), name, &fresh[i]), close);
-    QE_TRY_GOTO(qe__observer_load(fresh[i], f.entries[i].state.data, f.entries[i].state.size), close);
+    QE_TRY_GOTO(qe__observer_create(qe__observer_config(p->observer[p->watched[i]]), name, &fresh[i]), done);
+    QE_TRY_GOTO(qe__observer_load(fresh[i], f->entries[i].state.data, f->entries[i].state.size), done);
   }
   for (uint32_t i = 0; i < p->n_watched; i++) {
     qe__observer **slot = &p->observer[p->watched[i]];
     if (merge) {
-      QE_TRY_GOTO(qe__observer_merge(*slot, fresh[i]), close);
+      QE_TRY_GOTO(qe__observer_merge(*slot, fresh[i]), done);
     } else {
       qe__observer_destroy(slot);
       *slot = fresh[i];
       fresh[i] = NULL;
     }
   }
-  p->batches = merge ? p->batches + f.batches : f.batches;
-close:
-  qe__stats_close(&f);
+  p->batches = merge ? p->batches + f->batches : f->batches;
 done:
   for (uint32_t i = 0; i < p->n_watched; i++) qe__observer_destroy(&fresh[i]);
   qe__free(fresh);
   return status;
 }
 
+static qe_status_t take_file(qe_prepared_t *p, const char *path, bool merge) {
+  stats_file f;
+  QE_TRY(qe__stats_open(path, &f));
+  const qe_status_t status = take_states(p, &f, path, merge);
+  qe__stats_close(&f);
+  return status;
+}
+
+qe_status_t qe__stats_take(qe_prepared_t *p, const void *data, size_t size, const char *name, bool merge) {
+  stats_file f = {.data = (void *)(uintptr_t)data, .size = size}; /* only read */
+  qe_status_t status = stats_parse(&f, name);
+  if (status == QE_OK) status = take_states(p, &f, name, merge);
+  qe__free(f.entries);
+  return status;
+}
+
 qe_status_t qe_prepared_load_stats(qe_prepared_t *p, const char *path) {
   QE_CHECK_ARG(p && path, "prepared or path is NULL");
-  return take_states(p, path, false);
+  return take_file(p, path, false);
 }
 
 qe_status_t qe_prepared_merge_stats(qe_prepared_t *p, const char *path) {
   QE_CHECK_ARG(p && path, "prepared or path is NULL");
-  return take_states(p, path, true);
+  return take_file(p, path, true);
 }
 
 /* ---- files without their model ---- */

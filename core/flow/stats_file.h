@@ -29,6 +29,10 @@ typedef struct qe__stats_file {
 /* Reads and checks a whole file. Errors: IO, FORMAT. */
 qe_status_t qe__stats_open(const char *path, qe__stats_file *out);
 void qe__stats_close(qe__stats_file *file);
+/* The same bytes without a file: written (qe__free), and taken in instead of the prepared model's own states or (merge) on top
+ * of them; `name` is for messages. */
+qe_status_t qe__stats_write(const qe_prepared_t *p, void **data, size_t *size);
+qe_status_t qe__stats_take(qe_prepared_t *p, const void *data, size_t size, const char *name, bool merge);
 /* The observer of an entry with its state; `path` is for messages. */
 qe_status_t qe__stats_observer(const qe__stats_entry *entry, const char *path, qe__observer **out);
 

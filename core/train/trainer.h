@@ -4,11 +4,12 @@
  *   step_graph, fake_quantize, batch_norm                   the training graph of one shard
  *   trainer, step, update                                   parameters, one optimizer step
  *   loop, feed, batch, evaluate, shuffle, schedule, metrics epochs over a dataset
- *   checkpoint, fingerprint, comm_mpi                       going on after a kill; several processes
+ *   checkpoint, fingerprint (and base/comm.h)               going on after a kill; several processes
  */
 #ifndef QE_CORE_TRAINER_H
 #define QE_CORE_TRAINER_H
 
+#include "base/comm.h"
 #include "flow/flow_internal.h"
 #include "graph/model.h"
 #include "qengine/train.h"
@@ -98,17 +99,5 @@ qe_status_t qe__trainer_state(const qe_trainer_t *t, qe__state_entry **out, uint
 
 /* train/schedule.c: learning rate of step `step` (0-based); total 0: constant but for the warm-up. Same bits everywhere. */
 float qe__learning_rate(const qe_train_options_t *o, uint64_t step, uint64_t steps_per_epoch, uint64_t total);
-
-/*
- * train/comm.h's processes: `partial` holds `shards` blocks of `size` floats, of which this process has filled those
- * that are its own; afterwards all are filled everywhere. Alone: nothing happens.
- */
-qe_status_t qe__comm_share(float *partial, uint32_t shards, size_t size);
-uint32_t qe__comm_rank(void);
-uint32_t qe__comm_size(void);
-/* First shard of rank r of n: r * shards / n. */
-static inline uint32_t qe__first_shard(uint32_t rank, uint32_t size, uint32_t shards) { return (uint32_t)((uint64_t)rank * shards / size); }
-/* The worst status of all processes, everywhere: either all go on or all stop. */
-qe_status_t qe__comm_agree(qe_status_t status);
 
 #endif

@@ -37,6 +37,15 @@ QE_API qe_status_t qe_prepared_save_stats(const qe_prepared_t *prepared, const c
 QE_API qe_status_t qe_prepared_load_stats(qe_prepared_t *prepared, const char *path);
 QE_API qe_status_t qe_prepared_merge_stats(qe_prepared_t *prepared, const char *path);
 
+/*
+ * Several processes, started by mpirun, in a build with QE_MPI; else one, of rank 0. Each calibrates with batches of its
+ * own; afterwards qe_prepared_share, which all of them call, gives every one the observers of all, merged in the order of
+ * ranks: what merging their statistics files gives. Alone: nothing happens.
+ */
+QE_API uint32_t qe_process_rank(void);
+QE_API uint32_t qe_process_count(void);
+QE_API qe_status_t qe_prepared_share(qe_prepared_t *prepared);
+
 /* The quantized model, and (report not NULL) what happened to each node. A never-observed tensor is a warning naming it. */
 QE_API qe_status_t qe_convert(qe_prepared_t *prepared, qe_model_t **out, qe_report_t **report);
 QE_API void qe_prepared_destroy(qe_prepared_t **prepared);

@@ -1,21 +1,35 @@
 /*
  * Several processes (QE_MPI=ON): Open MPI. A program that has called MPI_Init itself is taken at its word; one that was
  * started by mpirun without calling it gets MPI_Init here, at the first question, and MPI_Finalize at exit. Not started
- * by mpirun: one process. A process that dies ends the job (MPI's default handler); the last checkpoint stays.
+ * by mpirun: one process. A process that dies, or ends with an exit code other than 0, ends the job; what was written
+ * last, a checkpoint perhaps, stays.
  */
 #include <limits.h>
 #include <mpi.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
-#include "train/trainer.h"
+#include "base/comm.h"
+#include "base/memory.h"
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int rank_of_job, size_of_job = 1;
 
-static void finalize(void) {
+/* A process that gives up ends the job, or the others would wait for it; the first one may say why before it is ended. */
+static void leave(int code, void *arg) {
+  static const struct timespec patience = {.tv_nsec = 300000000};
   int done = 0;
-  if (MPI_Finalized(&done) == MPI_SUCCESS && !done) MPI_Finalize();
+  (void)arg;
+  if (MPI_Finalized(&done) != MPI_SUCCESS || done) return;
+  if (code == 0) {
+    MPI_Finalize();
+    return;
+  }
+  if (rank_of_job > 0) nanosleep(&patience, NULL);
+  MPI_Abort(MPI_COMM_WORLD, code);
 }
 
 static bool started_by_mpirun(void) { return getenv("OMPI_COMM_WORLD_SIZE") != NULL || getenv("PMIX_RANK") != NULL; }
@@ -26,7 +40,7 @@ static void join(void) {
   if (!initialized) {
     if (!started_by_mpirun()) return;
     if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) return;
-    atexit(finalize);
+    on_exit(leave, NULL);
   }
   MPI_Comm_rank(MPI_COMM_WORLD, &rank_of_job);
   MPI_Comm_size(MPI_COMM_WORLD, &size_of_job);
@@ -88,6 +102,38 @@ qe_status_t qe__comm_share(float *partial, uint32_t shards, size_t size) {
     MPI_Type_free(&block);
   }
   layout_free(&l);
+  return status;
+}
+
+qe_status_t qe__comm_gather(const void *mine, size_t size, unsigned char **all, size_t **sizes) {
+  const uint32_t processes = qe__comm_size();
+  layout l;
+  size_t total = 0;
+  *all = NULL;
+  *sizes = qe__calloc(processes, sizeof **sizes);
+  qe_status_t status = layout_create(&l);
+  if (status == QE_OK && *sizes == NULL) status = QE_ERROR_OUT_OF_MEMORY;
+  if (status == QE_OK && processes == 1) (*sizes)[0] = size;
+  if (status == QE_OK && processes > 1) {
+    status = check(MPI_Allgather(&size, sizeof size, MPI_BYTE, *sizes, sizeof size, MPI_BYTE, MPI_COMM_WORLD), "sizes");
+  }
+  for (uint32_t r = 0; r < processes && status == QE_OK; r++) {
+    if ((*sizes)[r] > INT_MAX - total) status = qe__fail(QE_ERROR_UNSUPPORTED, "the processes have more than 2 GB to exchange");
+    l.starts[r] = (int)total;
+    l.counts[r] = (int)(*sizes)[r];
+    total += (*sizes)[r];
+  }
+  if (status == QE_OK && (*all = qe__calloc(total + 1, 1)) == NULL) status = QE_ERROR_OUT_OF_MEMORY;
+  if (status == QE_OK && processes == 1 && size > 0) memcpy(*all, mine, size);
+  if (status == QE_OK && processes > 1) {
+    status = check(MPI_Allgatherv(mine, (int)size, MPI_BYTE, *all, l.counts, l.starts, MPI_BYTE, MPI_COMM_WORLD), "data");
+  }
+  layout_free(&l);
+  if (status == QE_OK) return QE_OK;
+  qe__free(*all);
+  qe__free(*sizes);
+  *all = NULL;
+  *sizes = NULL;
   return status;
 }
 
