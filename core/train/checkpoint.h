@@ -4,7 +4,7 @@
  *
  *   "QETRAIN\n"  u32 version  u32 0  u64 bytes of the file
  *   u8[32] model  u8[32] teacher (zero: none)  u8[32] training data (zero: not known)
- *   u64 per option that changes results  8 bytes per field of qe__position  u64 steps of an epoch  u64 bytes of metrics
+ *   u64 per option that changes results  8 bytes per field of qe__position  u64 steps of an epoch  u64 bytes of metrics and 1
  *   u64 tensors; of each: u32 length + kind, u32 length + name, u32 type, u32 rank, u64 per dimension, elements
  *   u8[32] SHA-256 of everything before it
  */

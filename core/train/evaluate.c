@@ -4,7 +4,6 @@
  */
 #include <math.h>
 #include <sleef.h>
-#include <time.h>
 
 #include "train/feed.h"
 #include "train/predict.h"
@@ -22,7 +21,7 @@ typedef struct part {
   int64_t real, samples, inner;
 } part;
 
-static part part_of(const qe__feed *f, const qe__batch *batch, int64_t real) {
+static part part_of(const qe__feeder *f, const qe__batch *batch, int64_t real) {
   part p = {.real = real, .samples = batch->labels->dims[f->labels.axis], .inner = 1};
   for (uint32_t d = f->labels.axis + 1; d < batch->labels->rank; d++) p.inner *= batch->labels->dims[d];
   return p;
@@ -88,7 +87,7 @@ static qe_status_t add_squares(const part *p, const qe_tensor_t *y, const qe_ten
 typedef struct evaluation {
   const qe_train_options_t *options;
   qe_session_t *session;
-  qe__feed feed;
+  qe__feeder feed;
   int64_t batch, batches;
   sums *sums;        /* one per batch */
   int64_t *samples;  /* of one batch */
@@ -134,12 +133,6 @@ static void sum_up(const evaluation *e, qe_train_metrics_t *out) {
   out->top1 = all.rows > 0 && e->options->loss != QE_LOSS_MSE ? (double)all.right / (double)all.rows : (double)NAN;
 }
 
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 qe_status_t qe_evaluate(const qe_model_t *model, const qe_train_options_t *options, const qe_train_data_t *data, qe_train_metrics_t *out) {
   static const qe_train_options_t defaults = {.loss = QE_LOSS_CROSS_ENTROPY, .batch = 64};
   QE_CHECK_ARG(out != NULL, "out is NULL");
@@ -147,7 +140,7 @@ qe_status_t qe_evaluate(const qe_model_t *model, const qe_train_options_t *optio
   QE_CHECK_ARG(model != NULL && data != NULL, "model or data is NULL");
   evaluation e = {.options = options != NULL ? options : &defaults};
   const qe_session_options_t session = {.struct_size = sizeof session, .engine = e.options->engine, .threads = e.options->threads};
-  const double start = now();
+  const double start = qe__seconds();
   QE_TRY(qe__feed_open(model->graph, e.options->loss, data, "evaluation data", &e.feed));
   e.batch = e.feed.fixed > 0 ? e.feed.fixed : e.options->batch > 0 ? e.options->batch : 1;
   e.batches = e.feed.count / e.batch + (e.feed.count % e.batch != 0);
@@ -159,10 +152,23 @@ qe_status_t qe_evaluate(const qe_model_t *model, const qe_train_options_t *optio
     status = e.sums != NULL && e.samples != NULL ? run_batches(&e) : QE_ERROR_OUT_OF_MEMORY;
   }
   if (status == QE_OK) sum_up(&e, out);
-  out->seconds = now() - start;
+  out->seconds = qe__seconds() - start;
   qe__free(e.sums);
   qe__free(e.samples);
   qe_session_destroy(&e.session);
   qe__feed_close(&e.feed);
+  return status;
+}
+
+qe_status_t qe_trainer_evaluate(qe_trainer_t *t, const qe_train_data_t *data, qe_train_metrics_t *out) {
+  qe_model_t *model = NULL;
+  QE_CHECK_ARG(out != NULL, "out is NULL");
+  *out = (qe_train_metrics_t){.loss = (double)NAN, .top1 = (double)NAN, .lr = (double)NAN, .grad_norm = (double)NAN};
+  QE_CHECK_ARG(t != NULL, "trainer is NULL");
+  QE_TRY(t->qat != NULL ? qe_convert(t->qat, &model, NULL) : qe_trainer_model(t, &model));
+  const qe_status_t status = qe_evaluate(model, &t->options, data, out);
+  out->step = t->at.step;
+  out->epoch = t->at.epoch;
+  qe_model_destroy(&model);
   return status;
 }

@@ -2,6 +2,7 @@
 #include "train/feed.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "base/sha256.h"
 #include "data/dataset.h"
@@ -9,9 +10,15 @@
 #include "tensor/codes.h"
 #include "train/random.h"
 
+double qe__seconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 enum { TEXT = 200, FINGERPRINTED = 256 };
 
-static bool is_integer(qe_dtype_t dtype) {
+bool qe__is_integer(qe_dtype_t dtype) {
   return dtype == QE_UINT8 || dtype == QE_INT8 || dtype == QE_UINT16 || dtype == QE_INT16 || dtype == QE_INT32 ||
          dtype == QE_INT64 || dtype == QE_UINT32 || dtype == QE_UINT64;
 }
@@ -19,7 +26,7 @@ static bool is_integer(qe_dtype_t dtype) {
 /* Integers of another type are checked one by one; other floats are rounded to float32. */
 static bool converts(qe_dtype_t from, qe_dtype_t to) {
   const bool to_float = to == QE_FLOAT32 && (from == QE_FLOAT64 || from == QE_FLOAT16 || from == QE_BFLOAT16);
-  return from == to || to_float || (is_integer(from) && is_integer(to) && to != QE_UINT32 && to != QE_UINT64);
+  return from == to || to_float || (qe__is_integer(from) && qe__is_integer(to) && to != QE_UINT32 && to != QE_UINT64);
 }
 
 /* ---- inputs that may be left out ---- */
@@ -75,10 +82,8 @@ static qe_status_t take_zeros(const qe__graph *g, uint32_t input, const char *wh
 
 /* ---- what fits ---- */
 
-/* Samples of `data` in the shape of v without the dimension `axis`. */
-static qe_status_t fit(const qe__value *v, const char *role, const char *what, qe__feed_source *s) {
-  const uint32_t have_rank = qe_dataset_sample_rank(s->data);
-  const int64_t *have = qe_dataset_sample_dims(s->data);
+/* A sample of shape `have` in the shape of v without the dimension `axis`. */
+static qe_status_t fit(const qe__value *v, const char *role, const char *what, uint32_t have_rank, const int64_t *have, qe__feed_source *s) {
   int64_t want[QE_MAX_RANK];
   uint32_t rank = 0;
   char a[TEXT], b[TEXT];
@@ -105,48 +110,54 @@ static qe_status_t fit(const qe__value *v, const char *role, const char *what, q
                   what, a, role, v->name, b, s->axis);
 }
 
+qe_status_t qe__feed_label_shape(const qe__graph *g, qe_loss_t loss, const char *what, uint32_t have_rank, const int64_t *have, qe__feed_source *s) {
+  qe__value shape = g->values[g->outputs[0]]; /* of the labels; only read */
+  if (loss == QE_LOSS_CROSS_ENTROPY && shape.rank > 0) {
+    while (shape.rank > 2 && shape.dims[shape.rank - 1] == 1) shape.rank--; /* [N, classes, 1, 1] */
+    shape.rank--;
+  }
+  s->axis = qe__label_axis(g, shape.rank > 0 ? (uint32_t)shape.rank : have_rank + 1);
+  return fit(&shape, loss == QE_LOSS_CROSS_ENTROPY ? "rows of the output" : "output", what, have_rank, have, s);
+}
+
 static qe_status_t check_dtype(const char *role, const char *name, const char *what, const qe__feed_source *s) {
   const qe_dtype_t have = qe_dataset_dtype(s->data);
   if (converts(have, s->dtype)) return QE_OK;
-  const bool image = s->dtype == QE_FLOAT32 && is_integer(have);
+  const bool image = s->dtype == QE_FLOAT32 && qe__is_integer(have);
   return qe__fail(QE_ERROR_DTYPE, "%s: samples are %s, the %s '%s' is %s%s", what, qe_dtype_name(have), role, name,
                   qe_dtype_name(s->dtype), image ? "; normalize integer images, which makes them float32" : "");
 }
 
-static qe_status_t open_input(const qe__graph *g, uint32_t input, const char *what, qe__feed *f) {
+static qe_status_t open_input(const qe__graph *g, uint32_t input, const char *what, qe__feeder *f) {
   const qe__value *v = &g->values[g->inputs[input]];
   qe__feed_source *s = &f->inputs[input];
   s->axis = qe__batch_axis(g, input);
   s->dtype = v->dtype;
   if (s->data == NULL) return take_zeros(g, input, what, s);
   if (s->dtype == QE_DTYPE_NONE) s->dtype = qe_dataset_dtype(s->data);
-  QE_TRY(fit(v, "input", what, s));
+  QE_TRY(fit(v, "input", what, qe_dataset_sample_rank(s->data), qe_dataset_sample_dims(s->data), s));
   if (v->rank > 0 && v->dims[s->axis] > 0) f->fixed = v->dims[s->axis];
   return check_dtype("input", v->name, what, s);
 }
 
-/* Class numbers have the shape that their file has; numbers to come near to have that of output 0. */
-static qe_status_t open_labels(const qe__graph *g, qe_loss_t loss, const char *what, qe__feed *f) {
+static qe_status_t open_labels(const qe__graph *g, qe_loss_t loss, const char *what, qe__feeder *f) {
   qe__feed_source *s = &f->labels;
-  const qe__value *output = &g->values[g->outputs[0]];
+  const char *output = g->values[g->outputs[0]].name;
   const bool classes = loss == QE_LOSS_CROSS_ENTROPY;
   if (qe_dataset_count(s->data) != f->count) {
     return qe__fail(QE_ERROR_INVALID_ARGUMENT, "%s: %lld labels for %lld samples", what, (long long)qe_dataset_count(s->data),
                     (long long)f->count);
   }
   s->dtype = classes ? QE_INT64 : QE_FLOAT32;
-  if (classes && !is_integer(qe_dataset_dtype(s->data))) {
+  if (classes && !qe__is_integer(qe_dataset_dtype(s->data))) {
     return qe__fail(QE_ERROR_DTYPE, "%s: labels are %s; expected class numbers of an integer type", what,
                     qe_dtype_name(qe_dataset_dtype(s->data)));
   }
-  const qe__value unknown = {.rank = -1};
-  const uint32_t rank = !classes && output->rank > 0 ? (uint32_t)output->rank : qe_dataset_sample_rank(s->data) + 1;
-  s->axis = qe__label_axis(g, rank);
-  QE_TRY(fit(classes ? &unknown : output, "output", what, s));
-  return check_dtype("output", output->name, what, s);
+  QE_TRY(qe__feed_label_shape(g, loss, what, qe_dataset_sample_rank(s->data), qe_dataset_sample_dims(s->data), s));
+  return check_dtype("output", output, what, s);
 }
 
-static qe_status_t name_sources(const qe__graph *g, const qe_train_data_t *data, const char *what, qe__feed *f) {
+static qe_status_t name_sources(const qe__graph *g, const qe_train_data_t *data, const char *what, qe__feeder *f) {
   for (uint32_t k = 0; k < data->n_inputs; k++) {
     const qe_train_input_t *in = &data->inputs[k];
     uint32_t i = k;
@@ -172,7 +183,7 @@ static qe_status_t name_sources(const qe__graph *g, const qe_train_data_t *data,
   return QE_OK;
 }
 
-qe_status_t qe__feed_open(const qe__graph *g, qe_loss_t loss, const qe_train_data_t *data, const char *what, qe__feed *out) {
+qe_status_t qe__feed_open(const qe__graph *g, qe_loss_t loss, const qe_train_data_t *data, const char *what, qe__feeder *out) {
   memset(out, 0, sizeof *out);
   if (data->n_inputs == 0 || data->inputs == NULL || data->labels == NULL) {
     return qe__fail(QE_ERROR_INVALID_ARGUMENT, "%s: inputs or labels are missing", what);
@@ -189,7 +200,7 @@ qe_status_t qe__feed_open(const qe__graph *g, qe_loss_t loss, const qe_train_dat
   return status;
 }
 
-void qe__feed_close(qe__feed *feed) {
+void qe__feed_close(qe__feeder *feed) {
   qe__free(feed->inputs);
   memset(feed, 0, sizeof *feed);
 }
@@ -257,7 +268,14 @@ static qe_status_t gather(const qe__feed_source *s, uint32_t input, int64_t coun
   return status;
 }
 
-qe_status_t qe__feed_batch(const qe__feed *f, int64_t count, const int64_t *samples, const qe__augmentation *a, qe__batch *out) {
+qe_status_t qe__feed_zeros(const qe__graph *g, uint32_t input, const char *what, int64_t count, qe_tensor_t **out) {
+  qe__feed_source s = {.dtype = g->values[g->inputs[input]].dtype, .axis = qe__batch_axis(g, input)};
+  *out = NULL;
+  QE_TRY(take_zeros(g, input, what, &s));
+  return gather(&s, input, count, NULL, NULL, out);
+}
+
+qe_status_t qe__feed_batch(const qe__feeder *f, int64_t count, const int64_t *samples, const qe__augmentation *a, qe__batch *out) {
   QE_TRY(qe__batch_create(f->n_inputs, out));
   qe_status_t status = QE_OK;
   for (uint32_t i = 0; i < f->n_inputs && status == QE_OK; i++) {
@@ -279,7 +297,7 @@ static void add_source(qe__sha256_state *sha, const qe__feed_source *s, int64_t 
   qe_tensor_release(&t);
 }
 
-void qe__feed_fingerprint(const qe__feed *f, uint8_t out[32]) {
+void qe__feed_fingerprint(const qe__feeder *f, uint8_t out[32]) {
   qe__sha256_state sha;
   qe__sha256_init(&sha);
   qe__sha256_update(&sha, &f->count, sizeof f->count);

@@ -21,13 +21,12 @@ static qe_status_t fail(const char *path, const char *what) {
 /* A regular file of `size` bytes: back to where the checkpoint left it, unless that is no end of a line: another file. */
 static qe_status_t cut(qe__metrics_file *f, uint64_t size, uint64_t end) {
   char last = '\n';
-  if (end == 0) return QE_OK; /* nothing had been written */
   if (size < end) {
     qe__log(QE_LOG_WARNING, "%s: has %" PRIu64 " bytes, had %" PRIu64 " when the checkpoint was written; lines are missing in it",
             f->path, size, end);
     return QE_OK;
   }
-  if (pread(f->fd, &last, 1, (off_t)end - 1) != 1 || last != '\n') {
+  if (end > 0 && (pread(f->fd, &last, 1, (off_t)end - 1) != 1 || last != '\n')) {
     return qe__fail(QE_ERROR_STATE, "%s: is not the metrics file that the checkpoint was written beside; name that one, or a new one", f->path);
   }
   if (ftruncate(f->fd, (off_t)end) != 0) return fail(f->path, "cut back to the checkpoint");
@@ -35,7 +34,7 @@ static qe_status_t cut(qe__metrics_file *f, uint64_t size, uint64_t end) {
   return QE_OK;
 }
 
-qe_status_t qe__metrics_open(const char *path, bool goes_on, uint64_t end, qe__metrics_file *f) {
+qe_status_t qe__metrics_open(const char *path, bool known, uint64_t end, qe__metrics_file *f) {
   struct stat st;
   *f = (qe__metrics_file){.fd = -1, .path = path};
   if (path == NULL) return QE_OK;
@@ -44,7 +43,7 @@ qe_status_t qe__metrics_open(const char *path, bool goes_on, uint64_t end, qe__m
   qe_status_t status = fstat(f->fd, &st) == 0 ? QE_OK : fail(path, "written");
   if (status == QE_OK && S_ISREG(st.st_mode)) {
     f->end = (uint64_t)st.st_size;
-    if (goes_on) status = cut(f, f->end, end);
+    if (known) status = cut(f, f->end, end);
   }
   if (status != QE_OK) qe__metrics_close(f);
   return status;

@@ -130,6 +130,7 @@ static qe_status_t create(qe_model_t *base, qe_prepared_t *qat, const qe_train_o
   if (qat) QE_TRY_GOTO(qe__collect_ranges(t), fail);
   if (qat && options->learn_qparams) QE_TRY_GOTO(qe__collect_learned(t), fail);
   QE_TRY_GOTO(check_model(t), fail);
+  QE_TRY_GOTO(qe__optimizer_state(t), fail);
   *out = t;
   return QE_OK;
 fail:
@@ -172,16 +173,16 @@ qe_status_t qe__trainer_state(const qe_trainer_t *t, qe__state_entry **out, uint
   *count = 0;
   if (!e) return QE_ERROR_OUT_OF_MEMORY;
   for (uint32_t i = 0; i < t->n_parameters; i++) {
-    const qe__parameter *p = &t->parameters[i];
+    qe__parameter *p = &t->parameters[i];
     const qe__value_id v = p->fake < 0 ? p->value : t->qat->qat->fakes[p->fake].value;
-    e[n++] = (qe__state_entry){p->fake < 0 ? "parameter" : p->zero_point ? "zero_point" : "scale", g->values[v].name, p->tensor};
+    e[n++] = (qe__state_entry){p->fake < 0 ? "parameter" : p->zero_point ? "zero_point" : "scale", g->values[v].name, p->tensor, &p->tensor};
     for (uint32_t k = 0; k < 2; k++) {
-      if (p->state[k]) e[n++] = (qe__state_entry){p->fake < 0 ? states[k] : k ? "moment2 of quantization" : p->zero_point ? "momentum of zero_point" : "momentum of scale", g->values[v].name, p->state[k]};
+      if (p->state[k]) e[n++] = (qe__state_entry){p->fake < 0 ? states[k] : k ? "moment2 of quantization" : p->zero_point ? "momentum of zero_point" : "momentum of scale", g->values[v].name, p->state[k], &p->state[k]};
     }
   }
   for (uint32_t i = 0; i < t->n_statistics; i++) {
-    const qe__statistic *s = &t->statistics[i];
-    e[n++] = (qe__state_entry){s->fake < 0 ? "running" : "range", g->values[s->value].name, s->tensor};
+    qe__statistic *s = &t->statistics[i];
+    e[n++] = (qe__state_entry){s->fake < 0 ? "running" : "range", g->values[s->value].name, s->tensor, &s->tensor};
   }
   *out = e;
   *count = n;

@@ -55,7 +55,7 @@ struct qe_trainer {
   size_t cap_parameters, cap_statistics;
   qe__position at;
   uint8_t data_hash[32];        /* of the training data (qe__feed_fingerprint); zero: not known */
-  uint64_t metrics_end;         /* bytes of the metrics file at this position */
+  uint64_t metrics_end;         /* bytes of the metrics file at this position, and 1; 0: there was no such file */
   uint64_t steps_per_epoch, total_steps; /* set by the loop; 0: not known (qe_trainer_step alone) */
   struct qe__program *programs[QE__PROGRAMS]; /* training graphs, one per phase and shape, the latest first (program.c) */
   qe_session_t *teacher;        /* distillation (distill.c); NULL until it is first asked */
@@ -83,6 +83,12 @@ void qe__batch_free(qe__batch *batch);
 uint32_t qe__batch_axis(const qe__graph *g, uint32_t input);
 /* The dimension of labels of this rank that counts samples: where output 0 has its "batch", else where input 0 has its own. */
 uint32_t qe__label_axis(const qe__graph *g, uint32_t rank);
+/*
+ * The batch that these tensors are (retained; class numbers become int64): inputs by name, or, with all names NULL, in
+ * order; states of recurrent layers may be left out. Errors: NOT_FOUND, DTYPE, SHAPE, INVALID_ARGUMENT.
+ */
+qe_status_t qe__batch_given(const qe__graph *g, qe_loss_t loss, uint32_t n_inputs, const qe_named_tensor_t *inputs, const qe_tensor_t *labels,
+                            qe__batch *out);
 /* Runs the teacher, when there is one, and fills batch->teacher; for callers of qe__trainer_step. Errors: SHAPE. */
 qe_status_t qe__distill(qe_trainer_t *t, qe__batch *batch);
 
@@ -93,7 +99,8 @@ qe_status_t qe__trainer_publish(qe_trainer_t *t);
 typedef struct qe__state_entry {
   const char *kind;       /* "parameter", "momentum", "moment2", "running", "range" */
   const char *name;       /* the value's name */
-  qe_tensor_t *tensor;    /* borrowed; a checkpoint is read into it */
+  qe_tensor_t *tensor;    /* borrowed, and never written to: models may share it */
+  qe_tensor_t **slot;     /* where it is; a checkpoint's tensor takes its place */
 } qe__state_entry;
 qe_status_t qe__trainer_state(const qe_trainer_t *t, qe__state_entry **out, uint32_t *count); /* qe__free(*out) */
 

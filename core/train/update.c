@@ -104,7 +104,7 @@ static qe_status_t hyperparameters(const qe_trainer_t *t, float lr, float grad_s
   return qe_tensor_from_data(QE_FLOAT32, 1, &(int64_t){8}, h, out);
 }
 
-static qe_status_t make_state(const qe_trainer_t *t) {
+qe_status_t qe__optimizer_state(const qe_trainer_t *t) {
   for (uint32_t i = 0; i < t->n_parameters; i++) {
     qe__parameter *p = &t->parameters[i];
     for (uint32_t k = 0; k < (t->options.optimizer == QE_OPTIMIZER_SGD ? 1u : 2u); k++) {
@@ -115,7 +115,6 @@ static qe_status_t make_state(const qe_trainer_t *t) {
 }
 
 qe_status_t qe__update(qe_trainer_t *t, qe_tensor_t *const *gradient, float lr, float grad_scale) {
-  QE_TRY(make_state(t));
   QE_TRY(get(t, gradient));
   const updater *u = t->updater;
   if (u->n == 0) return qe__fail(QE_ERROR_UNSUPPORTED, "the loss depends on no parameter of the model");

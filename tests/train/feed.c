@@ -47,7 +47,7 @@ Test(feed, tokens_lie_along_the_batch_axis) {
   qe_dataset_t *d = dataset(QE_UINT8, 2, (int64_t[]){4, 3}, TOKENS);
   const qe_train_input_t in = {"tokens", d};
   const qe_train_data_t data = {1, &in, d};
-  qe__feed f;
+  qe__feeder f;
   qe__batch b, s;
   cr_assert_eq(qe__batch_axis(g, 0), 1u);
   cr_assert_eq(qe__feed_open(g, QE_LOSS_CROSS_ENTROPY, &data, "data", &f), QE_OK, "%s", qe_last_error());
@@ -88,7 +88,7 @@ Test(feed, only_states_may_be_left_out) {
   qe_dataset_t *h = dataset(QE_FLOAT32, 2, (int64_t[]){4, 3}, states);
   const qe_train_input_t in = {"h0", h};
   qe_train_data_t data = {1, &in, d};
-  qe__feed f;
+  qe__feeder f;
   cr_assert_eq(qe__feed_open(g, QE_LOSS_CROSS_ENTROPY, &data, "data", &f), QE_ERROR_NOT_FOUND);
   cr_assert_not_null(strstr(qe_last_error(), "'tokens'"), "%s", qe_last_error());
   const qe_train_input_t unknown = {"token", d};
@@ -115,7 +115,7 @@ Test(feed, images_in_any_order_with_augmentation) {
                *labels = dataset(QE_INT16, 2, (int64_t[]){6, 1}, (int16_t[]){0, 1, 2, 3, 4, -1});
   const qe_train_input_t in = {NULL, images};
   const qe_train_data_t data = {1, &in, labels};
-  qe__feed f;
+  qe__feeder f;
   qe__batch b;
   uint64_t random[6] = {0};
   const qe__augmentation a = {negate, random, 99};
@@ -172,7 +172,7 @@ Test(feed, what_does_not_fit_is_named) {
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     const qe_train_input_t in = {"x", cases[i].x};
     const qe_train_data_t data = {1, &in, cases[i].labels};
-    qe__feed f;
+    qe__feeder f;
     cr_assert_eq(qe__feed_open(g, QE_LOSS_CROSS_ENTROPY, &data, "data", &f), cases[i].status, "case %zu: %s", i, qe_last_error());
     if (cases[i].status == QE_OK) qe__feed_close(&f);
     else cr_assert_not_null(strstr(qe_last_error(), cases[i].says), "case %zu: %s", i, qe_last_error());
@@ -180,7 +180,7 @@ Test(feed, what_does_not_fit_is_named) {
   /* for a squared error the labels are as the output: [batch,5] */
   const qe_train_input_t in = {"x", good};
   const qe_train_data_t data = {1, &in, floats};
-  qe__feed f;
+  qe__feeder f;
   cr_assert_eq(qe__feed_open(g, QE_LOSS_MSE, &data, "data", &f), QE_ERROR_SHAPE);
   qe_dataset_destroy(&good);
   qe_dataset_destroy(&narrow);
