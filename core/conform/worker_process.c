@@ -14,12 +14,6 @@
 
 enum { REPORT_FD = 200, CLOSE_GRACE_MS = 5000 };
 
-double qe__seconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 /* In the child: nothing of it reaches the user's terminal, and it does not outlive the parent. */
 static int settle(int fd, FILE *log, pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);

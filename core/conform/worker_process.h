@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+#include "base/clock.h"
 #include "conform/protocol.h"
 
 typedef struct qe__process {
@@ -17,8 +18,6 @@ typedef struct qe__process {
   double deadline; /* qe__seconds(); the watcher moves it */
   qe__inbox inbox;
 } qe__process;
-
-double qe__seconds(void); /* monotonic */
 
 /* Runs fn(arg, fd) in a child. isa_mask (may be NULL): its QENGINE_CPU_MASK. Errors: IO. */
 qe_status_t qe__process_start(qe__process *p, void (*fn)(void *arg, int fd), void *arg, const char *isa_mask);

@@ -2,19 +2,12 @@
 #include "train/feed.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "base/sha256.h"
 #include "data/dataset.h"
 #include "data/fit.h"
 #include "tensor/codes.h"
 #include "train/random.h"
-
-double qe__seconds(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 enum { TEXT = 200, FINGERPRINTED = 256 };
 

@@ -2,6 +2,7 @@
 #ifndef QE_CORE_TRAIN_FEED_H
 #define QE_CORE_TRAIN_FEED_H
 
+#include "base/clock.h"
 #include "train/trainer.h"
 
 /* Where one tensor of a batch comes from and how a sample lies in it. */
@@ -43,8 +44,6 @@ qe_status_t qe__feed_zeros(const qe__graph *g, uint32_t input, const char *what,
  * axis and the shape. Error: SHAPE. */
 qe_status_t qe__feed_label_shape(const qe__graph *g, qe_loss_t loss, const char *what, uint32_t have_rank, const int64_t *have, qe__feed_source *s);
 bool qe__is_integer(qe_dtype_t dtype); /* of 8 bits and more */
-/* Of a clock that never goes back. */
-double qe__seconds(void);
 /* SHA-256 over types, shapes and up to 256 samples spread over the data; for telling one data set from another. */
 void qe__feed_fingerprint(const qe__feeder *feed, uint8_t out[32]);
 
