@@ -41,8 +41,10 @@ int fb_conv_check(const qe_problem *p, bool transposed, char *reason, size_t rea
 }
 
 void fb_window_init(fb_window *g, const qe_problem *p) {
-  const qe_op_params *a = p->params;
-  const qe_operand *x = p->in[0], *y = p->out[0];
+  fb_window_between(g, p->params, p->in[0], p->out[0]);
+}
+
+void fb_window_between(fb_window *g, const qe_op_params *a, const qe_operand *x, const qe_operand *y) {
   *g = (fb_window){.batch = x->dims[0],
                    .channels = x->dims[1],
                    .x_batch = x->strides[0],

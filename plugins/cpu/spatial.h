@@ -26,6 +26,8 @@ int fb_conv_check(const qe_problem *p, bool transposed, char *reason, size_t rea
 int64_t fb_phases(const qe_problem *p);
 /* From x = in[0], y = out[0] and the params. params->spatial 0: one window that covers all of x (global pools). */
 void fb_window_init(fb_window *g, const qe_problem *p);
+/* The same for any two operands, so that gradients have the window of the op that they belong to. */
+void fb_window_between(fb_window *g, const qe_op_params *a, const qe_operand *x, const qe_operand *y);
 
 /* Taps [*begin, *end) along dimension d of the window at output position `at` that lie within x; none: equal. */
 static inline void fb_window_range(const fb_window *g, int d, int64_t at, int64_t *begin, int64_t *end) {
@@ -34,6 +36,12 @@ static inline void fb_window_range(const fb_window *g, int d, int64_t at, int64_
   const int64_t room = fb_ceil_div(fb_max64(g->in[d] - first, 0), g->dilation[d]);
   *begin = fb_min64(before, g->kernel[d]);
   *end = fb_max64(fb_min64(room, g->kernel[d]), *begin);
+}
+
+/* Positions of the padded input that the window at `at` has along d. */
+static inline int64_t fb_window_padded(const fb_window *g, int d, int64_t at) {
+  const int64_t room = g->in[d] + g->pad_end[d] + g->pad[d] - at * g->stride[d];
+  return fb_max64(0, fb_min64(g->kernel[d], fb_ceil_div(fb_max64(room, 0), g->dilation[d])));
 }
 
 #endif

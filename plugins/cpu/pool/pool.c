@@ -101,12 +101,6 @@ void fb_pool_box_close(fb_pool_box *b) {
     }
 }
 
-/* Positions of the padded input that the window at `at` has along d. */
-static int64_t padded_count(const fb_window *g, int d, int64_t at) {
-  const int64_t room = g->in[d] + g->pad_end[d] + g->pad[d] - at * g->stride[d];
-  return fb_max64(0, fb_min64(g->kernel[d], fb_ceil_div(fb_max64(room, 0), g->dilation[d])));
-}
-
 /* A walk over outputs: what is constant, and the first three coordinates. */
 typedef struct walk {
   const qe_call *call;
@@ -133,7 +127,7 @@ static void run_alike(const walk *w, int64_t at2, int64_t outputs) {
     fb_window_range(g, d, at[d], &begin, &end);
     box.count[d] = end - begin;
     box.step[d] = g->dilation[d] * g->x_step[d] * size;
-    counted *= w->call->problem->params->count_include_pad ? padded_count(g, d, at[d]) : end - begin;
+    counted *= w->call->problem->params->count_include_pad ? fb_window_padded(g, d, at[d]) : end - begin;
     from += (at[d] * g->stride[d] - g->pad[d] + begin * g->dilation[d]) * g->x_step[d];
     to += at[d] * g->y_step[d];
   }

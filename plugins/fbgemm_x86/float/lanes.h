@@ -46,6 +46,7 @@ static inline fb_f fbv_floor(fb_f a) { return _mm512_roundscale_ps(a, _MM_FROUND
 static inline fb_f fbv_ceil(fb_f a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC); }
 static inline fb_m fbv_lt(fb_f a, fb_f b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
 static inline fb_m fbv_le(fb_f a, fb_f b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
+static inline fb_m fbv_eq(fb_f a, fb_f b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
 static inline fb_m fbv_is_nan(fb_f a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q); }
 static inline fb_f fbv_select(fb_m m, fb_f yes, fb_f no) { return _mm512_mask_blend_ps(m, no, yes); }
 /* v, or +0 where it is NaN. */
@@ -132,6 +133,7 @@ static inline fb_f fbv_floor(fb_f a) { return _mm256_floor_ps(a); }
 static inline fb_f fbv_ceil(fb_f a) { return _mm256_ceil_ps(a); }
 static inline fb_m fbv_lt(fb_f a, fb_f b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
 static inline fb_m fbv_le(fb_f a, fb_f b) { return _mm256_cmp_ps(a, b, _CMP_LE_OQ); }
+static inline fb_m fbv_eq(fb_f a, fb_f b) { return _mm256_cmp_ps(a, b, _CMP_EQ_OQ); }
 static inline fb_m fbv_is_nan(fb_f a) { return _mm256_cmp_ps(a, a, _CMP_UNORD_Q); }
 static inline fb_f fbv_select(fb_m m, fb_f yes, fb_f no) { return _mm256_blendv_ps(no, yes, m); }
 static inline fb_f fbv_no_nan(fb_f v) { return _mm256_and_ps(_mm256_cmp_ps(v, v, _CMP_ORD_Q), v); }

@@ -54,6 +54,7 @@ static inline fb_f fbv_floor(fb_f a) { return vrndmq_f32(a); }
 static inline fb_f fbv_ceil(fb_f a) { return vrndpq_f32(a); }
 static inline fb_m fbv_lt(fb_f a, fb_f b) { return vcltq_f32(a, b); }
 static inline fb_m fbv_le(fb_f a, fb_f b) { return vcleq_f32(a, b); }
+static inline fb_m fbv_eq(fb_f a, fb_f b) { return vceqq_f32(a, b); }
 static inline fb_m fbv_is_nan(fb_f a) { return vmvnq_u32(vceqq_f32(a, a)); }
 static inline fb_f fbv_select(fb_m m, fb_f yes, fb_f no) { return vbslq_f32(m, yes, no); }
 /* v, or +0 where it is NaN. */

@@ -1,0 +1,2 @@
+/* train/average_pool_grad.inc for AVX2. */
+#include "train/average_pool_grad.inc"

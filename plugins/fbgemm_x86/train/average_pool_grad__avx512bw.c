@@ -1,0 +1,2 @@
+/* train/average_pool_grad.inc for AVX-512 (F, BW, DQ, VL). */
+#include "train/average_pool_grad.inc"
