@@ -5,6 +5,7 @@
 #ifndef QE_CPU_FLOAT_SUMS_H
 #define QE_CPU_FLOAT_SUMS_H
 
+#include "fb.h"
 #include "float/vec.h"
 
 #define FBV_SUM_ROWS  (FB_LANES == 16 ? 4 : 1) /* most rows that are summed at once: of short vectors one fills the registers */
@@ -19,17 +20,18 @@ static FBV_INLINE fbv_lanes fbv_lanes_zero(void) {
   return s;
 }
 
-typedef enum fbv_term { FBV_SUM, FBV_SQUARES, FBV_CENTERED } fbv_term;
+typedef enum fbv_term { FBV_SUM, FBV_SQUARES, FBV_CENTERED, FBV_SHIFTED } fbv_term;
 
 static FBV_INLINE fb_f fbv_term_of(fbv_term term, fb_f v, fb_f mean) {
   if (term == FBV_SUM) return v;
   fb_f d = v;
-  if (term == FBV_CENTERED) d = v - mean;
+  if (term != FBV_SQUARES) d = v - mean;
+  if (term == FBV_SHIFTED) return d;
   return d * d;
 }
 
 /*
- * Sums of x, x * x, or (x - mean) * (x - mean) over n dense elements of each of `rows` rows; empty ones are +0. Several
+ * Sums of x, x * x, (x - mean) * (x - mean), or x - mean over n dense elements of each of `rows` rows; empty ones are +0. Several
  * rows at once keep the adders busy, as each lane is a chain of additions.
  */
 static FBV_INLINE void fbv_sums(fbv_term term, const int rows, const float *x, int64_t row_step, int64_t n,

@@ -4,6 +4,7 @@
 
 #include "float/vec.h"
 #include "train/channels.h"
+#include "train/lanes_tree.h"
 
 typedef struct columns {
   const fb_column *column;
@@ -49,17 +50,11 @@ static inline void columns_spread(const columns *c, float *to, const float *from
     for (int64_t i = 0; i < c->channels; ++i) to[k * c->channels + i] = from[i];
 }
 
-/* The tree over the lanes of 16 rows of n accumulators; the sums are in the first row. */
-static inline void columns_tree(float *sum, int64_t n) {
-  for (int64_t half = FB_PIXELS / 2 * n; half >= n && half > 0; half /= 2)
-    for (int64_t i = 0; i < half; ++i) sum[i] += sum[half + i];
-}
-
 /* Adds the sums of a chunk to the totals of the block's channels, or sets these. */
 static inline void columns_total(const columns *c, float *total, float *sum, bool first) {
   float *rest = sum + c->full * FB_LANES;
-  columns_tree(sum, c->row);
-  columns_tree(rest, c->partial ? FB_LANES : 0);
+  lanes_tree(sum, c->row);
+  lanes_tree(rest, c->partial ? FB_LANES : 0);
   for (int64_t i = 0; i < c->channels; ++i) {
     const float v = i < c->row ? sum[i] : rest[i - c->row];
     total[i] = first ? v : total[i] + v;

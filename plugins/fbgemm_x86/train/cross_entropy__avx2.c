@@ -1,0 +1,2 @@
+/* train/cross_entropy.inc for AVX2. */
+#include "train/cross_entropy.inc"

@@ -1,0 +1,2 @@
+/* train/gather_grad.inc for AVX2. */
+#include "train/gather_grad.inc"

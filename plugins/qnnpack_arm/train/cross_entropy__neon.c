@@ -1,0 +1,2 @@
+/* train/cross_entropy.inc for NEON. */
+#include "train/cross_entropy.inc"

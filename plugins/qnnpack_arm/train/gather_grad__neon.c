@@ -1,0 +1,2 @@
+/* train/gather_grad.inc for NEON. */
+#include "train/gather_grad.inc"

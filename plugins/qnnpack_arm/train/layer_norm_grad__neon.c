@@ -1,0 +1,2 @@
+/* train/layer_norm_grad.inc for NEON. */
+#include "train/layer_norm_grad.inc"
