@@ -3,6 +3,7 @@
  * are placed by falling size, each at the lowest offset that is free during its life.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "runtime/plan.h"
 
@@ -48,20 +49,47 @@ static int by_size(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-static bool overlap_in_time(const qe__phys *a, const qe__phys *b) { return a->first <= b->last && b->first <= a->last; }
+/* Values that have their place, by rising offset; what a search looks at lies together. */
+typedef struct placed {
+  size_t offset, end; /* end: where the next value may begin */
+  int32_t first, last;
+} placed;
 
-static int by_offset(const void *a, const void *b) {
-  const qe__phys *x = *(qe__phys *const *)a, *y = *(qe__phys *const *)b;
-  return x->offset < y->offset ? -1 : x->offset > y->offset;
+static placed placed_of(const qe__phys *x) {
+  return (placed){x->offset, x->offset + (x->bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT, x->first, x->last};
+}
+
+/* The lowest offset at which x fits between those that are alive with it. */
+static size_t lowest_fit(const placed *all, uint32_t n, const qe__phys *x) {
+  size_t offset = 0;
+  for (uint32_t j = 0; j < n; j++) {
+    const placed *p = &all[j];
+    if (p->first > x->last || p->last < x->first) continue;
+    if (p->offset >= offset && p->offset - offset >= x->bytes) break;
+    if (p->end > offset) offset = p->end;
+  }
+  return offset;
+}
+
+static void insert(placed *all, uint32_t n, placed p) {
+  uint32_t lo = 0, hi = n; /* behind those of the same offset */
+  while (lo < hi) {
+    const uint32_t mid = lo + (hi - lo) / 2;
+    if (all[mid].offset <= p.offset) lo = mid + 1;
+    else hi = mid;
+  }
+  memmove(&all[lo + 1], &all[lo], (n - lo) * sizeof *all);
+  all[lo] = p;
 }
 
 qe_status_t qe__plan_memory(qe__plan *plan) {
   find_lifetimes(plan);
   reuse_inputs(plan);
-  qe__phys **all = qe__calloc(plan->n_phys + 1, sizeof *all), **busy = qe__calloc(plan->n_phys + 1, sizeof *busy);
-  if (!all || !busy) {
+  qe__phys **all = qe__calloc(plan->n_phys + 1, sizeof *all);
+  placed *done = qe__calloc(plan->n_phys + 1, sizeof *done);
+  if (!all || !done) {
     qe__free(all);
-    qe__free(busy);
+    qe__free(done);
     return QE_ERROR_OUT_OF_MEMORY;
   }
   uint32_t n = 0;
@@ -72,25 +100,17 @@ qe_status_t qe__plan_memory(qe__plan *plan) {
   qsort(all, n, sizeof *all, by_size);
   qe_status_t status = QE_OK;
   for (uint32_t i = 0; i < n && status == QE_OK; i++) {
-    uint32_t n_busy = 0;
-    for (uint32_t j = 0; j < i; j++) {
-      if (overlap_in_time(all[i], all[j])) busy[n_busy++] = all[j];
-    }
-    qsort(busy, n_busy, sizeof *busy, by_offset);
-    size_t offset = 0, end;
-    for (uint32_t j = 0; j < n_busy; j++) {
-      if (busy[j]->offset >= offset && busy[j]->offset - offset >= all[i]->bytes) break;
-      const size_t after = busy[j]->offset + (busy[j]->bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-      if (after > offset) offset = after;
-    }
+    const size_t offset = lowest_fit(done, i, all[i]);
+    size_t end;
     all[i]->offset = offset;
     if (all[i]->bytes > SIZE_MAX / 2 || !qe__add_size(offset, all[i]->bytes + ALIGNMENT, &end)) {
       status = qe__fail(QE_ERROR_OUT_OF_MEMORY, "the intermediate values of this plan exceed the address space; use a smaller batch");
-    } else if (end > plan->arena_bytes) {
-      plan->arena_bytes = end;
+    } else {
+      if (end > plan->arena_bytes) plan->arena_bytes = end;
+      insert(done, i, placed_of(all[i]));
     }
   }
   qe__free(all);
-  qe__free(busy);
+  qe__free(done);
   return status;
 }

@@ -96,13 +96,15 @@ static qe_status_t check_dtype(const qe__graph *g, const qe__node *n, qe__value_
                   n->name, n->op->name, g->values[v].name, qe_dtype_name(t));
 }
 
-static qe_status_t check_node(const qe__graph *g, const path *p, const qe__node *n) {
+/* later: recurrent layers are still to be unrolled. */
+static qe_status_t check_node(const qe__graph *g, const path *p, const qe__node *n, bool later) {
   const qe__gradient_row *row = &rows[n->op->id];
   if (n->quantized) {
     return qe__fail(QE_ERROR_UNSUPPORTED, "node '%s' (%s) works on codes, which have no gradient; train the float model and convert it afterwards",
                     n->name, n->op->name);
   }
-  if (!row->known && !qe__op_is_recurrent(n->op->id)) { /* unrolled before they are differentiated */
+  if (later && qe__op_is_recurrent(n->op->id)) return QE_OK;
+  if (!row->known) {
     return qe__fail(QE_ERROR_UNSUPPORTED,
                     "node '%s' (%s): this op has no gradient, but the loss depends on trained parameters through it; freeze the parameters "
                     "before it, or express it in other ops",
@@ -122,9 +124,9 @@ static qe_status_t check_node(const qe__graph *g, const path *p, const qe__node 
   return QE_OK;
 }
 
-static qe_status_t check_path(const qe__graph *g, const path *p) {
+static qe_status_t check_path(const qe__graph *g, const path *p, bool later) {
   for (uint32_t k = 0; k < g->n_nodes; k++) {
-    if (on_path(p, g->nodes[k])) QE_TRY(check_node(g, p, g->nodes[k]));
+    if (on_path(p, g->nodes[k])) QE_TRY(check_node(g, p, g->nodes[k], later));
   }
   return QE_OK;
 }
@@ -132,7 +134,7 @@ static qe_status_t check_path(const qe__graph *g, const path *p) {
 qe_status_t qe__check_gradients(const qe__graph *g, qe__value_id loss, uint32_t n, const qe__value_id *wrt) {
   path p = {0};
   qe_status_t status = path_find(g, loss, n, wrt, &p);
-  if (status == QE_OK) status = check_path(g, &p);
+  if (status == QE_OK) status = check_path(g, &p, true);
   path_free(&p);
   return status;
 }
@@ -265,7 +267,7 @@ qe_status_t qe__differentiate(qe__graph *g, qe__value_id loss, uint32_t n, const
                     qe__dims_text(shape.rank, shape.dims, text, sizeof text));
   }
   qe_status_t status = path_find(g, loss, n, wrt, &w.path);
-  if (status == QE_OK) status = check_path(g, &w.path);
+  if (status == QE_OK) status = check_path(g, &w.path, false);
   if (status == QE_OK) status = run(&w, loss, n, wrt, grad);
   walk_free(&w);
   return status;

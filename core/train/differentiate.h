@@ -14,7 +14,7 @@
  * end. An op that cannot be differentiated there is UNSUPPORTED, naming the node, before anything is added.
  */
 qe_status_t qe__differentiate(qe__graph *g, qe__value_id loss, uint32_t n, const qe__value_id *wrt, qe__value_id *grad);
-/* Only the check. Shapes need not be known. */
+/* Only the check. Shapes need not be known; recurrent layers pass, which train/unroll.h replaces once they are. */
 qe_status_t qe__check_gradients(const qe__graph *g, qe__value_id loss, uint32_t n, const qe__value_id *wrt);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Unrolling: xg of all steps is one product, cut into steps; each step adds hg, a product with the state, and runs the
- * formulas of docs/numerics.md ("LSTM, GRU, RNN") as they stand there, operation by operation.
+ * Unrolling: xg of some steps at a time is one product, cut into steps; each step adds hg, a product with the state, and
+ * runs the formulas of docs/numerics.md ("LSTM, GRU, RNN") as they stand there, operation by operation.
  */
 #include "train/unroll.h"
 
@@ -11,12 +11,14 @@
 
 enum { X, W, R, B, LENGTHS, H0, C0, P };
 enum { MAX_PARTS = QE__MAX_OUTPUTS }; /* operands that one Split or Concat may have */
+enum { PRODUCT_ROWS = 256 };          /* of x in one product: enough for speed, few enough that xg is short-lived */
 
 typedef struct layer {
   qe__emit e;
   const qe__node *n;
   qe_op_params params;
   int64_t steps, batch, inputs, hidden, gates, directions;
+  int64_t chunk, n_chunks; /* steps in one product, but for the last; products */
   bool batch_first;
   qe__value_id one, low, high; /* 1, -clip, clip (where there is a clip) */
 } layer;
@@ -53,15 +55,17 @@ static void cut_in_two(qe__emit *e, qe__value_id v, uint32_t axis, int64_t first
   *b = parts[1];
 }
 
-/* The rows of v in n equal parts; of more than a Split gives, in steps. */
-static void cut_rows(qe__emit *e, qe__value_id v, int64_t n, int64_t rows, qe__value_id *parts) {
+/* The rows of v in n parts of so many rows, the last one of `last`; of more than a Split gives, in steps. */
+static void cut_rows(qe__emit *e, qe__value_id v, int64_t n, int64_t rows, int64_t last, qe__value_id *parts) {
   int64_t sizes[MAX_PARTS], each = 1;
   qe__value_id big[MAX_PARTS];
   while ((n + each - 1) / each > MAX_PARTS) each *= MAX_PARTS;
   const uint32_t count = (uint32_t)((n + each - 1) / each);
-  for (uint32_t i = 0; i < count; i++) sizes[i] = rows * (i + 1 < count ? each : n - each * (int64_t)i);
+  const int64_t rest = n - each * ((int64_t)count - 1);
+  for (uint32_t i = 0; i < count; i++) sizes[i] = i + 1 < count ? rows * each : rows * (rest - 1) + last;
   cut(e, v, 0, count, sizes, each == 1 ? parts : big);
-  for (uint32_t i = 0; each > 1 && i < count; i++) cut_rows(e, big[i], i + 1 < count ? each : n - each * (int64_t)i, rows, parts + each * (int64_t)i);
+  for (uint32_t i = 0; each > 1 && i < count; i++)
+    cut_rows(e, big[i], i + 1 < count ? each : rest, rows, i + 1 < count ? rows : last, parts + each * (int64_t)i);
 }
 
 static qe__value_id joined(qe__emit *e, uint32_t axis, int64_t n, const qe__value_id *parts) {
@@ -170,13 +174,17 @@ static void begin_direction(layer *l, uint32_t index, direction *d) {
   if (lstm) d->c = initial(l, C0, index);
 }
 
-/* x: [steps * batch, inputs]. y: the state after the step of each time. */
-static void run_direction(layer *l, direction *d, qe__value_id x, qe__value_id *xg, qe__value_id *y) {
-  cut_rows(&l->e, product(l, x, d->w, d->wb), l->steps, l->batch, xg);
-  for (int64_t i = 0; i < l->steps && l->e.status == QE_OK; i++) {
-    const int64_t time = d->backward ? l->steps - 1 - i : i;
-    step(l, d, xg[time]);
-    y[time] = d->h;
+/* x: the rows of each product. xg: room for the steps of one. y: the state after the step of each time. */
+static void run_direction(layer *l, direction *d, const qe__value_id *x, qe__value_id *xg, qe__value_id *y) {
+  for (int64_t k = 0; k < l->n_chunks; k++) {
+    const int64_t at = d->backward ? l->n_chunks - 1 - k : k, first = at * l->chunk;
+    const int64_t steps = first + l->chunk > l->steps ? l->steps - first : l->chunk;
+    cut_rows(&l->e, product(l, x[at], d->w, d->wb), steps, l->batch, l->batch, xg);
+    for (int64_t i = 0; i < steps && l->e.status == QE_OK; i++) {
+      const int64_t j = d->backward ? steps - 1 - i : i;
+      step(l, d, xg[j]);
+      y[first + j] = d->h;
+    }
   }
 }
 
@@ -204,13 +212,16 @@ static void give(layer *l, uint32_t i, qe__value_id v) {
   }
 }
 
-static qe_status_t unroll(layer *l, qe__value_id *xg, qe__value_id *y) {
+/* ids: room for three for each step. */
+static qe_status_t unroll(layer *l, qe__value_id *ids) {
   qe__emit *e = &l->e;
   const int64_t turned[3] = {1, 0, 2}, rows[2] = {l->steps * l->batch, l->inputs};
+  qe__value_id *parts = ids, *xg = ids + l->steps, *y = xg + l->steps;
   direction d[2];
   qe__value_id all[2], h[2], c[2];
   qe__value_id x = l->batch_first ? qe__emit_transpose(e, l->n->in[X], turned) : l->n->in[X];
   x = qe__emit_reshape(e, x, 2, rows);
+  cut_rows(e, x, l->n_chunks, l->chunk * l->batch, (l->steps - (l->n_chunks - 1) * l->chunk) * l->batch, parts);
   l->one = qe__emit_scalar(e, 1.0f);
   l->low = l->high = QE__NO_VALUE;
   if (l->params.clip_hi < INFINITY) {
@@ -219,7 +230,7 @@ static qe_status_t unroll(layer *l, qe__value_id *xg, qe__value_id *y) {
   }
   for (uint32_t i = 0; i < l->directions; i++) {
     begin_direction(l, i, &d[i]);
-    run_direction(l, &d[i], x, xg, y);
+    run_direction(l, &d[i], parts, xg, y);
     if (l->n->out[0] != QE__NO_VALUE) all[i] = sequence(l, y);
     h[i] = final_state(l, d[i].h);
     if (d[i].c != QE__NO_VALUE) c[i] = final_state(l, d[i].c);
@@ -255,10 +266,12 @@ static qe_status_t unroll_node(qe__graph *g, qe__node *n) {
   l.gates = w.dims[1] / l.hidden;
   QE_TRY(check_lengths(&l));
   if (l.steps < 1) return qe__fail(QE_ERROR_SHAPE, "node '%s' (%s): its input '%s' has no steps", n->name, n->op->name, g->values[n->in[X]].name);
-  qe__value_id *ids = qe__calloc((size_t)l.steps, 2 * sizeof *ids);
+  l.chunk = l.batch < 1 ? l.steps : (PRODUCT_ROWS + l.batch - 1) / l.batch;
+  l.n_chunks = (l.steps + l.chunk - 1) / l.chunk;
+  qe__value_id *ids = qe__calloc((size_t)l.steps, 3 * sizeof *ids);
   if (ids == NULL) return QE_ERROR_OUT_OF_MEMORY;
   qe__node_kill(n);
-  const qe_status_t status = unroll(&l, ids, ids + l.steps);
+  const qe_status_t status = unroll(&l, ids);
   qe__free(ids);
   return status;
 }

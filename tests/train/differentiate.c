@@ -47,6 +47,20 @@ Test(differentiate, op_without_gradient) {
   refused(&n, total(&n, first), "layer/ReduceProd", "no gradient");
 }
 
+/* The check comes before layers are unrolled, differentiation after that. */
+Test(differentiate, recurrent_layer) {
+  net n = start();
+  qe__value_id in[3], grad;
+  in[0] = qe__emit_reshape(&n.e, n.x, 3, (int64_t[]){2, 1, 3});
+  in[1] = qe__emit_filled(&n.e, 3, (int64_t[]){1, 2, 3}, 0.5f);
+  in[2] = qe__emit_filled(&n.e, 3, (int64_t[]){1, 2, 2}, 0.5f);
+  const qe__value_id y = qe__emit_node(&n.e, QE__OP_RNN, 3, in, 0, NULL), loss = qe__emit_sum(&n.e, y, 15u, false);
+  cr_assert_eq(n.e.status, QE_OK, "%s", qe_last_error());
+  cr_assert_eq(qe__check_gradients(n.e.g, loss, 1, &n.x), QE_OK, "%s", qe_last_error());
+  cr_assert_eq(qe__differentiate(n.e.g, loss, 1, &n.x, &grad), QE_ERROR_UNSUPPORTED);
+  qe__graph_destroy(&n.e.g);
+}
+
 Test(differentiate, other_types) {
   net n = start();
   const qe__value_id d = qe__emit_node(&n.e, QE__OP_Cast, 1, &n.x, 1, &QE__INT("to", QE_FLOAT64));
