@@ -7,6 +7,7 @@
 
 #include "train/differentiate.h"
 #include "train/program.h"
+#include "train/recompute.h"
 #include "train/shapes.h"
 #include "train/unroll.h"
 
@@ -244,7 +245,9 @@ static qe_status_t build(qe__step_builder *b, const qe__batch *shard) {
   QE_TRY(qe__train_shapes(g));
   QE_TRY(qe__unroll_recurrent(g));
   if (b->phase.learn) scale_gradients(b);
+  const uint32_t n_forward = g->n_nodes;
   QE_TRY(gradients(b, loss));
+  if (b->t->options.recompute) QE_TRY(qe__recompute(g, n_forward));
   QE_TRY(settle(g));
   return qe__graph_verify(g);
 }
