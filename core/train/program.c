@@ -40,7 +40,7 @@ static bool fits(const qe_trainer_t *t, const qe__program *p, const qe__phase *p
 
 static qe_status_t make(qe_trainer_t *t, const qe__phase *phase, const qe__batch *shard, qe__program **out) {
   const uint32_t n_inputs = t->base->graph->n_inputs;
-  const qe_session_options_t options = {.struct_size = sizeof options, .engine = t->options.engine, .threads = t->options.threads};
+  const qe_session_options_t options = {.struct_size = sizeof options, .engine = t->options.engine, .threads = t->options.threads, .profile = t->profile};
   qe__program *p = qe__calloc(1, sizeof *p);
   if (!p) return QE_ERROR_OUT_OF_MEMORY;
   qe__step_builder b = {.t = t, .phase = *phase, .p = p};

@@ -57,6 +57,7 @@ struct qe_trainer {
   uint8_t data_hash[32];        /* of the training data (qe__feed_fingerprint); zero: not known */
   uint64_t metrics_end;         /* bytes of the metrics file at this position, and 1; 0: there was no such file */
   uint64_t steps_per_epoch, total_steps; /* set by the loop; 0: not known (qe_trainer_step alone) */
+  bool profile;                 /* programs that are made from here on time their steps (bench/train_step) */
   struct qe__program *programs[QE__PROGRAMS]; /* training graphs, one per phase and shape, the latest first (program.c) */
   qe_session_t *teacher;        /* distillation (distill.c); NULL until it is first asked */
   struct qe__updater *updater;  /* the optimizer's session (update.c) */
