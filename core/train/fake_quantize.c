@@ -182,8 +182,8 @@ static void exact(qe__step_builder *b, folding *f, int32_t fake) {
   const qe__value_id y = f->bn->out[0], w = scaled_weight(b, f->n, f->weight, f->factor);
   const float eps = qe__node_float(f->bn, "epsilon", 1e-5f);
   const int32_t mean_at = qe__find_statistic(b->t, f->bn->in[3], -1), var_at = qe__find_statistic(b->t, f->bn->in[4], -1);
-  const qe__value_id in[3] = {f->n->in[0], f->weight, f->bias};
-  const qe__value_id plain = qe__emit_node(e, f->n->op->id, f->bias == QE__NO_VALUE ? 2 : 3, in, f->n->n_attr, f->n->attr);
+  const qe__value_id in[2] = {f->n->in[0], f->weight}; /* a bias only moves the mean */
+  const qe__value_id plain = qe__emit_node(e, f->n->op->id, 2, in, f->n->n_attr, f->n->attr);
   const qe__value_id mean = mean_over_batch(b, plain, rank), d = qe__emit_binary(e, QE__OP_Sub, plain, mean);
   const qe__value_id var = mean_over_batch(b, qe__emit_binary(e, QE__OP_Mul, d, d), rank);
   const qe__value_id inverse = qe__emit_unary(e, QE__OP_Reciprocal, qe__emit_unary(e, QE__OP_Sqrt, qe__emit_binary(e, QE__OP_Add, var, qe__emit_scalar(e, eps))));
@@ -198,7 +198,9 @@ static void exact(qe__step_builder *b, folding *f, int32_t fake) {
   last->act = act;
   last->out[0] = y;
   const int64_t flat = -1;
-  if (mean_at >= 0) qe__step_output(b, QE__YIELD_STATISTIC, (uint32_t)mean_at, qe__emit_reshape(e, mean, 1, &flat), plain);
+  qe__value_id moved = qe__emit_reshape(e, mean, 1, &flat);
+  if (f->bias != QE__NO_VALUE) moved = qe__emit_binary(e, QE__OP_Add, moved, f->bias);
+  if (mean_at >= 0) qe__step_output(b, QE__YIELD_STATISTIC, (uint32_t)mean_at, moved, plain);
   if (var_at >= 0) qe__step_output(b, QE__YIELD_STATISTIC, (uint32_t)var_at, qe__emit_reshape(e, var, 1, &flat), plain);
 }
 
