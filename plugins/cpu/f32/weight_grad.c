@@ -5,33 +5,13 @@
  * rest in scratch while it goes through the positions piece by piece, a piece being what the second-level cache holds.
  * At the ends of chunks sums go to totals.
  */
-#include "f32/core.h"
 #include "f32/ops.h"
-#include "f32/window.h"
+#include "f32/weight_grad.h"
 #include "spatial.h"
-
-#include <string.h>
 
 #define TILE_WORK 500000 /* least multiplications of a tile, if there are to be several */
 
 enum { CHUNK = FB_F32_CHUNK, DY = 0, X = 1, FEWEST = 64, TILES_PER_CORE = 4 };
-
-/* The Conv whose weight's gradient is asked for. */
-typedef struct forward {
-  const qe_operand *in[2], *out[1];
-  qe_problem p;
-} forward;
-
-static void forward_of(const qe_problem *p, forward *f) {
-  f->in[0] = p->in[X];
-  f->in[1] = p->out[0];
-  f->out[0] = p->in[DY];
-  f->p = *p;
-  f->p.in = f->in;
-  f->p.out = f->out;
-  f->p.n_in = 2;
-  f->p.n_out = 1;
-}
 
 typedef struct grad {
   const fb_f32_core *core;
@@ -79,26 +59,38 @@ static void choose_blocks(grad *g, int64_t cores) {
   g->blocks = g->groups * g->row_blocks * g->col_blocks;
 }
 
+/*
+ * So that the busiest core has as little to do as possible, in as few tiles as that takes, because each tile goes
+ * through all positions, which come from memory.
+ */
 static void choose_tiles(grad *g, const qe_cpu *cpu) {
   const fb_f32_axis *a = g->w.axis;
   const int64_t l2 = (int64_t)(cpu->l2 ? cpu->l2 : 1 << 19) / (int64_t)sizeof(float), block = g->rows * g->cols;
-  const int64_t units = g->blocks * g->taps, work = fb_max64(1, TILE_WORK / fb_max64(1, block * g->positions));
-  int64_t step = fb_max64(work, units / ((int64_t)cpu->cores * TILES_PER_CORE)); /* units of a tile */
-  step = fb_max64(1, fb_min64(step, l2 / 4 / block));
-  g->block_step = fb_min64(g->blocks, fb_max64(1, step / g->taps));
-  g->tap_step = fb_min64(g->taps, fb_max64(1, step / g->block_step));
+  const int64_t cores = (int64_t)cpu->cores, most_units = fb_max64(1, l2 / 4 / block);
+  const int64_t work = g->blocks * g->taps * block * g->positions;
+  const int64_t most = fb_min64(TILES_PER_CORE * cores, fb_max64(1, work / TILE_WORK));
+  int64_t best = -1;
+  for (int64_t tiles = 1; tiles <= fb_min64(most, g->blocks); ++tiles)
+    for (int64_t tap_tiles = 1; tap_tiles <= fb_min64(most / tiles, g->taps); ++tap_tiles) {
+      const int64_t block_step = fb_ceil_div(g->blocks, tiles), tap_step = fb_ceil_div(g->taps, tap_tiles);
+      const int64_t busiest = fb_ceil_div(tiles * tap_tiles, cores) * block_step * tap_step;
+      if (best >= 0 && busiest >= best) continue;
+      best = busiest;
+      g->block_step = block_step;
+      g->tap_step = tap_step;
+    }
+  while (g->block_step > 1 && g->block_step * g->tap_step > most_units) g->block_step = fb_ceil_div(g->block_step, 2);
+  while (g->tap_step > 1 && g->block_step * g->tap_step > most_units) g->tap_step = fb_ceil_div(g->tap_step, 2);
   g->block_tiles = fb_ceil_div(g->blocks, g->block_step);
   g->tap_tiles = fb_ceil_div(g->taps, g->tap_step);
-  g->block_step = fb_ceil_div(g->blocks, g->block_tiles);
-  g->tap_step = fb_ceil_div(g->taps, g->tap_tiles);
   const int64_t floats = g->groups * (g->ic * fb_min64(a[1].in_step, 4) * fb_min64(a[2].in_step, 4) + g->oc);
   g->piece = fb_min64(fb_max64(FEWEST, l2 / 4 / floats), CHUNK);
   g->runs = fb_min64(g->piece, 2 + g->piece / fb_max64(1, a[2].n));
 }
 
 static grad grad_of(const fb_f32_core *core, void *self, const qe_problem *p) {
-  forward f;
-  forward_of(p, &f);
+  fb_f32_forward f;
+  fb_f32_forward_of(p, &f);
   grad g = {.core = core, .dw = p->out[0], .w = fb_f32_window_of(&f.p, false, 0), .groups = p->params->groups};
   const fb_f32_axis *a = g.w.axis;
   g.ic = p->in[X]->dims[1] / g.groups;
@@ -113,8 +105,8 @@ static grad grad_of(const fb_f32_core *core, void *self, const qe_problem *p) {
 
 int fb_f32_weight_grad_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
   (void)self;
-  forward f;
-  forward_of(p, &f);
+  fb_f32_forward f;
+  fb_f32_forward_of(p, &f);
   return fb_conv_check(&f.p, false, reason, reason_size);
 }
 
@@ -213,15 +205,6 @@ static void add_piece(const job *j, int64_t k0, int64_t k1) {
   }
 }
 
-/* The sums of a chunk are added to the totals, unless it is the first. */
-static void end_chunk(const job *j, int64_t chunk) {
-  const int64_t n = sums_of_tile(j->g);
-  if (chunk == 0)
-    memcpy(j->totals, j->sums, sizeof(float) * (size_t)n);
-  else
-    for (int64_t i = 0; i < n; ++i) j->totals[i] += j->sums[i];
-}
-
 static void store(const job *j, const float *from, float *dw) {
   const grad *g = j->g;
   const fb_f32_axis *a = g->w.axis;
@@ -243,16 +226,13 @@ static void store(const job *j, const float *from, float *dw) {
 
 static void run_tile(const job *j, float *dw) {
   const grad *g = j->g;
-  const size_t size = sizeof(float) * (size_t)sums_of_tile(g);
-  int64_t k = 0;
-  memset(j->sums, 0, size);
-  while (k < g->positions) {
-    const int64_t end = fb_min64(g->positions, (k / CHUNK + 1) * CHUNK), next = fb_min64(end, k + g->piece);
+  const int64_t n = sums_of_tile(g);
+  memset(j->sums, 0, sizeof(float) * (size_t)n);
+  for (int64_t k = 0, next; k < g->positions; k = next) {
+    const int64_t end = fb_min64(g->positions, (k / CHUNK + 1) * CHUNK);
+    next = fb_min64(end, k + g->piece);
     add_piece(j, k, next);
-    k = next;
-    if (k < end || g->positions <= CHUNK) continue;
-    end_chunk(j, (k - 1) / CHUNK);
-    memset(j->sums, 0, size);
+    if (next == end && g->positions > CHUNK) fb_f32_end_chunk(k / CHUNK, j->sums, j->totals, n);
   }
   store(j, g->positions > CHUNK ? j->totals : j->sums, dw);
 }
