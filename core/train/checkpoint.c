@@ -139,11 +139,28 @@ static qe_status_t add_mapping(const qe_qconfig_mapping_t *mapping, uint8_t mode
   return QE_OK;
 }
 
+static qe_status_t hash_models(const qe_trainer_t *t, uint8_t model[QE__CHECKPOINT_HASH], uint8_t teacher[QE__CHECKPOINT_HASH]) {
+  if (t->identified) {
+    memcpy(model, t->model_hash, QE__CHECKPOINT_HASH);
+    memcpy(teacher, t->teacher_hash, QE__CHECKPOINT_HASH);
+    return QE_OK;
+  }
+  memset(teacher, 0, QE__CHECKPOINT_HASH);
+  if (t->options.teacher != NULL) qe__model_fingerprint(t->options.teacher->graph, teacher);
+  qe__model_fingerprint(t->base->graph, model);
+  return t->qat != NULL ? add_mapping(t->qat->mapping, model) : QE_OK;
+}
+
+qe_status_t qe__checkpoint_identify(qe_trainer_t *t) {
+  if (t->identified) return QE_OK;
+  QE_TRY(hash_models(t, t->model_hash, t->teacher_hash));
+  t->identified = true;
+  return QE_OK;
+}
+
 static qe_status_t identify(const qe_trainer_t *t, identity *id) {
   memset(id, 0, sizeof *id);
-  qe__model_fingerprint(t->base->graph, id->model);
-  if (t->qat != NULL) QE_TRY(add_mapping(t->qat->mapping, id->model));
-  if (t->options.teacher != NULL) qe__model_fingerprint(t->options.teacher->graph, id->teacher);
+  QE_TRY(hash_models(t, id->model, id->teacher));
   return qe__trainer_state(t, &id->entries, &id->count);
 }
 

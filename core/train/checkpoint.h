@@ -56,6 +56,9 @@ qe_status_t qe__checkpoint_parse(const void *data, size_t size, const char *name
 /* The same without the frame: bytes between the length and the checksum. */
 qe_status_t qe__checkpoint_body(const void *data, size_t size, const char *name, qe__checkpoint *out);
 
+/* Works out the trainer's hashes once; without it, each checkpoint does. */
+qe_status_t qe__checkpoint_identify(qe_trainer_t *t);
+
 /* train/fingerprint.c: SHA-256 over nodes, values and constants: another model, or other initial weights, gives another. */
 void qe__model_fingerprint(const qe__graph *g, uint8_t out[QE__CHECKPOINT_HASH]);
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "train/checkpoint.h"
 #include "train/feed.h"
 #include "train/metrics.h"
 #include "train/shuffle.h"
@@ -82,6 +83,7 @@ static qe_status_t prepare(fit *f, const qe_train_data_t *train) {
   QE_TRY(check(f));
   QE_TRY(count_steps(f));
   qe__feed_fingerprint(&f->feed, t->data_hash);
+  if (t->options.checkpoint != NULL) QE_TRY(qe__checkpoint_identify(t));
   QE_TRY(go_on(f));
   if (t->at.step == 0) t->at.best = (double)NAN;
   else f->last.lr = (double)qe__learning_rate(&t->options, t->at.step - 1, t->steps_per_epoch, f->total);
