@@ -124,9 +124,6 @@ static void check_bits(const data *d, float hi) {
       kh_same_f32(&dmultiplier, d->dmultiplier + c, 1, "dmultiplier");
 #undef AT
   }
-  free(u);
-  free(t);
-  free(h);
 }
 
 static void check(int64_t n, int64_t channels, int64_t plane, bool multiplied, uint64_t seed) {

@@ -7,17 +7,21 @@
 #include "reference_float/naive.h"
 #include "support/kernel_host.h"
 
-/* Room for n floats or doubles; the test's process ends before it matters that nobody frees it. */
-static inline float *ft_floats(int64_t n) {
-  float *p = calloc((size_t)n + 1, sizeof *p);
-  cr_assert(p);
-  return p;
+/* Zeroed memory that lives until the test's process ends; a list of it keeps leak checkers content. */
+static inline void *ft_memory(size_t bytes) {
+  typedef struct block {
+    struct block *before;
+    double data[];
+  } block;
+  static block *last;
+  block *b = calloc(1, sizeof *b + bytes);
+  cr_assert(b);
+  b->before = last;
+  last = b;
+  return b->data;
 }
-static inline double *ft_doubles(int64_t n) {
-  double *p = calloc((size_t)n + 1, sizeof *p);
-  cr_assert(p);
-  return p;
-}
+static inline float *ft_floats(int64_t n) { return ft_memory((size_t)n * sizeof(float)); }
+static inline double *ft_doubles(int64_t n) { return ft_memory((size_t)n * sizeof(double)); }
 static inline float *ft_random(uint64_t *seed, int64_t n, float lo, float hi) {
   float *p = ft_floats(n);
   kh_fill_f32(seed, p, n, lo, hi);

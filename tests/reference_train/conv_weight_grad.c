@@ -86,9 +86,6 @@ static void check(const conv *p, uint64_t seed) {
     cr_assert_eq(bits[0], bits[1], "element %ld: expected %.9g, got %.9g (seed %llu)", (long)i, (double)want,
                  (double)dw[i], (unsigned long long)seed);
   }
-  free(x);
-  free(dy);
-  free(dw);
 }
 
 static conv plain(uint32_t spatial, int64_t n, int64_t c, int64_t o, int64_t groups, int64_t size, int64_t kernel) {

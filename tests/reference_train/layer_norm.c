@@ -84,9 +84,6 @@ static void check_bits(const data *d, int outputs) {
     if (outputs & 2)
       kh_same_f32(&db, d->db + i, 1, "dB");
   }
-  free(t);
-  free(g);
-  free(h);
 }
 
 static void check(int64_t rows, int64_t a, int64_t b, int outputs, uint64_t seed) {

@@ -108,10 +108,6 @@ static void check(const pool *p, uint64_t seed) {
   char what[64];
   snprintf(what, sizeof what, "%s, seed %llu", p->average ? "AveragePoolGrad" : "MaxPoolGrad", (unsigned long long)seed);
   kh_same_f32(want, dx, x_count(p), what);
-  free(x);
-  free(dy);
-  free(dx);
-  free(want);
 }
 
 Test(reference_pool_grad, random_windows) {
