@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "placement.h"
 #include "ptq.h"
 #include "table.h"
 
@@ -93,40 +94,6 @@ static int feed_observers(const quantize_args *a, cli_ptq *ptq) {
   return code;
 }
 
-typedef struct placement {
-  bool known;
-  char engine[64];
-  uint32_t steps, quantized, fallback;
-} placement;
-
-/* Plans the quantized model, so that placement is known (and --strict judged) before anything is written. */
-static int plan(const qe_model_t *model, placement *out) {
-  memset(out, 0, sizeof *out);
-  qe_session_t *session = NULL;
-  qe_named_tensor_t *tensors = NULL;
-  qe_session_stats_t stats = { 0 };
-  stats.struct_size = sizeof stats;
-  const qe_session_options_t o = cli_session_options();
-  int code = cli_zero_inputs(model, 1, NULL, &tensors);
-  if (code) return code;
-  qe_status_t status = qe_session_create(model, &o, &session);
-  if (status == QE_OK) status = qe_session_plan(session, qe_model_input_count(model), tensors);
-  if (status == QE_OK) status = qe_session_get_stats(session, &stats);
-  if (status == QE_OK) {
-    *out = (placement){
-      .known = true, .steps = stats.steps, .quantized = stats.quantized_steps, .fallback = stats.fallback_steps
-    };
-    snprintf(out->engine, sizeof out->engine, "%s", stats.engine ? stats.engine : "none");
-  } else if (status == QE_ERROR_PLACEMENT || status == QE_ERROR_ENGINE || status == QE_ERROR_NUMERIC || cli.strict) {
-    code = cli_fail(status, "the quantized model");
-  } else {
-    cli_warn("placement is unknown, a batch of 1 could not be planned: %s", qe_last_error());
-  }
-  qe_session_destroy(&session);
-  cli_zero_release(model, &tensors);
-  return code;
-}
-
 /* What a flow made. */
 typedef struct outcome {
   qe_model_t *model;
@@ -183,7 +150,7 @@ static int record(const quantize_args *a, outcome *o) {
   return status == QE_OK ? CLI_OK : cli_fail(status, "metadata of the quantized model");
 }
 
-static void print_json(const quantize_args *a, const outcome *made, const placement *placed, uint64_t before, uint64_t after) {
+static void print_json(const quantize_args *a, const outcome *made, const cli_placement *placed, uint64_t before, uint64_t after) {
   const qe_report_t *report = made->report;
   json_t *object = cli_json_begin();
   cli_json_set(object, "model", cli_json_text(a->model));
@@ -226,7 +193,7 @@ static void print_json(const quantize_args *a, const outcome *made, const placem
   cli_json_print(object);
 }
 
-static void print_text(const quantize_args *a, const outcome *made, const placement *placed, uint64_t before, uint64_t after) {
+static void print_text(const quantize_args *a, const outcome *made, const cli_placement *placed, uint64_t before, uint64_t after) {
   const qe_report_t *report = made->report;
   cli_table *table = cli_table_new("node|op|runs as|>weight SQNR dB|weight|activation|note");
   uint32_t quantized = 0;
@@ -264,10 +231,10 @@ static void print_text(const quantize_args *a, const outcome *made, const placem
 
 static int quantize(const quantize_args *a) {
   outcome made = { 0 };
-  placement placed = { 0 };
+  cli_placement placed = { 0 };
   int code = (a->flow == FLOW_DYNAMIC ? quantize_dynamic : quantize_static)(a, &made);
   if (!code) code = record(a, &made);
-  if (!code) code = plan(made.model, &placed);
+  if (!code) code = cli_placement_of(made.model, &placed);
   if (!code && cli_interrupted()) code = cli_stop_interrupted();
   if (!code) {
     const uint64_t before = cli_model_file_bytes(a->model);

@@ -4,21 +4,11 @@
 #include <string.h>
 
 #include "compare.h"
-
-static void put_escaped(FILE *f, const char *text) {
-  for (; *text; text++) {
-    const unsigned char c = (unsigned char)*text;
-    if (c == '<') fputs("&lt;", f);
-    else if (c == '>') fputs("&gt;", f);
-    else if (c == '&') fputs("&amp;", f);
-    else if (c == '"') fputs("&quot;", f);
-    else fputc(c < 0x20 || c == 0x7f ? '?' : c, f);
-  }
-}
+#include "html.h"
 
 static void put_cell(FILE *f, const char *text) {
   fputs("<td>", f);
-  put_escaped(f, text);
+  cli_html_text(f, text);
   fputs("</td>", f);
 }
 
@@ -39,17 +29,11 @@ static void put_bar(FILE *f, double db, bool good_is_long) {
 }
 
 static void put_head(FILE *f, const cli_comparison *c) {
-  fputs(
-      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>qengine compare</title>\n<style>"
-      "body{font:14px system-ui,sans-serif;margin:2em "
-      "auto;max-width:75em;color:#222}table{border-collapse:collapse;margin:1em 0}"
-      "th{text-align:left;border-bottom:2px solid #888}td,th{padding:3px 10px}tr:nth-child(even) td{background:#f7f7f7}"
-      ".n{text-align:right;font-variant-numeric:tabular-nums}.bad{color:#c0392b}.good{color:#1e8449}</style></"
-      "head>\n<body><h1>",
-      f);
-  put_escaped(f, c->path_a);
+  cli_html_head(f, "qengine compare");
+  fputs("<h1>", f);
+  cli_html_text(f, c->path_a);
   fputs(" and ", f);
-  put_escaped(f, c->path_b);
+  cli_html_text(f, c->path_b);
   fprintf(f, "</h1>\n<p>%lld samples, %zu values compared. SQNR of the outputs: ", (long long)c->samples, c->n_pairs);
   if (isnan(c->output_sqnr)) fputs("not finite", f);
   else if (c->output_sqnr >= CLI_SQNR_MOST) fputs("exact", f);
@@ -108,7 +92,7 @@ char *cli_compare_html(const cli_comparison *c) {
   put_head(f, c);
   put_layers(f, c);
   put_values(f, c);
-  fputs("</body></html>\n", f);
+  cli_html_end(f);
   if (fclose(f) != 0) cli_out_of_memory();
   return text;
 }

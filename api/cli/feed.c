@@ -84,14 +84,16 @@ static int misfit(const char *model_path, const qe_value_info_t *info, const cha
   return code;
 }
 
-static int check_fit(const char *model_path, const qe_value_info_t *info, const char *file, qe_dataset_t *data) {
+static int check_fit(const char *model_path, const cli_feed_options *options, const qe_value_info_t *info, const char *file,
+                     qe_dataset_t *data) {
   if (info->rank > 0) {
     const qe_status_t status = qe_dataset_fit(data, (uint32_t)info->rank - 1, info->dims + 1);
     if (status == QE_ERROR_SHAPE)
       return misfit(model_path, info, file, data, " (its first dimension counts the samples)");
     if (status != QE_OK) return cli_fail(status, "%s for the input '%s' of %s", file, info->name, model_path);
   }
-  if (info->dtype != QE_DTYPE_NONE && qe_dataset_dtype(data) != info->dtype) {
+  const bool converted = options->any_integers && is_integer(info->dtype) && is_integer(qe_dataset_dtype(data));
+  if (info->dtype != QE_DTYPE_NONE && qe_dataset_dtype(data) != info->dtype && !converted) {
     const bool image = info->dtype == QE_FLOAT32 && is_integer(qe_dataset_dtype(data));
     return misfit(model_path, info, file, data,
                   image ? "; --normalize MEAN,STD turns integer images into float32" : "");
@@ -112,7 +114,7 @@ static int open_input(const qe_model_t *model, const char *model_path, const cli
   o.std = options->std;
   status = qe_dataset_open((uint32_t)paths->count, paths->items, &o, &out->data);
   if (status != QE_OK) return cli_fail(status, "%s %s", options->option, paths->items[0]);
-  return check_fit(model_path, &info, paths->items[0], out->data);
+  return check_fit(model_path, options, &info, paths->items[0], out->data);
 }
 
 /* ---- how it is cut ---- */

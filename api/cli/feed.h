@@ -11,6 +11,7 @@ typedef struct cli_feed_options {
   int64_t batch;        /* 0: not given, 32 or what the model asks for */
   int64_t samples;      /* 0: not given; otherwise the first so many */
   int64_t few;          /* without `samples`: about so many are enough; 0: all */
+  bool any_integers;    /* the reader converts one integer type to another */
 } cli_feed_options;
 
 typedef struct cli_feed_input {
