@@ -22,7 +22,7 @@ typedef struct cli_command {
 
 extern const cli_command cli_command_engines, cli_command_conform, cli_command_info, cli_command_quantize, cli_command_calibrate,
     cli_command_stats, cli_command_run, cli_command_eval, cli_command_compare, cli_command_explain, cli_command_advise, cli_command_bench,
-    cli_command_plugin;
+    cli_command_plugin, cli_command_train;
 
 /* All of them, NULL at the end, in the order that help shows. */
 extern const cli_command *const cli_commands[];
