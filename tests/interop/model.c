@@ -1,14 +1,16 @@
 /*
  * Writes a float model with every kind of quantized node (convolutions plain, grouped, depthwise, transposed; linear; add, mul,
- * concat; pools; activations; data movement), its input, an input for the demo's model, and a model of two recurrent layers with its
- * input.
+ * concat; pools; activations; data movement), its input, the demo's network (untrained) and an input for it, and a model of
+ * two recurrent layers with its input.
  *
- * usage: interop_model MODEL.onnx INPUT.npy DEMO_INPUT.npy [RECURRENT.onnx RECURRENT_INPUT.npy]
+ * usage: interop_model MODEL.onnx INPUT.npy DEMO.onnx DEMO_INPUT.npy [RECURRENT.onnx RECURRENT_INPUT.npy]
  */
 #include <qengine.h>
 
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "network.h"
 
 #define CHECK(call)                                    \
   do {                                                 \
@@ -57,11 +59,11 @@ static void write_recurrent(const char *model, const char *input) {
 
 int main(int argc, char **argv) {
   qe_model_t *m;
-  if (argc != 4 && argc != 6) {
-    fprintf(stderr, "usage: interop_model MODEL.onnx INPUT.npy DEMO_INPUT.npy [RECURRENT.onnx RECURRENT_INPUT.npy]\n");
+  if (argc != 5 && argc != 7) {
+    fprintf(stderr, "usage: interop_model MODEL.onnx INPUT.npy DEMO.onnx DEMO_INPUT.npy [RECURRENT.onnx RECURRENT_INPUT.npy]\n");
     return 2;
   }
-  if (argc == 6) write_recurrent(argv[4], argv[5]);
+  if (argc == 7) write_recurrent(argv[5], argv[6]);
   CHECK(qe_model_create("kinds", &m));
   qe_value_t x = qe_input(m, "x", QE_FLOAT32, 4, (int64_t[]){-1, 3, 16, 16});
   x = qe_relu(m, "relu1", qe_conv2d(m, "conv1", x, W(1, 0.5f, 8, 3, 3, 3), W(2, 0.2f, 8), &(qe_conv_options_t){.padding = {1, 1}}));
@@ -82,7 +84,10 @@ int main(int argc, char **argv) {
   CHECK(qe_model_finish(m));
   CHECK(qe_model_save(m, argv[1], QE_FORMAT_QDQ, 1));
   CHECK(qe_tensor_save_npy(W(12, 1.0f, 32, 3, 16, 16), argv[2], 1));
-  CHECK(qe_tensor_save_npy(W(13, 1.0f, 64, 1, 24, 24), argv[3], 1));
+  qe_model_destroy(&m);
+  CHECK(network_create(7, &m));
+  CHECK(qe_model_save(m, argv[3], QE_FORMAT_QDQ, 1));
+  CHECK(qe_tensor_save_npy(W(13, 1.0f, 64, 1, 24, 24), argv[4], 1));
   qe_model_destroy(&m);
   while (n_owned > 0) qe_tensor_release(&owned[--n_owned]);
   return 0;

@@ -15,10 +15,10 @@ if [ ! -d "$work/node_modules/onnxruntime-node" ]; then
   fi
 fi
 cd "$work"
-"$maker" made.onnx made.npy shapes.npy recurrent.onnx recurrent.npy
+"$maker" made.onnx made.npy shapes.onnx shapes.npy recurrent.onnx recurrent.npy
 node interop.js "$qengine" made.onnx made.npy made.npy "$work/made"
 node interop.js "$qengine" recurrent.onnx recurrent.npy recurrent.npy "$work/recurrent" --batch 20
-node interop.js "$qengine" "$project/examples/demo/shapes.onnx" shapes.npy shapes.npy "$work/shapes"
+node interop.js "$qengine" shapes.onnx shapes.npy shapes.npy "$work/shapes"
 mkdir -p "$work/dynamic"
 "$dynamic" "$work/dynamic" >"$work/dynamic/files.txt"
 node dynamic.js "$qengine" "$work/dynamic" <"$work/dynamic/files.txt"

@@ -64,7 +64,7 @@ echo "== the example"
 cp -r "$source/examples/vendor_plugin" acme
 build_plugin "$work/acme" acme
 export QENGINE_PLUGIN_PATH="$work/acme/build"
-"$make_model" made.onnx made.npy shapes.npy
+"$make_model" made.onnx made.npy shapes.onnx shapes.npy
 # use QCONFIG MODEL DATA: quantized by the plugin's observer, the same result on both engines, steps on acme
 use() {
   quiet "$qengine" quantize "$2" -o int8.onnx --flow static --qconfig "$1" --calib "$3" --force
@@ -76,7 +76,7 @@ use() {
   "$source/tests/sdk/powers_of_two.py" info.json
 }
 use acme/qconfig.json made.onnx made.npy
-use acme "$source/examples/demo/shapes.onnx" shapes.npy
+use acme shapes.onnx shapes.npy
 unset QENGINE_PLUGIN_PATH
 refused 1 "no observer is named 'acme_pow2'" "$qengine" quantize made.onnx -o no.onnx --flow static --qconfig acme/qconfig.json --calib made.npy
 refused 5 "no engine is called 'acme'" "$qengine" run int8.onnx --input shapes.npy --output-dir no --engine acme
