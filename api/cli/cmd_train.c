@@ -67,9 +67,32 @@ static char *qat_name(const char *name) {
   return cli_format("%s", name);
 }
 
+/* An input that would be a parameter, and that no file is named for, is told as that. */
+static int check_parameters(const cli_train_args *a, const qe_model_t *model) {
+  qe_model_t *filled = NULL;
+  uint32_t count = 0;
+  if (qe_model_clone(model, &filled) != QE_OK || qe_model_initialize(filled, 1, 0, &count) != QE_OK) count = 0;
+  for (uint32_t i = 0, left = 0; count > 0 && i < qe_model_input_count(model); i++) {
+    const char *name = cli_model_input_name(model, i), *kept = cli_model_input_name(filled, left);
+    const size_t length = strlen(name);
+    if (kept && strcmp(name, kept) == 0) {
+      left++;
+      continue;
+    }
+    bool given = false;
+    for (size_t k = 0; k < a->data.count; k++)
+      given = given || (strncmp(a->data.items[k], name, length) == 0 && a->data.items[k][length] == '=');
+    if (given) continue;
+    qe_model_destroy(&filled);
+    return cli_error(CLI_FAILED, "%s: the input '%s' is a parameter without values; --initialize gives it first ones", a->model, name);
+  }
+  qe_model_destroy(&filled);
+  return CLI_OK;
+}
+
 static int first_values(const cli_train_args *a, qe_model_t *model) {
   uint32_t count = 0;
-  if (!a->initialize && !a->from_scratch) return CLI_OK;
+  if (!a->initialize && !a->from_scratch) return check_parameters(a, model);
   const qe_status_t status = qe_model_initialize(model, a->train.seed, a->from_scratch, &count);
   if (status != QE_OK) return cli_fail(status, "%s", a->model);
   if (count == 0) cli_warn("%s lacks no parameters; --initialize did nothing (--from-scratch begins anew)", a->model);
@@ -98,13 +121,27 @@ static int open_data(training *t) {
   return code;
 }
 
+/* The batch of a model whose inputs leave no dimension open; 0: any. */
+static int64_t fixed_batch(const qe_model_t *model) {
+  int64_t batch = 0;
+  for (uint32_t i = 0; i < qe_model_input_count(model); i++) {
+    qe_value_info_t info;
+    if (qe_model_input(model, i, &info) != QE_OK || info.rank < 1) return 0;
+    for (int32_t d = 0; d < info.rank; d++)
+      if (info.dims[d] < 0) return 0;
+    if (i == 0) batch = info.dims[0];
+  }
+  return batch;
+}
+
 static int open_training(training *t) {
   const cli_train_args *a = t->args;
-  int64_t fixed = 0;
   int code = cli_load_model(a->model, &t->model);
   if (!code) code = first_values(a, t->model);
   if (!code) code = open_data(t);
-  if (!code) code = cli_check_batch(t->model, a->model, a->given_batch ? a->train.batch : 0, &fixed);
+  const int64_t fixed = code ? 0 : fixed_batch(t->model);
+  if (!code && fixed && a->given_batch && a->train.batch != fixed)
+    code = cli_error(CLI_FAILED, "--batch %u: the inputs of %s have a fixed batch of %lld", a->train.batch, a->model, (long long)fixed);
   if (!code && a->teacher) code = cli_load_model(a->teacher, &t->teacher);
   if (!code && a->qat) code = prepare(t);
   if (code) return code;
@@ -149,7 +186,7 @@ static int train(training *t) {
   qe_train_callbacks_t callbacks = { .arg = t, .step = on_step, .epoch = on_epoch };
   if (a->augment) callbacks.augment = on_sample;
   const qe_status_t status =
-      qe_trainer_fit(t->trainer, &t->train.data, a->validation_data.count ? &t->validation.data : NULL, &callbacks);
+      qe_trainer_fit(t->trainer, &t->train.view, a->validation_data.count ? &t->validation.view : NULL, &callbacks);
   if (t->started) cli_progress_finish(&t->progress);
   return status == QE_OK ? CLI_OK : stopped(t, status);
 }

@@ -41,8 +41,7 @@ static int split(const qe_model_t *model, const char *model_path, const char *op
   return code;
 }
 
-static int bind(const qe_model_t *model, const char *model_path, const char *option, const cli_list *files,
-                cli_list *paths) {
+int cli_feed_bind(const qe_model_t *model, const char *model_path, const char *option, const cli_list *files, cli_list *paths) {
   const uint32_t n = qe_model_input_count(model);
   uint32_t unnamed = 0;
   for (size_t i = 0; i < files->count; i++) {
@@ -58,7 +57,11 @@ static int bind(const qe_model_t *model, const char *model_path, const char *opt
     list->items = cli_realloc(list->items, list->count + 1, sizeof *list->items);
     list->items[list->count++] = path;
   }
-  for (uint32_t i = 0; i < n; i++)
+  return CLI_OK;
+}
+
+static int check_bound(const qe_model_t *model, const char *model_path, const char *option, const cli_list *paths) {
+  for (uint32_t i = 0; i < qe_model_input_count(model); i++)
     if (paths[i].count == 0)
       return cli_error(CLI_FAILED, "%s: no data for the input '%s' of %s; add %s %s=FILE", option,
                        cli_model_input_name(model, i), model_path, option, cli_model_input_name(model, i));
@@ -67,7 +70,7 @@ static int bind(const qe_model_t *model, const char *model_path, const char *opt
 
 /* ---- does the data fit ---- */
 
-static bool is_integer(qe_dtype_t dtype) {
+bool cli_is_integer(qe_dtype_t dtype) {
   return dtype == QE_UINT8 || dtype == QE_INT8 || dtype == QE_UINT16 || dtype == QE_INT16 || dtype == QE_INT32 ||
          dtype == QE_INT64 || dtype == QE_UINT32 || dtype == QE_UINT64;
 }
@@ -84,17 +87,15 @@ static int misfit(const char *model_path, const qe_value_info_t *info, const cha
   return code;
 }
 
-static int check_fit(const char *model_path, const cli_feed_options *options, const qe_value_info_t *info, const char *file,
-                     qe_dataset_t *data) {
+static int check_fit(const char *model_path, const qe_value_info_t *info, const char *file, qe_dataset_t *data) {
   if (info->rank > 0) {
     const qe_status_t status = qe_dataset_fit(data, (uint32_t)info->rank - 1, info->dims + 1);
     if (status == QE_ERROR_SHAPE)
       return misfit(model_path, info, file, data, " (its first dimension counts the samples)");
     if (status != QE_OK) return cli_fail(status, "%s for the input '%s' of %s", file, info->name, model_path);
   }
-  const bool converted = options->any_integers && is_integer(info->dtype) && is_integer(qe_dataset_dtype(data));
-  if (info->dtype != QE_DTYPE_NONE && qe_dataset_dtype(data) != info->dtype && !converted) {
-    const bool image = info->dtype == QE_FLOAT32 && is_integer(qe_dataset_dtype(data));
+  if (info->dtype != QE_DTYPE_NONE && qe_dataset_dtype(data) != info->dtype) {
+    const bool image = info->dtype == QE_FLOAT32 && cli_is_integer(qe_dataset_dtype(data));
     return misfit(model_path, info, file, data,
                   image ? "; --normalize MEAN,STD turns integer images into float32" : "");
   }
@@ -114,7 +115,7 @@ static int open_input(const qe_model_t *model, const char *model_path, const cli
   o.std = options->std;
   status = qe_dataset_open((uint32_t)paths->count, paths->items, &o, &out->data);
   if (status != QE_OK) return cli_fail(status, "%s %s", options->option, paths->items[0]);
-  return check_fit(model_path, options, &info, paths->items[0], out->data);
+  return check_fit(model_path, &info, paths->items[0], out->data);
 }
 
 /* ---- how it is cut ---- */
@@ -180,7 +181,8 @@ int cli_feed_open(const qe_model_t *model, const char *model_path, const cli_lis
   cli_list *paths = cli_calloc(n, sizeof *paths);
   out->inputs = cli_calloc(n, sizeof *out->inputs);
   out->n_inputs = n;
-  int code = bind(model, model_path, options->option, files, paths);
+  int code = cli_feed_bind(model, model_path, options->option, files, paths);
+  if (!code) code = check_bound(model, model_path, options->option, paths);
   for (uint32_t i = 0; i < n && !code; i++)
     code = open_input(model, model_path, options, i, &paths[i], &out->inputs[i]);
   if (!code) code = choose_batches(model, model_path, options, out);

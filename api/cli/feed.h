@@ -11,7 +11,6 @@ typedef struct cli_feed_options {
   int64_t batch;        /* 0: not given, 32 or what the model asks for */
   int64_t samples;      /* 0: not given; otherwise the first so many */
   int64_t few;          /* without `samples`: about so many are enough; 0: all */
-  bool any_integers;    /* the reader converts one integer type to another */
 } cli_feed_options;
 
 typedef struct cli_feed_input {
@@ -32,6 +31,11 @@ typedef struct cli_feed {
  */
 int cli_feed_open(const qe_model_t *model, const char *model_path, const cli_list *files,
                   const cli_feed_options *options, cli_feed *out);
+/*
+ * Which of the files feeds which input, as cli_feed_open binds them: `paths` has a list, empty at first, for each input;
+ * the caller frees their items. CLI_OK or an exit code, message printed.
+ */
+int cli_feed_bind(const qe_model_t *model, const char *model_path, const char *option, const cli_list *files, cli_list *paths);
 /* Samples in batch `index`. */
 int64_t cli_feed_batch_samples(const cli_feed *feed, int64_t index);
 /* Reads batch `index`: n_inputs tensors with names, released by cli_feed_release. */
@@ -44,6 +48,8 @@ void cli_feed_close(cli_feed *feed);
  * when `batch` (0: not given) is one that they take, or an exit code, message printed.
  */
 int cli_check_batch(const qe_model_t *model, const char *model_path, int64_t batch, int64_t *fixed);
+
+bool cli_is_integer(qe_dtype_t dtype);
 
 /* Index of the model's input called `name`, -1: none. */
 int32_t cli_model_find_input(const qe_model_t *model, const char *name, size_t length);

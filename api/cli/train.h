@@ -8,7 +8,9 @@
 typedef struct cli_train_args {
   const char *model, *output, *float_output, *qconfig, *teacher, *html;
   cli_list data, labels, validation_data, validation_labels;
-  cli_feed_options feed;
+  bool normalize;
+  float mean, std;
+  int64_t samples;   /* 0: all */
   qe_train_options_t train;
   uint32_t shift;    /* --augment: pixels */
   bool flip, augment;
@@ -31,14 +33,14 @@ int cli_train_check(const cli_train_args *a);
 
 /* Samples and labels of one set, bound to the model's inputs. Zero it to start. */
 typedef struct cli_train_set {
-  cli_feed feed;
-  qe_train_input_t *inputs;
+  uint32_t n_inputs;
+  qe_train_input_t *inputs; /* those with files */
+  qe_dataset_t **data;      /* owned; as in `inputs` */
   qe_dataset_t *labels;
-  qe_dataset_t **cut; /* the first --samples of each input */
-  qe_train_data_t data;
+  qe_train_data_t view;
 } cli_train_set;
 
-/* `what` is "" or "validation-", the beginning of the options' names. */
+/* `what` is "" or "validation-", the beginning of the options' names. Whether samples fit the inputs is the trainer's to say. */
 int cli_train_set_open(const cli_train_args *a, const qe_model_t *model, const char *what, const cli_list *data,
                        const cli_list *labels, cli_train_set *out);
 void cli_train_set_close(cli_train_set *set);

@@ -4,82 +4,86 @@
 
 #include "train.h"
 
-static bool is_label(qe_dtype_t dtype, qe_loss_t loss) {
-  if (loss == QE_LOSS_MSE) return dtype == QE_FLOAT32;
-  switch (dtype) {
-    case QE_UINT8: case QE_INT8: case QE_UINT16: case QE_INT16: case QE_INT32: case QE_UINT32: case QE_INT64: return true;
-    default: return false;
-  }
-}
-
 static int open_labels(const cli_train_args *a, const char *what, const cli_list *files, cli_train_set *set) {
+  const bool numbers = a->train.loss == QE_LOSS_MSE;
   const qe_status_t status = qe_dataset_open((uint32_t)files->count, files->items, NULL, &set->labels);
   if (status != QE_OK) return cli_fail(status, "--%slabels %s", what, files->items[0]);
-  if (!is_label(qe_dataset_dtype(set->labels), a->train.loss))
-    return cli_error(CLI_FAILED, "--%slabels %s: labels are %s, but %s are wanted", what, files->items[0],
-                     qe_dtype_name(qe_dataset_dtype(set->labels)),
-                     a->train.loss == QE_LOSS_MSE ? "float32 numbers (--loss mse)" : "integers");
-  const int64_t labels = qe_dataset_count(set->labels), samples = qe_dataset_count(set->feed.inputs[0].data);
+  const qe_dtype_t dtype = qe_dataset_dtype(set->labels);
+  if (numbers ? dtype != QE_FLOAT32 : !cli_is_integer(dtype))
+    return cli_error(CLI_FAILED, "--%slabels %s: labels are %s, but %s are wanted", what, files->items[0], qe_dtype_name(dtype),
+                     numbers ? "float32 numbers (--loss mse)" : "integers");
+  if (set->n_inputs == 0) return CLI_OK;
+  const int64_t labels = qe_dataset_count(set->labels), samples = qe_dataset_count(set->data[0]);
   if (labels == samples) return CLI_OK;
   return cli_error(CLI_FAILED, "--%slabels %s: %lld labels for %lld samples", what, files->items[0], (long long)labels,
                    (long long)samples);
 }
 
-/* The first `count` samples as a dataset of their own. */
-static qe_status_t cut_dataset(const qe_dataset_t *from, int64_t count, qe_dataset_t **out) {
-  qe_tensor_t *t = NULL;
-  qe_status_t status = qe_dataset_batch(from, 0, count, &t);
-  if (status == QE_OK) status = qe_dataset_from_tensor(t, NULL, out);
-  qe_tensor_release(&t);
-  return status;
+static int open_input(const cli_train_args *a, const qe_model_t *model, const char *what, uint32_t index, const cli_list *paths,
+                      cli_train_set *set) {
+  qe_value_info_t info;
+  qe_status_t status = qe_model_input(model, index, &info);
+  if (status != QE_OK) return cli_fail(status, "%s", a->model);
+  const qe_dataset_options_t o = { .struct_size = sizeof o, .normalize = a->normalize && info.dtype == QE_FLOAT32,
+                                   .mean = a->mean, .std = a->std };
+  qe_dataset_t **data = &set->data[set->n_inputs];
+  status = qe_dataset_open((uint32_t)paths->count, paths->items, &o, data);
+  if (status != QE_OK) return cli_fail(status, "--%sdata %s", what, paths->items[0]);
+  set->inputs[set->n_inputs++] = (qe_train_input_t){ info.name, *data };
+  if (info.dtype != QE_FLOAT32 || !cli_is_integer(qe_dataset_dtype(*data))) return CLI_OK;
+  return cli_error(CLI_FAILED, "--%sdata %s: samples are %s, but the input '%s' of %s is float32; --normalize MEAN,STD turns integer images into float32",
+                   what, paths->items[0], qe_dtype_name(qe_dataset_dtype(*data)), info.name, a->model);
 }
 
-static int cut(cli_train_set *set) {
-  const int64_t count = set->feed.samples;
-  set->cut = cli_calloc(set->feed.n_inputs, sizeof(qe_dataset_t *));
-  qe_status_t status = QE_OK;
-  for (uint32_t i = 0; i < set->feed.n_inputs && status == QE_OK; i++) {
-    status = cut_dataset(set->feed.inputs[i].data, count, &set->cut[i]);
-    set->inputs[i].data = set->cut[i];
-  }
-  qe_dataset_t *labels = NULL;
-  if (status == QE_OK) status = cut_dataset(set->labels, count, &labels);
+/* The first `count` samples instead of all. */
+static int cut_dataset(int64_t count, qe_dataset_t **data) {
+  qe_tensor_t *t = NULL;
+  qe_dataset_t *part = NULL;
+  if (count > qe_dataset_count(*data))
+    return cli_error(CLI_FAILED, "--samples %lld: there are only %lld samples", (long long)count, (long long)qe_dataset_count(*data));
+  qe_status_t status = qe_dataset_batch(*data, 0, count, &t);
+  if (status == QE_OK) status = qe_dataset_from_tensor(t, NULL, &part);
+  qe_tensor_release(&t);
   if (status != QE_OK) return cli_fail(status, "--samples %lld", (long long)count);
-  qe_dataset_destroy(&set->labels);
-  set->labels = labels;
+  qe_dataset_destroy(data);
+  *data = part;
   return CLI_OK;
+}
+
+static int cut(int64_t count, cli_train_set *set) {
+  int code = cut_dataset(count, &set->labels);
+  for (uint32_t i = 0; i < set->n_inputs && !code; i++) {
+    code = cut_dataset(count, &set->data[i]);
+    set->inputs[i].data = set->data[i];
+  }
+  return code;
 }
 
 int cli_train_set_open(const cli_train_args *a, const qe_model_t *model, const char *what, const cli_list *data,
                        const cli_list *labels, cli_train_set *out) {
   memset(out, 0, sizeof *out);
+  const uint32_t n = qe_model_input_count(model);
   char *option = cli_format("--%sdata", what);
-  cli_feed_options o = a->feed;
-  o.option = option;
-  o.any_integers = true;
-  o.batch = a->given_batch ? a->train.batch : 0;
-  if (what[0]) o.samples = 0;
-  int code = cli_feed_open(model, a->model, data, &o, &out->feed);
-  free(option);
-  if (code) return code;
-  if (out->feed.whole) code = cli_error(CLI_FAILED, "--%sdata: the inputs' data has different numbers of samples", what);
+  cli_list *paths = cli_calloc((size_t)n + 1, sizeof *paths);
+  out->inputs = cli_calloc((size_t)n + 1, sizeof *out->inputs);
+  out->data = cli_calloc((size_t)n + 1, sizeof(qe_dataset_t *));
+  int code = cli_feed_bind(model, a->model, option, data, paths);
+  for (uint32_t i = 0; i < n && !code; i++)
+    if (paths[i].count) code = open_input(a, model, what, i, &paths[i], out);
   if (!code) code = open_labels(a, what, labels, out);
-  if (!code) {
-    out->inputs = cli_calloc(out->feed.n_inputs, sizeof *out->inputs);
-    for (uint32_t i = 0; i < out->feed.n_inputs; i++)
-      out->inputs[i] = (qe_train_input_t){ out->feed.inputs[i].name, out->feed.inputs[i].data };
-    if (out->feed.samples < qe_dataset_count(out->labels)) code = cut(out);
-  }
-  if (!code) out->data = (qe_train_data_t){ out->feed.n_inputs, out->inputs, out->labels };
-  else cli_train_set_close(out);
+  if (!code && a->samples && !what[0]) code = cut(a->samples, out);
+  for (uint32_t i = 0; i < n; i++) free(paths[i].items);
+  free(paths);
+  free(option);
+  if (code) cli_train_set_close(out);
+  else out->view = (qe_train_data_t){ out->n_inputs, out->inputs, out->labels };
   return code;
 }
 
 void cli_train_set_close(cli_train_set *set) {
-  for (uint32_t i = 0; set->cut && i < set->feed.n_inputs; i++) qe_dataset_destroy(&set->cut[i]);
-  free(set->cut);
+  for (uint32_t i = 0; i < set->n_inputs; i++) qe_dataset_destroy(&set->data[i]);
+  free(set->data);
   free(set->inputs);
   qe_dataset_destroy(&set->labels);
-  cli_feed_close(&set->feed);
   memset(set, 0, sizeof *set);
 }

@@ -235,10 +235,10 @@ error_t cli_train_parse(int key, char *arg, struct argp_state *state) {
     case KEY_VALIDATION_DATA: cli_list_add(&a->validation_data, arg); return 0;
     case KEY_VALIDATION_LABELS: cli_list_add(&a->validation_labels, arg); return 0;
     case KEY_NORMALIZE:
-      a->feed.normalize = true;
-      cli_normalize_value(arg, &a->feed.mean, &a->feed.std);
+      a->normalize = true;
+      cli_normalize_value(arg, &a->mean, &a->std);
       return 0;
-    case KEY_SAMPLES: a->feed.samples = cli_int_value("--samples", arg, 1, INT64_MAX); return 0;
+    case KEY_SAMPLES: a->samples = cli_int_value("--samples", arg, 1, INT64_MAX); return 0;
     case KEY_AUGMENT: parse_augment(a, arg); return 0;
     case KEY_INITIALIZE: a->initialize = true; return 0;
     case KEY_FROM_SCRATCH: a->from_scratch = true; return 0;
