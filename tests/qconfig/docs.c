@@ -1,4 +1,4 @@
-/* docs/qconfig.md: its JSON is read, and it names every key, observer and preset. */
+/* docs/qconfig.md and docs/training.md: their JSON is read, and the first names every key, observer and preset. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,10 +6,10 @@
 #include "base/file.h"
 #include "qconfig/mapping.h"
 
-static char *page(void) {
+static char *page(const char *path) {
   void *data = NULL;
   size_t size = 0;
-  cr_assert_eq(qe__read_file(QE_SOURCE_DIR "/docs/qconfig.md", (size_t)1 << 20, &data, &size), QE_OK, "%s",
+  cr_assert_eq(qe__read_file(path, (size_t)1 << 20, &data, &size), QE_OK, "%s",
                qe_last_error());
   char *text = qe__strndup(data, size);
   qe__free_aligned(data);
@@ -17,9 +17,9 @@ static char *page(void) {
   return text;
 }
 
-Test(docs, every_json_example_is_read) {
+static int read_examples(const char *path) {
   static const char open[] = "```json\n", close[] = "```";
-  char *text = page(), *at = text;
+  char *text = page(path), *at = text;
   int examples = 0;
   while ((at = strstr(at, open)) != NULL) {
     char *json = at + sizeof open - 1, *end = strstr(json, close);
@@ -31,8 +31,13 @@ Test(docs, every_json_example_is_read) {
     at = end + sizeof close - 1;
     examples++;
   }
-  cr_expect_geq(examples, 4, "%d", examples);
   qe__free(text);
+  return examples;
+}
+
+Test(docs, every_json_example_is_read) {
+  cr_expect_geq(read_examples(QE_SOURCE_DIR "/docs/qconfig.md"), 4);
+  cr_expect_geq(read_examples(QE_SOURCE_DIR "/docs/training.md"), 1);
 }
 
 static void expect_named(const char *text, const char *name) {
@@ -51,7 +56,7 @@ Test(docs, everything_is_described) {
       "moving_average_per_channel_min_max", "histogram", "fixed_qparams", "placeholder", "recording", "noop",
       "reuse_input", "dynamic", "l2", "mse", "percentile", "entropy", "per_tensor_affine", "per_tensor_symmetric",
       "per_channel_affine", "per_channel_symmetric"};
-  char *text = page();
+  char *text = page(QE_SOURCE_DIR "/docs/qconfig.md");
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) expect_named(text, names[i]);
   for (const char *const *name = qe_qconfig_preset_names(); *name; name++) expect_named(text, *name);
   qe__free(text);
