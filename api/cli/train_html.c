@@ -44,11 +44,14 @@ static double at_y(const axes *a, double y) {
 
 static void put_grid(FILE *f, const axes *a) {
   for (int i = 0; i <= 4; i++) {
-    const double y = a->y_min + (a->y_max - a->y_min) * i / 4.0, x = a->x_max * i / 4.0;
+    const double y = a->y_min + (a->y_max - a->y_min) * i / 4.0;
     fprintf(f, "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"#ddd\"/>"
-               "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.4g</text><text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.3g</text>\n",
-            LEFT, WIDTH - RIGHT, at_y(a, y), at_y(a, y), LEFT - 6, at_y(a, y) + 4.0, y, at_x(a, x), HEIGHT - 10, x);
+               "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.4g</text>\n",
+            LEFT, WIDTH - RIGHT, at_y(a, y), at_y(a, y), LEFT - 6, at_y(a, y) + 4.0, y);
   }
+  const double step = a->x_max > 1.0 ? ceil(a->x_max / 8.0) : a->x_max / 4.0; /* whole epochs */
+  for (double x = 0.0; x <= a->x_max * 1.000001; x += step)
+    fprintf(f, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.3g</text>\n", at_x(a, x), HEIGHT - 10, x);
 }
 
 static void put_curve(FILE *f, const axes *a, const curve *c) {
