@@ -53,11 +53,10 @@ qe_status_t network_create(uint64_t seed, qe_model_t **out) {
   qe_status_t status = qe_model_create("shapes", &b.model);
   if (status != QE_OK) return status;
   qe_value_t x = qe_input(b.model, "image", QE_FLOAT32, 4, (int64_t[]){-1, 1, SHAPE_SIZE, SHAPE_SIZE});
-  x = conv(&b, "stem", x, 1, 16, 3, 1, 1, 0);
-  x = block(&b, "block1", x, 16, 24, 2);
-  x = block(&b, "block2", x, 24, 24, 1);
-  x = block(&b, "block3", x, 24, 40, 2);
-  x = block(&b, "block4", x, 40, 40, 1);
+  x = conv(&b, "stem", x, 1, 16, 3, 2, 1, 0);
+  x = block(&b, "block1", x, 16, 24, 1);
+  x = block(&b, "block2", x, 24, 40, 2);
+  x = block(&b, "block3", x, 40, 40, 1);
   x = conv(&b, "head", x, 40, 96, 1, 1, 1, 0);
   x = qe_flatten(b.model, "flatten", qe_global_avg_pool(b.model, "pool", x), 1);
   const int64_t classes = SHAPE_CLASSES;
