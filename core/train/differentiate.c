@@ -115,6 +115,10 @@ static qe_status_t check_node(const qe__graph *g, const path *p, const qe__node 
     return qe__fail(QE_ERROR_UNSUPPORTED, "node '%s' (%s): the loss depends on '%s', its output %u, which has no gradient; compute it by ReduceMean",
                     n->name, n->op->name, g->values[n->out[i]].name, (unsigned)i);
   }
+  if (n->op->id == QE__OP_Resize && strcmp(qe__node_string(n, "keep_aspect_ratio_policy", "stretch"), "stretch") != 0) {
+    return qe__fail(QE_ERROR_UNSUPPORTED, "node '%s' (%s): attribute 'keep_aspect_ratio_policy' is '%s'; only 'stretch' has a gradient, so give the sizes themselves",
+                    n->name, n->op->name, qe__node_string(n, "keep_aspect_ratio_policy", ""));
+  }
   for (uint32_t i = 0; i < n->n_in; i++) {
     if (passes_input(n, i) && p->depends[n->in[i]]) QE_TRY(check_dtype(g, n, n->in[i]));
   }

@@ -156,6 +156,36 @@ static qe__value_id build_SpaceToDepth(gradient_case *t) {
   return qe__emit_node(&t->e, QE__OP_SpaceToDepth, 1, &in, 1, &QE__INT("blocksize", 2));
 }
 
+/* By scales or sizes, along some dimensions. */
+static qe__value_id build_Resize(gradient_case *t) {
+  static const char *const coords[] = {"half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel", "half_pixel_symmetric", "tf_crop_and_resize"};
+  static const char *const nearest[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"};
+  char mode[8], coord[24], rounding[24];
+  int64_t x[4], axes[4], sizes[4];
+  float scales[4], roi[8];
+  const uint32_t rank = case_dims(t, 1, 4, 4, x);
+  uint32_t n = 0;
+  strcpy(mode, case_coin(t) ? "linear" : "nearest");
+  strcpy(coord, coords[case_below(t, 6)]);
+  strcpy(rounding, nearest[case_below(t, 4)]);
+  for (uint32_t d = 0; d < rank; d++) {
+    if (n > 0 && case_coin(t)) continue;
+    axes[n] = d;
+    sizes[n] = 1 + case_below(t, 6);
+    scales[n] = case_coin(t) ? 2.0f : 1.0f + (float)case_below(t, 20) / 10.0f;
+    roi[n++] = 0.1f;
+  }
+  for (uint32_t i = 0; i < n; i++) roi[n + i] = 1.3f;
+  const qe__attr attr[5] = {QE__STRING("mode", mode), QE__STRING("coordinate_transformation_mode", coord), QE__STRING("nearest_mode", rounding),
+                            QE__INTS("axes", n, axes), QE__FLOAT("extrapolation_value", 0.7f)};
+  qe__value_id in[4] = {case_input(t, rank, x), QE__NO_VALUE, QE__NO_VALUE, QE__NO_VALUE};
+  in[1] = qe__emit_vector(&t->e, 2 * (int64_t)n, roi);
+  if (case_coin(t)) in[2] = qe__emit_vector(&t->e, n, scales);
+  else in[3] = qe__emit_ints(&t->e, n, sizes);
+  return qe__emit_node(&t->e, QE__OP_Resize, 4, in, 5, attr);
+}
+
+static const gradient_test resizes[] = {{"Resize", build_Resize}};
 static const gradient_test moves[] = {
     {"Concat", build_Concat}, {"Split", build_Split}, {"Slice", build_Slice}, {"Pad", build_Pad}, {"Trilu", build_Trilu},
     {"views", build_views}, {"Transpose", build_Transpose}, {"Expand", build_Expand}, {"Tile", build_Tile},
@@ -163,4 +193,5 @@ static const gradient_test moves[] = {
 static const gradient_test indexed[] = {{"strided slice", build_strided_slice}, {"continued pad", build_continued_pad}, {"Gather", build_Gather}};
 
 Test(gradients_move, by_rule) { CHECK_GRADIENTS(moves, 12); }
+Test(gradients_move, by_matrix) { CHECK_GRADIENTS(resizes, 60); }
 Test(gradients_move, by_index) { CHECK_GRADIENTS(indexed, 15); }
