@@ -3,8 +3,6 @@
 
 #define SHORTEST_VECTOR 4
 #define LONGEST_VECTOR  16 /* floats; also a cache line */
-#define WIDEST          64 /* channels of a tile: neighbouring cache lines are read for the price of one */
-#define WANTED_TILES    4
 
 bool fb_channels_dense(const qe_operand *o) {
   if (o->rank < 2 || (o->dims[1] > 1 && o->strides[1] != 1)) return false;
@@ -29,16 +27,20 @@ int fb_channels_check(const qe_problem *p, uint32_t data, char *reason, size_t r
   return 1;
 }
 
-/* Few channels are one tile, as tiles that share cache lines read all of them. */
+/*
+ * Neighbouring cache lines are read for the price of one, but few tiles leave threads idle. Less than two cache lines of
+ * channels are one tile, as tiles that share cache lines read all of them.
+ */
+static int64_t block_of(int64_t channels) {
+  if (channels < 2 * LONGEST_VECTOR) return channels;
+  return channels < 4 * LONGEST_VECTOR ? LONGEST_VECTOR : channels < 16 * LONGEST_VECTOR ? 2 * LONGEST_VECTOR : 4 * LONGEST_VECTOR;
+}
+
 void fb_channels_init(fb_channels *s, const qe_operand *x) {
   *s = (fb_channels){.channels = x->dims[1], .pixels = 1};
   for (uint32_t d = 0; d < x->rank; ++d)
     if (d != 1) s->pixels *= x->dims[d];
-  s->block = s->channels;
-  if (s->channels >= 2 * LONGEST_VECTOR) {
-    const int64_t wanted = s->channels / WANTED_TILES / LONGEST_VECTOR * LONGEST_VECTOR;
-    s->block = fb_max64(LONGEST_VECTOR, fb_min64(WIDEST, wanted));
-  }
+  s->block = block_of(s->channels);
   s->blocks = s->channels == 0 ? 0 : fb_ceil_div(s->channels, s->block);
   s->width = fb_round_up(s->block, LONGEST_VECTOR);
 }

@@ -33,6 +33,10 @@ int fb_max_pool_grad_supports(void *self, const qe_problem *p, char *reason, siz
 void fb_pool_grad_init(fb_pool_grad *s, const qe_problem *p) {
   fb_window_between(&s->g, p->params, p->out[0], p->in[0]);
   const int64_t row = s->g.in[2] * s->g.channels;
+  s->covered = true;
+  for (int d = 0; d < 3; ++d)
+    s->covered = s->covered && s->g.dilation[d] == 1 && s->g.pad[d] == 0 && s->g.kernel[d] == s->g.stride[d] &&
+                 s->g.in[d] == s->g.out[d] * s->g.stride[d];
   s->rows = s->g.in[0] * s->g.in[1];
   s->tile_rows = fb_max64(1, fb_min64(s->rows, TILE / fb_max64(1, row)));
   if (fb_has_in(p, 1) && s->g.in[0] > 1) s->tile_rows = s->rows;

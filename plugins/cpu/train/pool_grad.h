@@ -10,6 +10,7 @@ typedef struct fb_pool_grad {
   int64_t rows;      /* of a sample */
   int64_t tile_rows; /* of a tile, all of one sample; MaxPoolGrad in three dimensions: all */
   int64_t tiles;
+  bool covered; /* each element of dx lies in exactly one window */
 } fb_pool_grad;
 
 void fb_pool_grad_init(fb_pool_grad *s, const qe_problem *p);
