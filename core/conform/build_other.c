@@ -209,7 +209,7 @@ static const qe__axis global_pool_axes[] = {
 static const char *const global_pool_must[] = {"x=2x3x4x5", "x=1x17x7x7", "x=2x8x30", NULL};
 static const qe__axis reduce_axes[] = {
     {"x",    "7 5x4 2x3x@ 2x3x4x5 300x3 3x300 1x1"},
-    {"axes", "- 0 1 -1 0,1 2,3"                   },
+    {"axes", "- 0 1 -1 0,1 2,3 0,2,3"             },
     {"flag", "- 0"                                },
     {"sc",   "- - half"                           },
     {"zp",   "- - lo,lo hi,hi"                    },
@@ -218,8 +218,16 @@ static const qe__axis reduce_axes[] = {
     {"pat",  "- min max ramp edge"                },
     {NULL,   NULL                                 }
 };
-static const char *const reduce_must[] = {"x=5x40/axes=1", "x=2x3x4x5/axes=2,3", "x=2x3x4x5/axes=0/flag=0",
-                                          "x=100",         "x=6x17/axes=0",      NULL};
+static const char *const reduce_must[] = {"x=5x40/axes=1",
+                                          "x=2x3x4x5/axes=2,3",
+                                          "x=2x3x4x5/axes=0/flag=0",
+                                          "x=100",
+                                          "x=6x17/axes=0",
+                                          "x=2x3x4x5/axes=0,2,3/lay=cl",
+                                          "x=3x24x7x5/axes=0,2,3/flag=0/lay=cl",
+                                          "x=2x43x9/axes=0,2/lay=cl",
+                                          "x=67x40/axes=0/flag=0",
+                                          NULL};
 static const qe__axis arg_axes[] = {
     {"x",    "7 5x4 2x3x@ 2x3x4x5 300x3"},
     {"axis", "- 1 -1"                   },
