@@ -224,7 +224,7 @@ static const char *const reduce_must[] = {"x=5x40/axes=1",
                                           "x=100",
                                           "x=6x17/axes=0",
                                           "x=2x3x4x5/axes=0,2,3/lay=cl",
-                                          "x=3x24x7x5/axes=0,2,3/flag=0/lay=cl",
+                                          "x=3x24x7x5/axes=0,2,3/lay=cl",
                                           "x=2x43x9/axes=0,2/lay=cl",
                                           "x=67x40/axes=0/flag=0",
                                           NULL};
