@@ -203,14 +203,29 @@ static qe_status_t record(const training *t, qe_model_t *model) {
   return status;
 }
 
+/* How much of the model training saw as int8. */
+static void count_quantized(cli_train_history *h, const qe_report_t *report) {
+  bool activations = false;
+  h->nodes = qe_report_count(report);
+  for (uint32_t i = 0; i < h->nodes; i++) {
+    const qe_report_row_t *row = qe_report_at(report, i);
+    h->quantized += row->quantized != 0;
+    activations = activations || (row->quantized && strcmp(row->activation_scheme, "-") != 0);
+  }
+  if (!activations) cli_warn("the qconfig quantizes no activation: training saw no rounding of activations");
+}
+
 /* The model that the trainer holds, float or int8, into a file. placed NULL: nobody asks where it runs. */
-static int save(const training *t, bool quantized, const char *path, cli_placement *placed, uint64_t *bytes) {
+static int save(training *t, bool quantized, const char *path, cli_placement *placed, uint64_t *bytes) {
   const cli_train_args *a = t->args;
   qe_model_t *model = NULL;
+  qe_report_t *report = NULL;
   qe_status_t status;
   if (quantized) {
-    status = qe_convert(t->prepared, &model, NULL);
+    status = qe_convert(t->prepared, &model, &report);
     if (status == QE_OK) status = record(t, model);
+    if (status == QE_OK) count_quantized(&t->history, report);
+    qe_report_destroy(&report);
   } else {
     status = qe_trainer_model(t->trainer, &model);
   }

@@ -72,6 +72,7 @@ typedef struct cli_train_history {
   size_t n_points;
   uint64_t stride, steps, total;
   cli_placement placed; /* of OUT */
+  uint32_t nodes, quantized; /* of the int8 model, by its report */
   uint64_t bytes, float_bytes;
 } cli_train_history;
 

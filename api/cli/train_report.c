@@ -77,6 +77,10 @@ static void print_json(const cli_train_args *a, const cli_train_history *h) {
   cli_json_set(object, "steps", cli_json_int((int64_t)h->steps));
   cli_json_set(object, "engine", cli_json_text(h->placed.known ? h->placed.engine : NULL));
   cli_json_set(object, "threads", h->placed.known ? cli_json_int(h->placed.threads) : json_null());
+  if (a->qat) {
+    cli_json_set(object, "nodes", cli_json_int(h->nodes));
+    cli_json_set(object, "quantized_nodes", cli_json_int(h->quantized));
+  }
   cli_json_set(object, "out", cli_json_text(a->output));
   cli_json_set(object, "bytes", cli_json_int((int64_t)h->bytes));
   cli_json_set(object, "float_out", cli_json_text(a->float_output));
@@ -107,6 +111,7 @@ void cli_train_print(const cli_train_args *a, const cli_train_history *h) {
     if (best != last) printf("best epoch: %u, loss %.6f%s\n", best->train.epoch, best->validation.loss,
                              top1_text(best->validation.top1, top1));
   }
+  if (a->qat) printf("nodes:      %u of %u quantized\n", h->quantized, h->nodes);
   print_file("written:    ", a->output, h->bytes);
   if (a->float_output) print_file("            ", a->float_output, h->float_bytes);
 }

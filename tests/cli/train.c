@@ -99,6 +99,9 @@ Test(train, int8_model_and_the_float_one_behind_it) {
   expect_scores_of_file(o, "q.onnx");
   cr_assert_str_eq(json_string_value(json_object_get(o, "float_out")), "f.onnx");
   cr_assert_gt(number(o, "float_bytes"), 0);
+  cr_assert_gt(number(o, "quantized_nodes"), 8);
+  cr_assert_leq(number(o, "quantized_nodes"), number(o, "nodes"));
+  cr_assert_eq(json_array_size(json_object_get(o, "warnings")), 0u);
   json_decref(o);
   result r = run_cli("info q.onnx");
   expect_text(r.out, "qengine.flow = qat");
@@ -297,6 +300,13 @@ Test(train, augmentation) {
   cr_expect_not(augmenting_changes("symmetric.npy", "flip"));
   cr_expect(augmenting_changes("symmetric.npy", "shift=1"));
   cr_expect(augmenting_changes("any.npy", "flip"));
+}
+
+Test(train, a_qconfig_that_training_cannot_see_is_told) {
+  result r = run_cli(BASE "--qat --qconfig weight_only_int8 -o w.onnx");
+  expect_code(&r, 0);
+  expect_text(r.err, "no activation");
+  result_free(&r);
 }
 
 Test(train, wrong_lines) {
