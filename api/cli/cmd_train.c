@@ -252,6 +252,7 @@ static int save_page(const training *t) {
 static int finish(training *t) {
   const cli_train_args *a = t->args;
   cli_train_history *h = &t->history;
+  if (qe_process_rank() > 0) return CLI_OK;
   int code = save(t, a->qat, a->output, &h->placed, &h->bytes);
   if (!code && a->float_output) code = save(t, false, a->float_output, NULL, &h->float_bytes);
   if (!code) code = save_page(t);
@@ -276,6 +277,7 @@ static int run(const cli_command *self, int argc, char **argv) {
   cli_train_args_begin(&a);
   const char **texts = cli_parse(self, cli_train_parse, &a, argc, argv, 1, 1, &count);
   a.model = texts[0];
+  if (qe_process_rank() > 0) cli.verbose = -1; /* the first process talks and writes; all know the same */
   int code = cli_train_check(&a);
   if (!code) code = cli_apply_engine();
   if (!code) code = run_training(&a);
@@ -295,11 +297,14 @@ const cli_command cli_command_train = {
       "Everything is computed on the CPU by the engine's kernels. The same model, data, options and seed give the same "
       "bytes with every engine, on every machine and with any number of threads; a training that was interrupted, or killed, "
       "and goes on with --resume gives them, too.\n\n"
-      "Language models: data and labels are token numbers [samples, positions].",
+      "Language models: data and labels are token numbers [samples, positions].\n\n"
+      "Started by mpirun -np N (in a build with QE_MPI), N processes share the parts of each batch (--shards); the result is that of "
+      "one process with as many shards.",
   .examples = "qengine train model.onnx --data images.gz --labels labels.gz --normalize 0.5,0.5 --epochs 5 --lr 0.05 -o trained.onnx\n"
               "qengine train float.onnx --qat --qconfig qnnpack --data images.gz --labels labels.gz --normalize 0.5,0.5 \\\n"
               "  --validation-data t.gz --validation-labels tl.gz --lr 0.002 --schedule cosine -o int8.onnx\n"
               "qengine train model.onnx --data x.npy --labels y.npy --epochs 50 --checkpoint run.ckpt --resume -o trained.onnx",
   .options = cli_train_options,
   .run = run,
+  .shares = true,
 };
