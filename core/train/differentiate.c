@@ -1,6 +1,6 @@
 /*
  * Differentiation: find the nodes between the parameters and the loss, then walk them backwards. A value's gradient is
- * complete when its producer is reached, because all its readers stand behind that.
+ * complete when its first reader has been differentiated.
  */
 #include "train/differentiate.h"
 
@@ -9,6 +9,7 @@
 
 #include "registry/quant_rule.h"
 #include "train/gradients.h"
+#include "train/merge.h"
 
 static const qe__gradient_row rows[QE__OP_COUNT] = {
 #define QE_GRADIENT(op, inputs_, outputs_, rule_) \
@@ -155,7 +156,8 @@ typedef struct walk {
   path path;
   uint32_t n_values;   /* before nodes were added */
   int32_t *first;      /* per value: its contributions, those of later readers behind; -1: none (left) */
-  qe__value_id *total; /* per value: their sum, once asked for */
+  qe__value_id *total; /* per value: their sum, once there is no reader to come */
+  uint32_t *pending;   /* per value: reads on the path that are still to be differentiated */
   part *parts;
   size_t n_parts, cap_parts;
 } walk;
@@ -164,16 +166,25 @@ static void walk_free(walk *w) {
   path_free(&w->path);
   qe__free(w->first);
   qe__free(w->total);
+  qe__free(w->pending);
   qe__free(w->parts);
 }
 
 static qe_status_t walk_start(walk *w) {
   w->first = qe__calloc((size_t)w->n_values + 1, sizeof *w->first);
   w->total = qe__calloc((size_t)w->n_values + 1, sizeof *w->total);
-  if (w->first == NULL || w->total == NULL) return QE_ERROR_OUT_OF_MEMORY;
+  w->pending = qe__calloc((size_t)w->n_values + 1, sizeof *w->pending);
+  if (w->first == NULL || w->total == NULL || w->pending == NULL) return QE_ERROR_OUT_OF_MEMORY;
   for (uint32_t v = 0; v < w->n_values; v++) {
     w->first[v] = -1;
     w->total[v] = QE__NO_VALUE;
+  }
+  for (uint32_t k = 0; k < w->g->n_nodes; k++) {
+    const qe__node *n = w->g->nodes[k];
+    if (!on_path(&w->path, n)) continue;
+    for (uint32_t i = 0; i < n->n_in; i++) {
+      if (passes_input(n, i)) w->pending[n->in[i]]++;
+    }
   }
   return QE_OK;
 }
@@ -188,14 +199,36 @@ static qe_status_t contribute(walk *w, qe__value_id v, qe__value_id gradient) {
   return QE_OK;
 }
 
-/* The gradient of v; all its readers have been there. */
-static qe__value_id total_of(walk *w, qe__emit *e, qe__value_id v) {
-  for (int32_t p = w->first[v]; p >= 0; p = w->parts[p].next) {
-    const qe__value_id more = w->parts[p].gradient;
-    w->total[v] = w->total[v] == QE__NO_VALUE ? more : qe__emit_binary(e, QE__OP_Add, w->total[v], more);
+/* The sum of v's contributions, in order. */
+static qe__value_id sum_of(walk *w, qe__emit *e, qe__value_id v) {
+  uint32_t n = 0;
+  for (int32_t p = w->first[v]; p >= 0; p = w->parts[p].next) n++;
+  qe__value_id *parts = qe__calloc((size_t)n + 1, sizeof *parts);
+  if (parts == NULL) {
+    qe__emit_failed(e, QE_ERROR_OUT_OF_MEMORY);
+    return QE__NO_VALUE;
   }
+  n = 0;
+  for (int32_t p = w->first[v]; p >= 0; p = w->parts[p].next) parts[n++] = w->parts[p].gradient;
+  qe__value_id sum = qe__merge_products(e, n, parts);
+  if (sum == QE__NO_VALUE) {
+    sum = parts[0];
+    for (uint32_t i = 1; i < n; i++) sum = qe__emit_binary(e, QE__OP_Add, sum, parts[i]);
+  }
+  qe__free(parts);
+  return sum;
+}
+
+static void add_up(walk *w, qe__emit *e, qe__value_id v) {
+  if (w->first[v] >= 0) w->total[v] = sum_of(w, e, v);
   w->first[v] = -1;
-  return w->total[v];
+}
+
+/* Values that n was the last to read have their whole gradient: what it is made of need not wait. */
+static void finish_reads(walk *w, qe__emit *e, const qe__node *n) {
+  for (uint32_t i = 0; i < n->n_in; i++) {
+    if (passes_input(n, i) && --w->pending[n->in[i]] == 0) add_up(w, e, n->in[i]);
+  }
 }
 
 /* The gradient before the fused activation. */
@@ -210,7 +243,7 @@ static qe_status_t apply_rule(walk *w, qe__gradient *c, qe__value_id *dy, bool *
   const qe__node *n = c->n;
   bool any = false;
   for (uint32_t i = 0; i < n->n_out; i++) {
-    dy[i] = passes_output(n, i) ? total_of(w, &c->e, n->out[i]) : QE__NO_VALUE;
+    dy[i] = passes_output(n, i) ? w->total[n->out[i]] : QE__NO_VALUE;
     any = any || dy[i] != QE__NO_VALUE;
   }
   if (!any) return c->e.status;
@@ -253,12 +286,15 @@ static qe_status_t run(walk *w, qe__value_id loss, uint32_t n, const qe__value_i
   QE_TRY(walk_start(w));
   const qe__value_id seed = qe__emit_filled(&e, shape.rank, shape.dims, 1.0f);
   QE_TRY(e.status);
-  QE_TRY(contribute(w, loss, seed));
+  w->total[loss] = seed;
   for (uint32_t k = n_nodes; k-- > 0;) {
-    if (on_path(&w->path, g->nodes[k])) QE_TRY(differentiate_node(w, g->nodes[k]));
+    if (!on_path(&w->path, g->nodes[k])) continue;
+    QE_TRY(differentiate_node(w, g->nodes[k]));
+    finish_reads(w, &e, g->nodes[k]);
+    QE_TRY(e.status);
   }
-  for (uint32_t i = 0; i < n; i++) grad[i] = total_of(w, &e, wrt[i]);
-  return e.status;
+  for (uint32_t i = 0; i < n; i++) grad[i] = w->total[wrt[i]];
+  return QE_OK;
 }
 
 qe_status_t qe__differentiate(qe__graph *g, qe__value_id loss, uint32_t n, const qe__value_id *wrt, qe__value_id *grad) {

@@ -215,6 +215,20 @@ qe__value_id qe__emit_slice(qe__emit *e, qe__value_id x, uint32_t axis, int64_t 
   return qe__emit_node(e, QE__OP_Slice, 4, in, 0, NULL);
 }
 
+/* A node has so many operands at most: more are joined in steps. */
+qe__value_id qe__emit_concat(qe__emit *e, uint32_t axis, int64_t n, const qe__value_id *parts) {
+  qe__value_id big[QE__MAX_OUTPUTS];
+  int64_t each = 1;
+  if (n == 1) return parts[0];
+  while ((n + each - 1) / each > QE__MAX_OUTPUTS) each *= QE__MAX_OUTPUTS;
+  const uint32_t count = (uint32_t)((n + each - 1) / each);
+  for (uint32_t i = 0; each > 1 && i < count; i++) {
+    big[i] = qe__emit_concat(e, axis, i + 1 < count ? each : n - each * (int64_t)i, parts + each * (int64_t)i);
+  }
+  const qe__attr attr = QE__INT("axis", axis);
+  return qe__emit_node(e, QE__OP_Concat, count, each > 1 ? big : parts, 1, &attr);
+}
+
 qe__value_id qe__emit_sum(qe__emit *e, qe__value_id x, uint32_t axes, bool keepdims) {
   int64_t list[QE_MAX_RANK];
   uint32_t n = 0;

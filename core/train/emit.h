@@ -52,6 +52,8 @@ qe__value_id qe__emit_expand(qe__emit *e, qe__value_id x, uint32_t rank, const i
 qe__value_id qe__emit_transpose(qe__emit *e, qe__value_id x, const int64_t *perm);
 /* Elements begin..end-1 of one dimension. */
 qe__value_id qe__emit_slice(qe__emit *e, qe__value_id x, uint32_t axis, int64_t begin, int64_t end);
+/* Any number of values, one after the other along a dimension; one value: itself. */
+qe__value_id qe__emit_concat(qe__emit *e, uint32_t axis, int64_t n, const qe__value_id *parts);
 /* The sum over dimensions (bit i: dimension i). */
 qe__value_id qe__emit_sum(qe__emit *e, qe__value_id x, uint32_t axes, bool keepdims);
 /* x summed to a shape that broadcasts to its own. */

@@ -68,17 +68,6 @@ static void cut_rows(qe__emit *e, qe__value_id v, int64_t n, int64_t rows, int64
     cut_rows(e, big[i], i + 1 < count ? each : rest, rows, i + 1 < count ? rows : last, parts + each * (int64_t)i);
 }
 
-static qe__value_id joined(qe__emit *e, uint32_t axis, int64_t n, const qe__value_id *parts) {
-  qe__value_id big[MAX_PARTS];
-  int64_t each = 1;
-  if (n == 1) return parts[0];
-  while ((n + each - 1) / each > MAX_PARTS) each *= MAX_PARTS;
-  const uint32_t count = (uint32_t)((n + each - 1) / each);
-  for (uint32_t i = 0; each > 1 && i < count; i++) big[i] = joined(e, axis, i + 1 < count ? each : n - each * (int64_t)i, parts + each * (int64_t)i);
-  const qe__attr attr = QE__INT("axis", axis);
-  return qe__emit_node(e, QE__OP_Concat, count, each > 1 ? big : parts, 1, &attr);
-}
-
 static qe__value_id add(layer *l, qe__value_id a, qe__value_id b) { return qe__emit_binary(&l->e, QE__OP_Add, a, b); }
 static qe__value_id mul(layer *l, qe__value_id a, qe__value_id b) { return qe__emit_binary(&l->e, QE__OP_Mul, a, b); }
 
@@ -191,7 +180,7 @@ static void run_direction(layer *l, direction *d, const qe__value_id *x, qe__val
 /* The states of all times, [steps, 1, batch, hidden], or [batch, steps, 1, hidden]. */
 static qe__value_id sequence(layer *l, const qe__value_id *y) {
   const int64_t dims[4] = {l->steps, l->batch_first ? l->batch : 1, l->batch_first ? 1 : l->batch, l->hidden}, perm[4] = {1, 0, 2, 3};
-  const qe__value_id v = qe__emit_reshape(&l->e, joined(&l->e, 0, l->steps, y), 4, dims);
+  const qe__value_id v = qe__emit_reshape(&l->e, qe__emit_concat(&l->e, 0, l->steps, y), 4, dims);
   return l->batch_first ? qe__emit_transpose(&l->e, v, perm) : v;
 }
 
@@ -235,9 +224,9 @@ static qe_status_t unroll(layer *l, qe__value_id *ids) {
     h[i] = final_state(l, d[i].h);
     if (d[i].c != QE__NO_VALUE) c[i] = final_state(l, d[i].c);
   }
-  if (l->n->out[0] != QE__NO_VALUE) give(l, 0, joined(e, l->batch_first ? 2 : 1, l->directions, all));
-  give(l, 1, joined(e, l->batch_first ? 1 : 0, l->directions, h));
-  if (l->n->op->id == QE__OP_LSTM) give(l, 2, joined(e, l->batch_first ? 1 : 0, l->directions, c));
+  if (l->n->out[0] != QE__NO_VALUE) give(l, 0, qe__emit_concat(e, l->batch_first ? 2 : 1, l->directions, all));
+  give(l, 1, qe__emit_concat(e, l->batch_first ? 1 : 0, l->directions, h));
+  if (l->n->op->id == QE__OP_LSTM) give(l, 2, qe__emit_concat(e, l->batch_first ? 1 : 0, l->directions, c));
   return e->status;
 }
 

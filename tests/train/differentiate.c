@@ -111,6 +111,39 @@ Test(differentiate, loss_of_many_elements) {
   qe__graph_destroy(&n.e.g);
 }
 
+/* A weight that n products share: its gradient is one product when there are four or more, else a sum of n. */
+static uint32_t products_for_shared_weight(int64_t count, uint64_t *adds) {
+  net n = start();
+  qe__value_id sum = QE__NO_VALUE, grad, w = n.x;
+  for (int64_t i = 0; i < count; i++) {
+    const qe__value_id x = qe__emit_filled(&n.e, 2, (int64_t[]){4, 2}, (float)(i + 1));
+    const qe__value_id y = qe__emit_binary(&n.e, QE__OP_Gemm, x, w);
+    sum = sum == QE__NO_VALUE ? y : qe__emit_binary(&n.e, QE__OP_Add, sum, y);
+  }
+  const qe__value_id loss = total(&n, sum);
+  cr_assert_eq(qe__differentiate(n.e.g, loss, 1, &w, &grad), QE_OK, "%s", qe_last_error());
+  cr_assert_eq(qe__graph_add_output(n.e.g, loss), QE_OK);
+  cr_assert_eq(qe__graph_add_output(n.e.g, grad), QE_OK);
+  cr_assert_eq(qe__graph_sweep(n.e.g), QE_OK);
+  uint32_t products = 0;
+  *adds = 0;
+  for (uint32_t k = 0; k < n.e.g->n_nodes; k++) {
+    products += n.e.g->nodes[k]->op->id == QE__OP_Gemm;
+    *adds += n.e.g->nodes[k]->op->id == QE__OP_Add;
+  }
+  qe__graph_destroy(&n.e.g);
+  return products - (uint32_t)count;
+}
+
+Test(differentiate, products_at_once) {
+  uint64_t adds;
+  cr_assert_eq(products_for_shared_weight(3, &adds), 3);
+  cr_assert_eq(adds, 2 + 2);
+  cr_assert_eq(products_for_shared_weight(4, &adds), 1);
+  cr_assert_eq(adds, 3);
+  cr_assert_eq(products_for_shared_weight(70, &adds), 1);
+}
+
 /* Three readers a, b, c of x: (a + b) + c, whatever is differentiated first. */
 Test(differentiate, order_of_contributions) {
   net n = start();

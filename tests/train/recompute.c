@@ -55,14 +55,18 @@ static void convolutional(net *t, int depth) {
   t->loss = qe__emit_sum(&t->e, qe__emit_binary(&t->e, QE__OP_Mul, x, x), 15u, false);
 }
 
-static void recurrent(net *t, int64_t steps) {
-  const int64_t h = 16, in = 12;
-  qe__value_id l[4] = {input(t, 3, (int64_t[]){steps, 64, in}, 1.0f, true)};
-  l[1] = input(t, 3, (int64_t[]){1, 4 * h, in}, 0.4f, true);
-  l[2] = input(t, 3, (int64_t[]){1, 4 * h, h}, 0.4f, true);
-  l[3] = input(t, 2, (int64_t[]){1, 8 * h}, 0.1f, true);
-  const qe__value_id y = qe__emit_node(&t->e, QE__OP_LSTM, 4, l, 0, NULL);
-  t->loss = qe__emit_sum(&t->e, y, 15u, false);
+/* `depth` LSTM layers. */
+static void recurrent(net *t, int depth, int64_t steps) {
+  const int64_t batch = 64, h = 16;
+  qe__value_id x = input(t, 3, (int64_t[]){steps, batch, h}, 1.0f, true);
+  for (int i = 0; i < depth; i++) {
+    qe__value_id l[4] = {x};
+    l[1] = input(t, 3, (int64_t[]){1, 4 * h, h}, 0.4f, true);
+    l[2] = input(t, 3, (int64_t[]){1, 4 * h, h}, 0.4f, true);
+    l[3] = input(t, 2, (int64_t[]){1, 8 * h}, 0.1f, true);
+    x = qe__emit_reshape(&t->e, qe__emit_node(&t->e, QE__OP_LSTM, 4, l, 0, NULL), 3, (int64_t[]){steps, batch, h});
+  }
+  t->loss = qe__emit_sum(&t->e, x, 7u, false);
 }
 
 /* Results of the loss, statistics and gradients; the arena's bytes. */
@@ -124,10 +128,10 @@ Test(recompute, convolutional_network) {
   compare(&t, 50);
 }
 
-Test(recompute, recurrent_layer) {
+Test(recompute, recurrent_layers) {
   net t = {0};
   cr_assert_eq(qe__graph_create(&t.e.g), QE_OK);
-  recurrent(&t, 48);
+  recurrent(&t, 4, 24);
   compare(&t, 60);
 }
 

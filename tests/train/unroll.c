@@ -149,7 +149,7 @@ Test(unroll, shorter_sequences) {
 /* Y, or all outputs, so that every way back is taken. */
 static qe__value_id layer_result(gradient_case *t, uint16_t op) {
   qe__value_id out[3], flat[3];
-  sizes s = {.steps = 1 + case_below(t, 4), .batch = 1 + case_below(t, 2), .inputs = 1 + case_below(t, 3), .hidden = 1 + case_below(t, 3),
+  sizes s = {.steps = 1 + case_below(t, 7), .batch = 1 + case_below(t, 2), .inputs = 1 + case_below(t, 3), .hidden = 1 + case_below(t, 3),
              .smooth = true};
   random_layer(t, op, &s, out);
   const uint32_t n = op == QE__OP_LSTM ? 3 : 2;
