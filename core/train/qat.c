@@ -38,18 +38,22 @@ static qe_status_t take_config(const qe_observer_config_t *config, const char *w
   qe_observer_config_t c = *config;
   int32_t lo, hi;
   const bool average = strncmp(c.observer, "moving_average", 14) == 0, plain = strstr(c.observer, "min_max") != NULL;
-  if (!average && !plain && strcmp(c.observer, "reuse_input") != 0) {
+  if (strcmp(c.observer, "fixed_qparams") == 0) {
+    f->kind = QE__FAKE_FIXED;
+    f->scale = c.scale;
+    f->zero_point = (float)c.zero_point;
+  } else if (!average && !plain && strcmp(c.observer, "reuse_input") != 0) {
     qe__log(QE_LOG_INFO, "tensor '%s': observer %s cannot be trained; %s of minima and maxima stands in for it", what, c.observer,
             weight ? "the range" : "the moving average");
   }
-  const bool per_channel = qe__observer_config_per_channel(&c) && axis >= 0;
+  const bool per_channel = qe__observer_config_per_channel(&c) && axis >= 0 && f->kind != QE__FAKE_FIXED;
   if (qe__observer_config_per_channel(&c)) {
     if (!per_channel) c.qscheme = c.qscheme == QE_PER_CHANNEL_SYMMETRIC ? QE_PER_TENSOR_SYMMETRIC : QE_PER_TENSOR_AFFINE;
     else if (c.ch_axis < 0) c.ch_axis = axis;
   }
   snprintf(c.observer, sizeof c.observer, "%s", per_channel ? "moving_average_per_channel_min_max" : "moving_average_min_max");
   QE_TRY(qe__observer_arguments(&c, what, &f->args));
-  f->remembers = average || !weight;
+  f->remembers = f->kind == QE__FAKE_OBSERVED && (average || !weight);
   f->axis = per_channel ? c.ch_axis : -1;
   (void)qe__dtype_integer_range(c.dtype, &lo, &hi);
   f->clamp_min = c.has_range ? c.quant_min : lo;
@@ -112,7 +116,10 @@ static qe_status_t add_constant(qe__qat *q, const qe__graph *fused, uint32_t k, 
   qe__fake f = {.kind = QE__FAKE_OBSERVED, .value = n->in[i], .node = (int32_t)k, .input = i, .batch_norm = -1, .channels = 1};
   const int32_t axis = !weight ? -1 : weighted ? qe__weight_axis(g, n) : 1;
   QE_TRY(take_config(config, n->name, true, axis, &f));
-  if (!weight) f.remembers = false; /* conversion quantizes it over its own range */
+  if (!weight) { /* conversion quantizes it over its own range */
+    f.kind = QE__FAKE_OBSERVED;
+    f.remembers = false;
+  }
   if (f.axis >= 0) f.channels = w->dims[f.axis];
   if (weight && weighted) f.batch_norm = folded_batch_norm(g, fused, k);
   return add_fake(q, &f);

@@ -10,7 +10,7 @@
 
 typedef enum qe__fake_kind {
   QE__FAKE_OBSERVED, /* parameters follow the observed range */
-  QE__FAKE_FIXED,    /* those of the op's rule */
+  QE__FAKE_FIXED,    /* those of the op's rule, or that a qconfig gives */
   QE__FAKE_SHARED    /* those of another fake-quantized value */
 } qe__fake_kind;
 

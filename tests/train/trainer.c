@@ -137,3 +137,48 @@ Test(trainer, shards) {
   cr_expect_float_eq(loss[0], loss[1], 0.05 * loss[0], "%g, %g", loss[0], loss[1]);
   qe_model_destroy(&m);
 }
+
+/* Multiples of step, as many as fit. */
+static qe_tensor_t *grid(uint32_t rank, const int64_t *dims, float step, int64_t most, uint64_t seed) {
+  qe_tensor_t *t = test_random(rank, dims, (float)most, seed);
+  float *x = qe_tensor_data(t);
+  for (int64_t i = 0; i < qe_tensor_count(t); i++) x[i] = truncf(x[i]) * step;
+  return t;
+}
+
+/* Powers of two as scales, numbers on their grids: no sum rounds, so the fake-quantized form and int8 are one. */
+Test(trainer, exact_numbers_convert_exactly) {
+  static const char json[] =
+      "{\"global\": {\"activation\": {\"observer\": \"fixed_qparams\", \"dtype\": \"uint8\", \"scale\": 0.0625, \"zero_point\": 128},"
+      " \"weight\": {\"observer\": \"fixed_qparams\", \"dtype\": \"int8\", \"qscheme\": \"per_tensor_symmetric\", \"scale\": 0.125, \"zero_point\": 0}}}";
+  for (uint64_t seed = 1; seed <= 8; seed++) {
+    qe_model_t *m = NULL, *fake = NULL, *int8 = NULL;
+    qe_qconfig_mapping_t *mapping = NULL;
+    qe_prepared_t *p = NULL;
+    qe_trainer_t *t = NULL;
+    const qe_train_options_t o = test_options();
+    qe_tensor_t *w = grid(4, (int64_t[]){5, 3, 3, 3}, 0.125f, 6, seed), *bias = grid(1, (int64_t[]){5}, 0.0078125f, 200, seed + 50);
+    qe_tensor_t *fc = grid(2, (int64_t[]){4, 5}, 0.125f, 9, seed + 70);
+    TEST_OK(qe_model_create("exact", &m));
+    qe_value_t v = qe_input(m, "x", QE_FLOAT32, 4, (int64_t[]){-1, 3, 8, 8});
+    v = qe_relu(m, "relu", qe_conv2d(m, "conv", v, w, bias, &(qe_conv_options_t){.padding = {1, 1}}));
+    v = qe_max_pool2d(m, "pool", v, &(qe_pool_options_t){.kernel = {8, 8}});
+    qe_output(m, "y", qe_linear(m, "fc", qe_flatten(m, "flat", v, 1), fc, NULL));
+    TEST_OK(qe_model_finish(m));
+    TEST_OK(qe_qconfig_mapping_parse(json, sizeof json - 1, &mapping));
+    TEST_OK(qe_prepare_qat(m, mapping, NULL, &p));
+    TEST_OK(qe_trainer_create_qat(p, &o, &t));
+    TEST_OK(qe_trainer_fake_quantized(t, &fake));
+    TEST_OK(qe_convert(p, &int8, NULL));
+    qe_tensor_t *x = grid(4, (int64_t[]){7, 3, 8, 8}, 0.0625f, 60, seed + 90), *y = test_run(fake, x, 0), *z = test_run(int8, x, 0);
+    cr_expect_arr_eq(qe_tensor_const_data(y), qe_tensor_const_data(z), qe_tensor_bytes(y), "seed %d", (int)seed);
+    qe_tensor_t *owned[] = {w, bias, fc, x, y, z};
+    for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) qe_tensor_release(&owned[i]);
+    qe_trainer_destroy(&t);
+    qe_prepared_destroy(&p);
+    qe_qconfig_mapping_destroy(&mapping);
+    qe_model_destroy(&fake);
+    qe_model_destroy(&int8);
+    qe_model_destroy(&m);
+  }
+}
