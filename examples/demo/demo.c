@@ -118,7 +118,7 @@ static qe_model_t *train_int8(const qe_model_t *model, int four_bits, uint32_t e
   qe_train_options_t o;
   qe_train_options_default(&o);
   o.epochs = epochs;
-  o.lr = four_bits ? 0.02f : 0.005f;
+  o.lr = four_bits ? 0.01f : 0.002f;
   o.schedule = QE_LR_COSINE;
   CHECK(qe_prepare_qat(model, mapping, NULL, &prepared));
   CHECK(qe_trainer_create_qat(prepared, &o, &trainer));
@@ -190,7 +190,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "usage: demo OUTPUT_DIR [PICTURES EPOCHS]\n");
     return 2;
   }
-  const int count = argc > 2 ? atoi(argv[2]) : 8000, epochs = argc > 2 ? atoi(argv[3]) : 4;
+  const int count = argc > 2 ? atoi(argv[2]) : 16000, epochs = argc > 2 ? atoi(argv[3]) : 4;
   if (count < CALIBRATION || count > 1000000 || epochs < 1 || epochs > 1000) {
     fprintf(stderr, "demo: PICTURES must be %d..1000000, EPOCHS 1..1000\n", CALIBRATION);
     return 2;
