@@ -283,6 +283,7 @@ static const char *const conv_transpose_must[] = {"n1/hw4x4/c8>6/k3x3/s2x2/p1x1/
                                                   "n1/hw5/c6>4/g2/k3/s2",
                                                   "n1/hw4x4/c16>8/k3x3/pat=trap",
                                                   "n1/hw3x3/c8>8/g8/k3x3/act=relu",
+                                                  "n1/hw4x12/c19>19/g19/k3x3/s2x2/p1x1/op=1x1",
                                                   "n1/hw4x4/c9>5/k3x3/zp=lo,lo,lo/pat=edge",
                                                   "n1/hw2x2x3/c3>5/k2x2x2",
                                                   "n1/hw1x1/c1>1/k1x1",

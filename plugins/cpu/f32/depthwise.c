@@ -128,9 +128,8 @@ static int64_t channel_step(const shape *s, const qe_cpu *cpu) {
 }
 
 /* Lines, and the taps of the outputs along them, in this phase. */
-static fb_f32_dw phase_of(const shape *s, const qe_call *call) {
+static fb_f32_dw phase_of(const shape *s, const qe_call *call, fb_f32_dw_line *lines) {
   fb_f32_dw d = job_of(s, call);
-  fb_f32_dw_line *lines = call->scratch;
   fb_f32_span *spans = (void *)(lines + s->tile_lines);
   for (int64_t i = 0; i < d.n; ++i) {
     int64_t begin, end;
@@ -148,9 +147,10 @@ static void run(void (*fn)(const fb_f32_dw *d), void *self, const qe_call *call,
   fb_f32_dw_line *lines = call->scratch;
   const float *packed = call->packed;
   if (!call->problem->in[1]->data) {
-    float *to = (void *)((fb_f32_span *)(void *)(lines + s.tile_lines) + s.w.axis[2].n);
+    float *to = call->scratch; /* first, so that its vectors lie within cache lines */
     pack(&s, call->problem, call->in[1], to);
     packed = to;
+    lines = (void *)(to + s.padded * s.taps);
   }
   int64_t phase = -1, step = 1;
   fb_f32_dw d;
@@ -159,7 +159,7 @@ static void run(void (*fn)(const fb_f32_dw *d), void *self, const qe_call *call,
     if (tile / s.tiles != phase) {
       phase = tile / s.tiles;
       set_phase(&s, call->problem, phase);
-      d = phase_of(&s, call);
+      d = phase_of(&s, call, lines);
       step = channel_step(&s, fb_cpu(self));
     }
     d.count = fb_max64(0, fb_min64(s.tile_lines, s.lines - first));
