@@ -1,6 +1,7 @@
 /* A trainer's life, its options, and its state as models. */
 #include "train/trainer.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "train/differentiate.h"
@@ -37,7 +38,6 @@ static qe_status_t check_number(const char *name, float v, float lo, float hi) {
 }
 
 static qe_status_t check_options(const qe_train_options_t *o) {
-  if (o->struct_size != sizeof *o) return qe__fail(QE_ERROR_INVALID_ARGUMENT, "options.struct_size is %u, expected %zu; start from qe_train_options_default", o->struct_size, sizeof *o);
   if ((unsigned)o->loss > QE_LOSS_MSE) return qe__fail(QE_ERROR_INVALID_ARGUMENT, "options.loss is %d, which is no loss", (int)o->loss);
   if ((unsigned)o->optimizer > QE_OPTIMIZER_ADAMW) return qe__fail(QE_ERROR_INVALID_ARGUMENT, "options.optimizer is %d, which is none", (int)o->optimizer);
   if ((unsigned)o->schedule > QE_LR_LINEAR) return qe__fail(QE_ERROR_INVALID_ARGUMENT, "options.schedule is %d, which is none", (int)o->schedule);
@@ -55,6 +55,18 @@ static qe_status_t check_options(const qe_train_options_t *o) {
   QE_TRY(check_number("distill", o->distill, 0.0f, 1.0f));
   QE_TRY(check_number("temperature", o->temperature, 1e-6f, 1e6f));
   return check_number("qparams_lr", o->qparams_lr, 0.0f, 1e6f);
+}
+
+/* Fields that the caller does not know yet have their defaults. */
+static qe_status_t read_options(const qe_train_options_t *given, qe_train_options_t *out) {
+  const size_t size = given->struct_size;
+  qe_train_options_default(out);
+  if (size < offsetof(qe_train_options_t, metrics) + sizeof given->metrics || size > sizeof *out) {
+    return qe__fail(QE_ERROR_INVALID_ARGUMENT, "options.struct_size is %zu, expected %zu; start from qe_train_options_default", size, sizeof *out);
+  }
+  memcpy(out, given, size);
+  out->struct_size = sizeof *out;
+  return check_options(out);
 }
 
 static qe_status_t own_text(const char **text) {
@@ -143,11 +155,12 @@ qe_status_t qe_trainer_create(const qe_model_t *model, const qe_train_options_t 
   QE_CHECK_ARG(out, "out is NULL");
   *out = NULL;
   QE_CHECK_ARG(model && options, "model or options is NULL");
-  QE_TRY(check_options(options));
+  qe_train_options_t o;
+  QE_TRY(read_options(options, &o));
   QE_TRY(qe_model_clone(model, &base));
   qe_status_t status = qe__fuse_for_training(base->graph);
   if (status == QE_OK) status = qe__infer_dtypes(base->graph);
-  if (status == QE_OK) return create(base, NULL, options, out);
+  if (status == QE_OK) return create(base, NULL, &o, out);
   qe_model_destroy(&base);
   return status;
 }
@@ -156,9 +169,10 @@ qe_status_t qe_trainer_create_qat(qe_prepared_t *prepared, const qe_train_option
   QE_CHECK_ARG(out, "out is NULL");
   *out = NULL;
   QE_CHECK_ARG(prepared && options, "prepared or options is NULL");
-  QE_TRY(check_options(options));
+  qe_train_options_t o;
+  QE_TRY(read_options(options, &o));
   if (!prepared->qat) return qe__fail(QE_ERROR_STATE, "this model was prepared by qe_prepare, for calibration; qe_prepare_qat prepares for training");
-  return create(qe__model_retain(prepared->qat->base), prepared, options, out);
+  return create(qe__model_retain(prepared->qat->base), prepared, &o, out);
 }
 
 /* ---- state ---- */
