@@ -8,6 +8,7 @@
 #include "f32/ops.h"
 #include "f32/weight_grad.h"
 #include "spatial.h"
+#include "train/channels.h"
 
 #define TILE_WORK 500000 /* least multiplications of a tile, if there are to be several */
 
@@ -106,6 +107,8 @@ static grad grad_of(const fb_f32_core *core, void *self, const qe_problem *p) {
 int fb_f32_weight_grad_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
   (void)self;
   fb_f32_forward f;
+  if (!fb_channels_dense(p->in[DY]) || !fb_channels_dense(p->in[X])) /* as those of a constant */
+    return fb_refuse(reason, reason_size, "ConvWeightGrad: the channels do not lie side by side");
   fb_f32_forward_of(p, &f);
   return fb_conv_check(&f.p, false, reason, reason_size);
 }
