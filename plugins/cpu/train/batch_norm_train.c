@@ -11,9 +11,8 @@ int fb_batch_norm_grad_supports(void *self, const qe_problem *p, char *reason, s
 }
 
 int fb_batch_norm_train_plan(void *self, const qe_problem *p, qe_kernel_plan *plan) {
-  (void)self;
   fb_channels s;
-  fb_channels_init(&s, p->out[0]);
+  fb_channels_init(&s, p->out[0], fb_cpu(self));
   plan->tiles = s.blocks;
   plan->scratch_size = fb_channels_scratch(&s, FB_BN_ARRAYS);
   plan->flags = QE_PLAN_INPLACE;
@@ -31,9 +30,8 @@ int fb_channel_sums_supports(void *self, const qe_problem *p, char *reason, size
 }
 
 int fb_channel_sums_plan(void *self, const qe_problem *p, qe_kernel_plan *plan) {
-  (void)self;
   fb_channels s;
-  fb_channels_init(&s, p->in[0]);
+  fb_channels_init(&s, p->in[0], fb_cpu(self));
   plan->tiles = s.blocks;
   plan->scratch_size = fb_channels_scratch(&s, FB_BN_ARRAYS);
   return 0;

@@ -3,6 +3,7 @@
 
 #define SHORTEST_VECTOR 4
 #define LONGEST_VECTOR  16 /* floats; also a cache line */
+#define MOST_LINES      6  /* of a tile: what it keeps of each channel has to stay in the first cache */
 
 bool fb_channels_dense(const qe_operand *o) {
   if (o->rank < 2 || (o->dims[1] > 1 && o->strides[1] != 1)) return false;
@@ -28,19 +29,26 @@ int fb_channels_check(const qe_problem *p, uint32_t data, char *reason, size_t r
 }
 
 /*
- * Neighbouring cache lines are read for the price of one, but few tiles leave threads idle. Less than two cache lines of
- * channels are one tile, as tiles that share cache lines read all of them.
+ * Neighbouring cache lines are read for the price of one, but few tiles leave cores idle: the busiest core gets as few cache
+ * lines as possible, in as few tiles as that takes. Less than two cache lines of channels are one tile, as tiles that share
+ * cache lines read all of them.
  */
-static int64_t block_of(int64_t channels) {
+static int64_t block_of(int64_t channels, int64_t cores) {
   if (channels < 2 * LONGEST_VECTOR) return channels;
-  return channels < 4 * LONGEST_VECTOR ? LONGEST_VECTOR : channels < 16 * LONGEST_VECTOR ? 2 * LONGEST_VECTOR : 4 * LONGEST_VECTOR;
+  const int64_t lines = fb_ceil_div(channels, LONGEST_VECTOR);
+  int64_t best = 1, least = INT64_MAX;
+  for (int64_t block = 1; block <= MOST_LINES; ++block) {
+    const int64_t busiest = fb_ceil_div(fb_ceil_div(lines, block), cores) * block;
+    if (busiest <= least) best = block, least = busiest;
+  }
+  return best * LONGEST_VECTOR;
 }
 
-void fb_channels_init(fb_channels *s, const qe_operand *x) {
+void fb_channels_init(fb_channels *s, const qe_operand *x, const qe_cpu *cpu) {
   *s = (fb_channels){.channels = x->dims[1], .pixels = 1};
   for (uint32_t d = 0; d < x->rank; ++d)
     if (d != 1) s->pixels *= x->dims[d];
-  s->block = block_of(s->channels);
+  s->block = block_of(s->channels, fb_max64(1, (int64_t)cpu->cores));
   s->blocks = s->channels == 0 ? 0 : fb_ceil_div(s->channels, s->block);
   s->width = fb_round_up(s->block, LONGEST_VECTOR);
 }

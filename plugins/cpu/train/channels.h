@@ -18,7 +18,7 @@ typedef struct fb_channels {
 bool fb_channels_dense(const qe_operand *o);
 /* 1 when inputs [0, data) and output 0 are such and all others given are vectors of channels; else 0 with the reason. */
 int fb_channels_check(const qe_problem *p, uint32_t data, char *reason, size_t reason_size);
-void fb_channels_init(fb_channels *s, const qe_operand *x);
+void fb_channels_init(fb_channels *s, const qe_operand *x, const qe_cpu *cpu);
 
 /* A block as columns of vectors: those of 16 pixels in order, first the full ones, then those of `some` elements. */
 typedef struct fb_column {
