@@ -9,12 +9,15 @@
  */
 static const int64_t stand_ins[2] = {64, 1024};
 
-static uint32_t widest(const qe__graph *g, const qe__node *n) {
+/* -1: the rank of some input is not known. */
+static int32_t widest(const qe__graph *g, const qe__node *n) {
   int32_t rank = 0;
   for (uint32_t i = 0; i < n->n_in; i++) {
-    if (n->in[i] != QE__NO_VALUE && g->values[n->in[i]].rank > rank) rank = g->values[n->in[i]].rank;
+    if (n->in[i] == QE__NO_VALUE) continue;
+    if (g->values[n->in[i]].rank < 0) return -1;
+    if (g->values[n->in[i]].rank > rank) rank = g->values[n->in[i]].rank;
   }
-  return (uint32_t)rank;
+  return rank;
 }
 
 /* Rank of the results of ops that need no sizes for it; -1: not known. */
@@ -29,7 +32,7 @@ static int32_t rank_by_rule(const qe__graph *g, const qe__node *n) {
     if (f == keep_rank[i]) return first;
   }
   if (f == qe__infer_binary || f == qe__infer_compare || f == qe__infer_logical || f == qe__infer_where)
-    return (int32_t)widest(g, n);
+    return widest(g, n);
   if (f == qe__infer_gemm) return 2;
   if (f == qe__infer_reshape && n->n_in > 1 && n->in[1] != QE__NO_VALUE && g->values[n->in[1]].data != NULL)
     return (int32_t)g->values[n->in[1]].data->count;

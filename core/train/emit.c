@@ -7,7 +7,7 @@
 
 qe__shape qe__shape_of(const qe__graph *g, qe__value_id v) {
   qe__shape s = {0};
-  if (v == QE__NO_VALUE) return s;
+  if (v == QE__NO_VALUE || g->values[v].rank < 0) return s;
   s.rank = (uint32_t)g->values[v].rank;
   memcpy(s.dims, g->values[v].dims, s.rank * sizeof s.dims[0]);
   return s;
@@ -104,22 +104,23 @@ static qe_status_t add_node(qe__emit *e, uint16_t op, uint32_t n_in, const qe__v
   return status;
 }
 
+static qe_status_t describe_node(qe__emit *e, qe__node *n, uint32_t n_attr, const qe__attr *attr) {
+  qe_op_params params;
+  for (uint32_t i = 0; i < n_attr; i++) QE_TRY(set_attr(n, &attr[i]));
+  if (!e->early) return qe__infer_concrete(e->g, n, &params);
+  for (uint32_t i = 0; i < n->n_out; i++) {
+    if (n->out[i] != QE__NO_VALUE) e->g->values[n->out[i]].dtype = QE_FLOAT32;
+  }
+  return QE_OK;
+}
+
 void qe__emit_outputs(qe__emit *e, uint16_t op, uint32_t n_in, const qe__value_id *in, uint32_t n_attr, const qe__attr *attr,
                       uint32_t n_out, const bool *wanted, qe__value_id *out) {
   qe__node *n;
-  qe_op_params params;
   for (uint32_t i = 0; i < n_out; i++) out[i] = QE__NO_VALUE;
-  if (e->status != QE_OK || qe__emit_failed(e, add_node(e, op, n_in, in, n_out, wanted, out, &n))) return;
-  for (uint32_t i = 0; i < n_attr; i++) {
-    if (qe__emit_failed(e, set_attr(n, &attr[i]))) return;
-  }
-  if (!e->early) {
-    qe__emit_failed(e, qe__infer_concrete(e->g, n, &params));
-    return;
-  }
-  for (uint32_t i = 0; i < n_out; i++) {
-    if (out[i] != QE__NO_VALUE) e->g->values[out[i]].dtype = QE_FLOAT32;
-  }
+  if (e->status != QE_OK) return;
+  if (!qe__emit_failed(e, add_node(e, op, n_in, in, n_out, wanted, out, &n)) && !qe__emit_failed(e, describe_node(e, n, n_attr, attr))) return;
+  for (uint32_t i = 0; i < n_out; i++) out[i] = QE__NO_VALUE;
 }
 
 qe__node *qe__emit_last(const qe__emit *e) { return e->status == QE_OK ? e->g->nodes[e->g->n_nodes - 1] : NULL; }

@@ -20,6 +20,7 @@ void qe__gradient_gemm(qe__gradient *c) {
 static qe__value_id turned(qe__gradient *c, qe__value_id v) {
   int64_t perm[QE_MAX_RANK];
   const uint32_t rank = qe__shape_of(c->e.g, v).rank;
+  if (rank < 2) return QE__NO_VALUE; /* something has failed */
   for (uint32_t d = 0; d < rank; d++) perm[d] = d;
   perm[rank - 2] = rank - 1;
   perm[rank - 1] = rank - 2;

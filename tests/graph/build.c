@@ -342,6 +342,20 @@ Test(graph_build, looking_past_the_end) {
   qe_model_destroy(&held);
 }
 
+/* A sum of values whose rank depends on data has no rank yet: layers behind it wait for the plan. */
+Test(graph_build, sums_of_unknown_rank) {
+  qe_model_t *m = new_model();
+  const qe_value_t x = qe_input(m, NULL, QE_FLOAT32, DIMS(2, 3)), shape = qe_op(m, "Shape", NULL, 1, &x, NULL);
+  const qe_value_t y = qe_op(m, "Reshape", NULL, 2, (const qe_value_t[]){x, shape}, NULL);
+  const qe_value_t sum = qe_add(m, NULL, y, y);
+  qe_value_info_t info;
+  cr_assert_eq(qe_model_value(m, (uint32_t)sum, &info), QE_OK);
+  cr_assert_eq(info.rank, -1);
+  qe_output(m, NULL, qe_softmax(m, NULL, sum, -1));
+  cr_assert_eq(qe_model_finish(m), QE_OK, "%s", qe_last_error());
+  qe_model_destroy(&m);
+}
+
 /* The n-th allocation fails, for every n until the whole build, copy and check succeed; nothing may leak or crash. */
 Test(graph_build, every_allocation_may_fail) {
   long n = 0;
