@@ -177,7 +177,7 @@ static qe_status_t put_all(const qe_trainer_t *t, const identity *id, uint64_t l
   QE_TRY(put(s, options, sizeof options));
   QE_TRY(put_position(s, &t->at));
   QE_TRY(put_u64(s, t->steps_per_epoch));
-  QE_TRY(put_u64(s, t->metrics_end));
+  QE_TRY(put_u64(s, t->metrics_lines));
   QE_TRY(put_u64(s, id->count));
   for (uint32_t i = 0; i < id->count; i++) QE_TRY(put_entry(s, &id->entries[i]));
   return QE_OK;
@@ -279,7 +279,7 @@ static qe_status_t take_over(qe_trainer_t *t, const qe__checkpoint *c, const cha
   qe__free(id.entries);
   if (status != QE_OK) return status;
   t->at = c->at;
-  t->metrics_end = c->metrics_end;
+  t->metrics_lines = c->metrics_lines;
   if (t->steps_per_epoch == 0) t->steps_per_epoch = c->steps_per_epoch;
   return qe__trainer_publish(t);
 }

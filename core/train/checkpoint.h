@@ -4,7 +4,7 @@
  *
  *   "QETRAIN\n"  u32 version  u32 0  u64 bytes of the file
  *   u8[32] model  u8[32] teacher (zero: none)  u8[32] training data (zero: not known)
- *   u64 per option that changes results  8 bytes per field of qe__position  u64 steps of an epoch  u64 bytes of metrics and 1
+ *   u64 per option that changes results  8 bytes per field of qe__position  u64 steps of an epoch  u64 lines of metrics and 1
  *   u64 tensors; of each: u32 length + kind, u32 length + name, u32 type, u32 rank, u64 per dimension, elements
  *   u8[32] SHA-256 of everything before it
  */
@@ -46,7 +46,7 @@ typedef struct qe__checkpoint {
   uint8_t model[QE__CHECKPOINT_HASH], teacher[QE__CHECKPOINT_HASH], data[QE__CHECKPOINT_HASH];
   uint64_t options[QE__OPTION_COUNT];
   qe__position at;
-  uint64_t steps_per_epoch, metrics_end;
+  uint64_t steps_per_epoch, metrics_lines;
   uint64_t count;
   qe__checkpoint_entry *entries; /* qe__free */
 } qe__checkpoint;

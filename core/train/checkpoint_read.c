@@ -62,7 +62,7 @@ qe_status_t qe__checkpoint_body(const void *data, size_t size, const char *name,
   memset(out, 0, sizeof *out);
   if (!take_into(&c, out->model, sizeof out->model) || !take_into(&c, out->teacher, sizeof out->teacher) ||
       !take_into(&c, out->data, sizeof out->data) || !take_into(&c, out->options, sizeof out->options) ||
-      !take_position(&c, &out->at) || !take_into(&c, &out->steps_per_epoch, 8) || !take_into(&c, &out->metrics_end, 8) ||
+      !take_position(&c, &out->at) || !take_into(&c, &out->steps_per_epoch, 8) || !take_into(&c, &out->metrics_lines, 8) ||
       !take_into(&c, &out->count, 8) || out->count > c.left / SMALLEST_ENTRY) {
     return qe__fail(QE_ERROR_FORMAT, "%s: the checkpoint ends inside its header", name);
   }

@@ -57,7 +57,7 @@ static qe_status_t save(fit *f) {
   qe_trainer_t *t = f->t;
   if (t->options.checkpoint == NULL) return QE_OK;
   qe__metrics_sync(&f->metrics);
-  if (f->metrics.fd >= 0) t->metrics_end = f->metrics.end + 1;
+  if (f->metrics.fd >= 0) t->metrics_lines = f->metrics.lines + 1;
   return qe_trainer_save(t, t->options.checkpoint);
 }
 
@@ -89,8 +89,8 @@ static qe_status_t prepare(fit *f, const qe_train_data_t *train) {
   else f->last.lr = (double)qe__learning_rate(&t->options, t->at.step - 1, t->steps_per_epoch, f->total);
   f->order = qe__calloc((size_t)f->feed.count + 1, sizeof *f->order);
   if (f->order == NULL) return QE_ERROR_OUT_OF_MEMORY;
-  const bool known = t->metrics_end > 0;
-  return qe__metrics_open(qe__comm_rank() == 0 ? t->options.metrics : NULL, known, known ? t->metrics_end - 1 : 0, &f->metrics);
+  const bool known = t->metrics_lines > 0;
+  return qe__metrics_open(qe__comm_rank() == 0 ? t->options.metrics : NULL, known, known ? t->metrics_lines - 1 : 0, &f->metrics);
 }
 
 /* ---- steps ---- */

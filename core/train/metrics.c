@@ -18,32 +18,51 @@ static qe_status_t fail(const char *path, const char *what) {
   return qe__fail(QE_ERROR_IO, "%s: metrics cannot be %s: %s", path, what, strerror(errno));
 }
 
-/* A regular file of `size` bytes: back to where the checkpoint left it, unless that is no end of a line: another file. */
-static qe_status_t cut(qe__metrics_file *f, uint64_t size, uint64_t end) {
-  char last = '\n';
-  if (size < end) {
-    qe__log(QE_LOG_WARNING, "%s: has %" PRIu64 " bytes, had %" PRIu64 " when the checkpoint was written; lines are missing in it",
-            f->path, size, end);
+/* Where the first `lines` lines of a regular file end, and how many there are in all. */
+static qe_status_t find_lines(const qe__metrics_file *f, uint64_t lines, off_t *end, uint64_t *all) {
+  char buffer[4096];
+  off_t at = 0;
+  ssize_t n;
+  *all = 0;
+  *end = 0;
+  while ((n = pread(f->fd, buffer, sizeof buffer, at)) > 0) {
+    for (ssize_t i = 0; i < n; i++) {
+      if (buffer[i] == '\n' && ++*all == lines) *end = at + i + 1;
+    }
+    at += n;
+  }
+  return n == 0 ? QE_OK : fail(f->path, "read");
+}
+
+/* Back to the lines that there were when the checkpoint was written, unless what follows is none of ours: another file. */
+static qe_status_t cut(qe__metrics_file *f, uint64_t lines, off_t end) {
+  static const char first[] = "{\"schema_version\"";
+  char next[sizeof first - 1];
+  if (f->lines < lines) {
+    qe__log(QE_LOG_WARNING, "%s: has %" PRIu64 " lines, had %" PRIu64 " when the checkpoint was written; some are missing", f->path,
+            f->lines, lines);
     return QE_OK;
   }
-  if (end > 0 && (pread(f->fd, &last, 1, (off_t)end - 1) != 1 || last != '\n')) {
+  const ssize_t n = pread(f->fd, next, sizeof next, end);
+  if (n < 0 || memcmp(next, first, (size_t)n) != 0) {
     return qe__fail(QE_ERROR_STATE, "%s: is not the metrics file that the checkpoint was written beside; name that one, or a new one", f->path);
   }
-  if (ftruncate(f->fd, (off_t)end) != 0) return fail(f->path, "cut back to the checkpoint");
-  f->end = end;
+  if (ftruncate(f->fd, end) != 0) return fail(f->path, "cut back to the checkpoint");
+  f->lines = lines;
   return QE_OK;
 }
 
-qe_status_t qe__metrics_open(const char *path, bool known, uint64_t end, qe__metrics_file *f) {
+qe_status_t qe__metrics_open(const char *path, bool known, uint64_t lines, qe__metrics_file *f) {
   struct stat st;
+  off_t end = 0;
   *f = (qe__metrics_file){.fd = -1, .path = path};
   if (path == NULL) return QE_OK;
   f->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (f->fd < 0) return fail(path, "written");
   qe_status_t status = fstat(f->fd, &st) == 0 ? QE_OK : fail(path, "written");
   if (status == QE_OK && S_ISREG(st.st_mode)) {
-    f->end = (uint64_t)st.st_size;
-    if (known) status = cut(f, f->end, end);
+    status = find_lines(f, lines, &end, &f->lines);
+    if (status == QE_OK && known) status = cut(f, lines, end);
   }
   if (status != QE_OK) qe__metrics_close(f);
   return status;
@@ -73,8 +92,8 @@ static qe_status_t append(qe__metrics_file *f, const char *line, size_t size) {
     if (n <= 0) return fail(f->path, "written");
     line += n;
     size -= (size_t)n;
-    f->end += (uint64_t)n;
   }
+  f->lines++;
   return QE_OK;
 }
 

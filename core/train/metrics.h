@@ -7,14 +7,14 @@
 typedef struct qe__metrics_file {
   int fd;        /* -1: none */
   const char *path;
-  uint64_t end;  /* bytes so far */
+  uint64_t lines; /* in it */
 } qe__metrics_file;
 
 /*
- * path NULL: no file, and nothing happens below. A training that goes on from a checkpoint gives the size (known) that the
- * file had then: what was written later is cut off, so that no line is there twice. Errors: IO, STATE (another file).
+ * path NULL: no file, and nothing happens below. A training that goes on from a checkpoint gives the number of
+ * lines (known) that the file had then: what was written later is cut off, so that no line is there twice. Errors: IO, STATE (another file).
  */
-qe_status_t qe__metrics_open(const char *path, bool known, uint64_t end, qe__metrics_file *out);
+qe_status_t qe__metrics_open(const char *path, bool known, uint64_t lines, qe__metrics_file *out);
 qe_status_t qe__metrics_step(qe__metrics_file *f, const qe_train_metrics_t *step);
 /* validation may be NULL. */
 qe_status_t qe__metrics_epoch(qe__metrics_file *f, const qe_train_metrics_t *train, const qe_train_metrics_t *validation);

@@ -57,7 +57,7 @@ struct qe_trainer {
   bool identified;              /* the two hashes are known (checkpoint.c) */
   uint8_t model_hash[32], teacher_hash[32]; /* of base and its qconfig, and of the teacher; zero: none */
   uint8_t data_hash[32];        /* of the training data (qe__feed_fingerprint); zero: not known */
-  uint64_t metrics_end;         /* bytes of the metrics file at this position, and 1; 0: there was no such file */
+  uint64_t metrics_lines;       /* of the metrics file at this position, and 1; 0: there was no such file */
   uint64_t steps_per_epoch, total_steps; /* set by the loop; 0: not known (qe_trainer_step alone) */
   bool profile;                 /* programs that are made from here on time their steps (bench/train_step) */
   struct qe__program *programs[QE__PROGRAMS]; /* training graphs, one per phase and shape, the latest first (program.c) */

@@ -28,7 +28,7 @@ Test(checkpoint_read, what_is_in_it) {
   cr_assert_eq(qe__checkpoint_parse(file, size, "file", &c), QE_OK, "%s", qe_last_error());
   cr_assert(c.at.step == 12 && c.at.epoch == 1 && c.at.batch == 2 && c.at.loss_sum == 3.5 && c.at.rows == 64);
   cr_assert(c.at.right == 32 && c.at.best == 0.5 && c.at.bad_epochs == 0);
-  cr_assert(c.steps_per_epoch == 10 && c.metrics_end == 333 && c.count == 3 && c.model[31] == 31);
+  cr_assert(c.steps_per_epoch == 10 && c.metrics_lines == 333 && c.count == 3 && c.model[31] == 31);
   cr_assert_eq(c.options[QE__OPTION_COUNT - 1], (uint64_t)QE__OPTION_COUNT - 1);
   cr_assert(c.entries[0].kind_length == 9 && memcmp(c.entries[0].kind, "parameter", 9) == 0);
   cr_assert(c.entries[0].rank == 2 && c.entries[0].dims[1] == 3 && c.entries[0].bytes == 24);

@@ -194,19 +194,7 @@ Test(loop, killed_again_and_again) {
     const size_t n = scratch_read(a, one, sizeof one), m = scratch_read(b, many, sizeof many);
     cr_assert(n > 1000 && n < sizeof one);
     cr_assert_eq(n, m);
-    /* all but the length of the metrics file (times in it) and the checksum */
-    qe_train_options_t o;
-    fit_trainer f;
-    uint64_t hash[2];
-    for (int i = 0; i < 2; i++) {
-      options_with_files(&o, whole, 1);
-      fit_trainer_open(&f, presets[qat], &o);
-      TEST_OK(qe_trainer_load(f.t, i ? b : a));
-      hash[i] = test_state_hash(f.t);
-      cr_assert_eq(f.t->at.step, 9u);
-      fit_trainer_close(&f);
-    }
-    cr_assert_eq(hash[0], hash[1], "qat %d", qat);
+    cr_assert_arr_eq(one, many, n, "qat %d", qat);
     snprintf(a, sizeof a, "%s/%s.jsonl", dir.path, whole);
     snprintf(b, sizeof b, "%s/%s.jsonl", dir.path, pieces);
     char *first = metrics_text(a), *second = metrics_text(b);
