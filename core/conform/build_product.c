@@ -336,6 +336,8 @@ static const char *const gemm_must[] = {"m5/n16/k64/trans=2/gran=c",
                                         "m5/n6/k7/bias=2",
                                         "m7/n16/k48/trans=2/pat=big",
                                         "m4/n8/k12/const=0",
+                                        "m30/n17/k200/trans=1/const=0",
+                                        "m13/n33/k4097/trans=1/const=0",
                                         NULL};
 static const qe__axis matmul_axes[] = {
     {"m",     "@ 1 2 19"                                  },

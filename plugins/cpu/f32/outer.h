@@ -6,6 +6,8 @@
 #ifndef QE_CPU_F32_OUTER_H
 #define QE_CPU_F32_OUTER_H
 
+#include <string.h>
+
 #include "fb.h"
 
 /* Positions side by side: rows a + i * a_step and b + i * b_step, i < n. */
@@ -23,5 +25,11 @@ typedef struct fb_f32_outer {
   float *sums; /* rows of whole vectors, sum_step apart, read and written */
   int64_t sum_step;
 } fb_f32_outer;
+
+/* The n sums of a chunk are added to the totals, unless it is the first, and begin again with 0. */
+static inline void fb_f32_end_chunk(int64_t chunk, float *sums, float *totals, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) totals[i] = chunk == 0 ? sums[i] : totals[i] + sums[i];
+  memset(sums, 0, sizeof(float) * (size_t)n);
+}
 
 #endif

@@ -3,6 +3,8 @@
 
 #define TILE_WORK   4000000 /* multiplications of a tile, some 40 us */
 #define FEW_WEIGHTS 4096    /* floats of panels that are one call of the core: half a first-level cache */
+#define OUTER_LEAST 128     /* fewest terms of products that are not packed: fewer don't pay for sums in memory */
+#define OUTER_PIECE 256     /* terms of these at a time */
 #define FEW_ROWS    16      /* as many rows take about as long as one: the weights come from memory */
 
 /* A tile's rows of A stay in the second-level cache, its panel of B there too or in the first. */
@@ -22,6 +24,10 @@ fb_f32_tiling fb_f32_tile(const fb_f32_core *core, const qe_cpu *cpu, int64_t m,
   return t;
 }
 
+/* A lies transposed, B as it is: for each k the elements of both are neighbours, and nothing needs to be packed. */
+static bool is_outer(const fb_f32_product *p) {
+  return !p->packed && p->a_m == 1 && p->a_k != 1 && p->b_n == 1 && p->k >= OUTER_LEAST;
+}
 static bool copies_rows(const fb_f32_product *p) {
   return p->a_k != 1 && p->k > 1;
 }
@@ -36,7 +42,7 @@ static int64_t copied_a(const fb_f32_tiling *t, const fb_f32_product *p) {
 }
 
 uint64_t fb_f32_product_scratch(const fb_f32_core *core, const fb_f32_tiling *t, const fb_f32_product *p) {
-  (void)core;
+  if (is_outer(p)) return sizeof(float) * (uint64_t)(t->mc * fb_round_up(t->nc, core->lanes) * (chunked(p) ? 2 : 1));
   return sizeof(float) * (uint64_t)(packed_b(t, p) + copied_a(t, p) + (chunked(p) ? t->mc * t->nc : 0));
 }
 
@@ -129,6 +135,38 @@ static void run_tile(const tile_job *t, int64_t kc) {
   if (!plain(&t->p->finish)) finish_rows(t);
 }
 
+/* Sums rest in scratch while pieces of both sides come by that the second-level cache holds. */
+static void run_outer(const tile_job *t, int64_t kc, float *sums) {
+  const fb_f32_product *p = t->p;
+  const int64_t step = fb_round_up(t->cols, t->core->lanes), n = t->rows * step;
+  const int64_t blocks = fb_ceil_div(t->rows, t->core->rows);
+  float *totals = sums + n;
+  memset(sums, 0, sizeof(float) * (size_t)n);
+  for (int64_t k = 0, next; k < p->k; k = next) {
+    const int64_t chunk_end = fb_min64(p->k, (k / FB_F32_CHUNK + 1) * FB_F32_CHUNK);
+    next = fb_min64(chunk_end, k + kc);
+    const fb_f32_run run = {.a = p->a + t->row + k * p->a_k, .b = p->b + t->col + k * p->b_k, .n = next - k};
+    for (int64_t i = 0; i < blocks; ++i) {
+      const int64_t r0 = i * t->rows / blocks, r1 = (i + 1) * t->rows / blocks;
+      const fb_f32_outer o = {.rows = (int)(r1 - r0),
+                              .n = t->cols,
+                              .a_at = r0,
+                              .a_step = p->a_k,
+                              .b_step = p->b_k,
+                              .runs = &run,
+                              .count = 1,
+                              .sums = sums + r0 * step,
+                              .sum_step = step};
+      t->core->outer(&o);
+    }
+    if (next == chunk_end && chunked(p)) fb_f32_end_chunk(k / FB_F32_CHUNK, sums, totals, n);
+  }
+  const float *from = chunked(p) ? totals : sums;
+  for (int64_t r = 0; r < t->rows; ++r)
+    memcpy(p->y + (t->row + r) * p->y_m + t->col, from + r * step, sizeof(float) * (size_t)t->cols);
+  finish_rows(t);
+}
+
 void fb_f32_product_tile(const fb_f32_core *core, const fb_f32_tiling *t, const fb_f32_product *p, int64_t tile,
                          float *scratch, int64_t *column) {
   const int64_t row = tile % t->row_tiles * t->mc, col = tile / t->row_tiles * t->nc;
@@ -140,6 +178,10 @@ void fb_f32_product_tile(const fb_f32_core *core, const fb_f32_tiling *t, const 
                   .cols = fb_min64(t->nc, p->n - col),
                   .a_step = p->a_m,
                   .new_rows = t->row_tiles > 1 || *column < 0};
+  if (is_outer(p)) {
+    run_outer(&job, OUTER_PIECE, scratch);
+    return;
+  }
   float *copy = scratch + packed_b(t, p);
   if (chunked(p)) job.part = copy + copied_a(t, p);
   if (p->k == 0) {

@@ -5,8 +5,6 @@
 #include "f32/core.h"
 #include "f32/window.h"
 
-#include <string.h>
-
 /* The Conv whose weight's gradient is asked for: inputs dy, x become x, dw; output dw becomes dy. */
 typedef struct fb_f32_forward {
   const qe_operand *in[2], *out[1];
@@ -22,12 +20,6 @@ static inline void fb_f32_forward_of(const qe_problem *p, fb_f32_forward *f) {
   f->p.out = f->out;
   f->p.n_in = 2;
   f->p.n_out = 1;
-}
-
-/* The n sums of a chunk are added to the totals, unless it is the first, and begin again with 0. */
-static inline void fb_f32_end_chunk(int64_t chunk, float *sums, float *totals, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) totals[i] = chunk == 0 ? sums[i] : totals[i] + sums[i];
-  memset(sums, 0, sizeof(float) * (size_t)n);
 }
 
 #endif
