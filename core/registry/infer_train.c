@@ -176,19 +176,32 @@ qe_status_t qe__infer_gather_grad(qe__infer_ctx *c) {
 
 /* ---- fake quantization ---- */
 
-/* Attributes axis (-1 per tensor), quant_min, quant_max; scale and zero point at inputs first, first + 1. */
-static qe_status_t fake_quantize(qe__infer_ctx *c, uint32_t x, uint32_t first) {
-  QE_TRY(all_float32(c, first + 2));
+/* Attributes quant_min and quant_max. */
+static qe_status_t code_range(qe__infer_ctx *c) {
+  int64_t *lo = &c->params->starts[0], *hi = &c->params->starts[1];
+  QE_TRY(qe__attr_int(c, "quant_min", 0, lo));
+  QE_TRY(qe__attr_int(c, "quant_max", 255, hi));
+  if (*lo < *hi && *lo >= -32768 && *hi <= 65535) return QE_OK;
+  return qe__fail(QE_ERROR_NUMERIC, "quant_min %lld and quant_max %lld are no range", (long long)*lo, (long long)*hi);
+}
+
+/* Attribute axis of input x: -1 (per tensor) or one of its dimensions; how many pairs of parameters that makes. */
+static qe_status_t channel_axis(qe__infer_ctx *c, uint32_t x, int64_t *channels) {
   QE_TRY(qe__attr_int(c, "axis", -1, &c->params->axis));
-  QE_TRY(qe__attr_int(c, "quant_min", 0, &c->params->starts[0]));
-  QE_TRY(qe__attr_int(c, "quant_max", 255, &c->params->starts[1]));
-  QE_TRY(qe__attr_float(c, "grad_factor", 1.0f, &c->params->alpha));
   const int64_t axis = c->params->axis;
   if (axis < -1 || axis >= (int64_t)c->in[x].rank)
     return qe__fail(QE_ERROR_SHAPE, "attribute 'axis' is %lld; -1 to %d was expected", (long long)axis, (int)c->in[x].rank - 1);
-  if (c->params->starts[0] >= c->params->starts[1] || c->params->starts[0] < -32768 || c->params->starts[1] > 65535)
-    return qe__fail(QE_ERROR_NUMERIC, "quant_min %lld and quant_max %lld are no range", (long long)c->params->starts[0], (long long)c->params->starts[1]);
-  const int64_t n = axis < 0 ? 1 : c->in[x].dims[axis];
+  *channels = axis < 0 ? 1 : c->in[x].dims[axis];
+  return QE_OK;
+}
+
+/* Attributes axis (-1 per tensor), quant_min, quant_max; scale and zero point at inputs first, first + 1. */
+static qe_status_t fake_quantize(qe__infer_ctx *c, uint32_t x, uint32_t first) {
+  int64_t n;
+  QE_TRY(all_float32(c, first + 2));
+  QE_TRY(channel_axis(c, x, &n));
+  QE_TRY(code_range(c));
+  QE_TRY(qe__attr_float(c, "grad_factor", 1.0f, &c->params->alpha));
   QE_TRY(qe__need_vector(c, first, n, "scale"));
   return qe__need_vector(c, first + 1, n, "zero_point");
 }
@@ -209,12 +222,9 @@ qe_status_t qe__infer_fake_quantize_grad(qe__infer_ctx *c) {
 }
 
 qe_status_t qe__infer_min_max(qe__infer_ctx *c) {
+  int64_t dims[2] = {2};
   QE_TRY(all_float32(c, 1));
-  QE_TRY(qe__attr_int(c, "axis", -1, &c->params->axis));
-  const int64_t axis = c->params->axis;
-  if (axis < -1 || axis >= (int64_t)c->in[0].rank)
-    return qe__fail(QE_ERROR_SHAPE, "attribute 'axis' is %lld; -1 to %d was expected", (long long)axis, (int)c->in[0].rank - 1);
-  const int64_t dims[2] = {2, axis < 0 ? 1 : c->in[0].dims[axis]};
+  QE_TRY(channel_axis(c, 0, &dims[1]));
   qe__set_out(c, 0, QE_FLOAT32, 2, dims);
   return QE_OK;
 }
@@ -225,8 +235,7 @@ qe_status_t qe__infer_moving_average_qparams(qe__infer_ctx *c) {
   QE_TRY(qe__need_rank(c, 0, 2, 2));
   QE_TRY(same_shape(c, 1, 0));
   QE_TRY(epsilon(c, 0x1p-23f));
-  QE_TRY(qe__attr_int(c, "quant_min", 0, &c->params->starts[0]));
-  QE_TRY(qe__attr_int(c, "quant_max", 255, &c->params->starts[1]));
+  QE_TRY(code_range(c));
   QE_TRY(qe__attr_int(c, "zero_point", 0, &c->params->starts[2]));
   QE_TRY(qe__attr_flag(c, "symmetric", false, &symmetric));
   QE_TRY(qe__attr_float(c, "averaging_constant", 1.0f, &c->params->alpha));

@@ -152,6 +152,7 @@ Test(registry_train, fake_quantization) {
     {"MinMax", "f32[0]", "", "f32[2,1]"},
     {"MinMax", "f32[2,3]", "axis=-2", "! attribute 'axis' is -2; -1 to 1 was expected"},
     {"MinMax", "i32[2,3]", "", "! input 0 is int32"},
+    {"MovingAverageQParams", "f32[2,3] f32[2,3]", "quant_min=7 quant_max=7", "! quant_min 7 and quant_max 7 are no range"},
     {"MovingAverageQParams", "f32[2,3] f32[2,3]", "averaging_constant=0.5", "f32[2,3] f32[3] f32[3]"},
     {"MovingAverageQParams", "f32[2,3] f32[2,1]", "", "! input 1 has shape [2,1]"},
     {"MovingAverageQParams", "f32[3,2] f32[3,2]", "", "! input 0 has 3 rows; 2, minima and maxima"},
