@@ -90,7 +90,7 @@ static qe__value_id fake_weight(qe__step_builder *b, int32_t index, qe__value_id
 
 /* ---- weights with a BatchNorm behind them ---- */
 
-/* factor [channels] in a shape that multiplies weight w of node n; grouped transposed convolutions: *split has w's groups apart. */
+/* factor [channels] in a shape that multiplies weight w of node n; of a grouped transposed convolution, with w's groups apart. */
 static qe__value_id scaled_weight(qe__step_builder *b, const qe__node *n, qe__value_id w, qe__value_id factor) {
   const qe__value *v = &b->e.g->values[w];
   const uint32_t rank = (uint32_t)v->rank;

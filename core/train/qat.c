@@ -164,9 +164,11 @@ static qe_status_t place_fakes(qe__qat *q, const qe_prepared_t *p) {
   return QE_OK;
 }
 
-/* ---- the trained state as models ---- */
+/* ---- converting ---- */
 
-qe_status_t qe__qat_float_model(const qe__qat *q, bool fuse, qe_model_t **out) {
+/* A fused clone of base with the trained constants. */
+
+static qe_status_t float_model(const qe__qat *q, qe_model_t **out) {
   qe_model_t *m;
   qe_status_t status = QE_OK;
   *out = NULL;
@@ -176,7 +178,7 @@ qe_status_t qe__qat_float_model(const qe__qat *q, bool fuse, qe_model_t **out) {
     qe_tensor_release(&m->graph->values[v].data);
     QE_TRY_GOTO(qe__tensor_copy(q->constant[v], &m->graph->values[v].data), fail); /* training goes on in its own */
   }
-  if (fuse) QE_TRY_GOTO(qe__fuse(m->graph), fail);
+  QE_TRY_GOTO(qe__fuse(m->graph), fail);
   *out = m;
   return QE_OK;
 fail:
@@ -245,7 +247,7 @@ qe_status_t qe__qat_convert(qe_prepared_t *p, qe_model_t **out, qe_report_t **re
   qe_prepared_t *s = NULL;
   const qe_session_options_t none = {.struct_size = sizeof none, .engine = "none"};
   qe_status_t status;
-  QE_TRY(qe__qat_float_model(p->qat, true, &m));
+  QE_TRY(float_model(p->qat, &m));
   QE_TRY(qe__prepare_model(m, p->mapping, false, &none, &s));
   QE_TRY_GOTO(give_params(p->qat, s), done);
   status = qe__convert_static(s, out, report);

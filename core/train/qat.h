@@ -46,8 +46,6 @@ typedef struct qe__qat {
 static inline float qe__fake_averaging(const qe__fake *f) { return f->remembers ? f->args.averaging_constant : 1.0f; }
 
 void qe__qat_destroy(qe__qat **qat);
-/* A fused clone of base with the trained constants: what conversion starts from. */
-qe_status_t qe__qat_float_model(const qe__qat *qat, bool fuse, qe_model_t **out);
 /* Parameters of place i as conversion takes them: learned, or by the observed range, or (weights without memory) by the
  * trained tensor as it is; count 0: never observed. */
 qe_status_t qe__qat_params(const qe__qat *qat, uint32_t i, qe__qparams *out);

@@ -104,7 +104,6 @@ static void keep(const qe_trainer_t *t, const qe__program *p, const qe__batch *s
 
 /* The first tensor of a run that is not finite. */
 typedef struct search {
-  const qe__graph *g;
   qe__value_id found;
 } search;
 
@@ -121,7 +120,7 @@ static qe_status_t look(void *arg, int32_t value, const qe_tensor_t *x) {
 
 static qe_status_t not_finite(const qe_trainer_t *t, const qe__program *p, const qe_named_tensor_t *in, const char *what, double value) {
   const qe__graph *g = p->model->graph;
-  search s = {g, QE__NO_VALUE};
+  search s = {QE__NO_VALUE};
   const char *made_by = "an input of the step", *op = "";
   int32_t *values = qe__calloc((size_t)g->n_values + 1, sizeof *values);
   uint32_t n = 0;
