@@ -1,6 +1,6 @@
 /*
- * See level.h. arch_prctl(ARCH_SET_CPUID, 0) makes CPUID trap; the handler executes it with trapping off, takes out the
- * bits above the level, and goes on behind the instruction. Threads started later inherit the setting.
+ * See level.h. Where a library of bench/hold has ud2 instead of CPUID, the handler of SIGILL executes CPUID, takes out the
+ * bits above the level, and goes on behind the instruction.
  */
 #include "level.h"
 
@@ -9,9 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <ucontext.h>
-#include <unistd.h>
 
 /* Bits of CPUID leaf 7 (subleaf 0: ebx, ecx, edx; subleaf 1: eax, edx) that belong to a set of instructions. */
 typedef struct bits {
@@ -26,6 +24,7 @@ static const bits AMX = {.d = 0x03400000u, .a1 = 1u << 21, .d1 = 1u << 8};
 static const char *const level_names[] = {"avx2", "avxvnni", "avx512bw", "avx512vnni", "amx_int8", NULL};
 
 static bits hidden; /* by the level in force */
+static volatile sig_atomic_t answered;
 
 static void hide(const bits *more) {
   hidden.b |= more->b;
@@ -58,23 +57,18 @@ const char *level_best(void) {
   return best;
 }
 
-enum { ARCH_SET_CPUID_CODE = 0x1012 };
-
-static long trap_cpuid(bool on) { return syscall(SYS_arch_prctl, ARCH_SET_CPUID_CODE, on ? 0L : 1L); }
-
-static void on_fault(int signal_number, siginfo_t *info, void *context) {
+static void on_ud2(int signal_number, siginfo_t *info, void *context) {
   greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
   const uint8_t *at = (const uint8_t *)(uintptr_t)r[REG_RIP];
   (void)info;
-  if (at[0] != 0x0f || at[1] != 0xa2) { /* somebody else's fault: it ends the process when it comes again */
+  if (at[0] != 0x0f || at[1] != 0x0b) { /* another instruction: it ends the process when it comes again */
     signal(signal_number, SIG_DFL);
     return;
   }
   const uint32_t leaf = (uint32_t)r[REG_RAX], sub = (uint32_t)r[REG_RCX];
   uint32_t out[4];
-  trap_cpuid(false);
   real_cpuid(leaf, sub, out);
-  trap_cpuid(true);
+  answered = true;
   if (leaf == 7 && sub == 0) {
     out[1] &= ~hidden.b;
     out[2] &= ~hidden.c;
@@ -92,12 +86,15 @@ static void on_fault(int signal_number, siginfo_t *info, void *context) {
 
 bool level_cap(const char *level) {
   hidden = (bits){0};
+  const struct sigaction action = {.sa_sigaction = on_ud2, .sa_flags = SA_SIGINFO | SA_NODEFER};
+  if (sigaction(SIGILL, &action, NULL) != 0) return false;
   if (strcmp(level, "amx_int8") == 0) return true; /* nothing is above it */
   setenv("QENGINE_CPU_MASK", level, 1);
   hide(&AMX);
   if (strcmp(level, "avx512vnni") != 0) hide(&AVX512_VNNI);
   if (strcmp(level, "avx2") == 0 || strcmp(level, "avxvnni") == 0) hide(&AVX512);
   if (strcmp(level, "avxvnni") != 0) hide(&AVX_VNNI);
-  const struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER};
-  return sigaction(SIGSEGV, &action, NULL) == 0 && trap_cpuid(true) == 0;
+  return true;
 }
+
+bool level_holds(const char *level) { return answered || strcmp(level, level_best()) == 0; }

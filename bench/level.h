@@ -9,9 +9,11 @@ bool level_exists(const char *level);
 /* The last one that it has; NULL: none. */
 const char *level_best(void);
 /*
- * Makes this process, from here on, see a processor of that level: QENGINE_CPU_MASK for us, the CPUID instruction for
- * everybody else. Call it before any library asks the processor. False: the kernel or the processor can't trap CPUID.
+ * From here on we see a processor of that level (QENGINE_CPU_MASK), and so do libraries whose CPUID instructions bench/hold
+ * has replaced. Call it before any of them is loaded. False: the signal can't be caught.
  */
 bool level_cap(const char *level);
+/* Is ONNX Runtime, loaded meanwhile, at that level: did it ask, or is the level the processor's best? */
+bool level_holds(const char *level);
 
 #endif

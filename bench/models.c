@@ -249,11 +249,12 @@ int main(int argc, char **argv) {
   setenv("QUANTIZED_ENGINE", "fbgemm_x86", 0);
   if (!s.level) s.level = level_best();
   if (!s.level || !level_exists(s.level)) return fail("the processor does not have this level");
-  if (!level_cap(s.level)) return fail("CPUID cannot be trapped here, so others cannot be held to a level");
+  if (!level_cap(s.level)) return fail("SIGILL cannot be caught");
   if (who) return cold_start(who, n ? models[0] : "");
   if (s.ort) setenv("ORT_LIBRARY", s.ort, 1);
   const bool has_ort = ort_load(NULL);
   if (!has_ort) fail(ort_error());
+  if (has_ort && !level_holds(s.level)) return fail("this ONNX Runtime cannot be held to the level: give a copy made by bench/hold");
   if (!mkdtemp(s.folder)) return fail("no temporary folder");
   json_t *rows = json_array();
   for (int i = 0; i < count && !code; i++) code = compare(&s, models[i], has_ort, rows);

@@ -144,9 +144,10 @@ int main(int argc, char **argv) {
   setenv("QUANTIZED_ENGINE", "fbgemm_x86", 0);
   if (!s.level) s.level = level_best();
   if (!s.level || !level_exists(s.level)) return fail("the processor does not have this level");
-  if (!level_cap(s.level)) return fail("CPUID cannot be trapped here, so others cannot be held to a level");
+  if (!level_cap(s.level)) return fail("SIGILL cannot be caught");
   s.has_onednn = onednn_cap(s.level);
   s.has_ort = ort_load(s.ort);
+  if (s.has_ort && !level_holds(s.level)) return fail("this ONNX Runtime cannot be held to the level: give a copy made by bench/hold");
   if (!s.has_onednn) fail("no oneDNN");
   if (!s.has_ort) fail(ort_error());
   else printf("ONNX Runtime %s\n", ort_version());
