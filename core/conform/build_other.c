@@ -317,7 +317,8 @@ static const qe__axis relayout_axes[] = {
     {"lay", "- cl gap"                                    },
     {NULL,  NULL                                          }
 };
-static const char *const relayout_must[] = {"x=2x3x4x5/lay=cl", "x=2x3x4x5", "x=1x17x5/lay=gap", NULL};
+static const char *const relayout_must[] = {"x=2x3x4x5/lay=cl", "x=2x3x9x15/lay=cl", "x=1x4x5x7/lay=cl",
+                                            "x=2x3x4x5",        "x=1x17x5/lay=gap",  NULL};
 static const qe__axis no_axes[] = {
     {NULL, NULL}
 };

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define TILE_BYTES 131072
-#define TILE_ROWS  64 /* rows of a transposed tile: what lies together in x fills cache lines */
+#define TILE_ROWS  64 /* rows of a transposed tile, at least: what lies together in x fills cache lines */
 
 size_t fb_dtype_size(uint8_t dtype) {
   switch (dtype) {
@@ -66,16 +66,17 @@ void fb_copy_init(fb_copy *c, size_t size, uint32_t rank, const int64_t *dims, c
 
 static int64_t tile_size(const fb_copy *c) { return TILE_BYTES / (int64_t)c->size; }
 
-/* Tiles of a transposition: TILE_ROWS rows by as many columns as make up a tile's bytes. */
+/* Tiles of a transposition: TILE_ROWS rows by as many columns as make up a tile's bytes; of few columns more rows. */
 typedef struct grid {
-  int64_t cols, col_pieces, row_pieces, outer;
+  int64_t rows, cols, row_pieces, col_pieces, outer;
 } grid;
 
 static grid grid_of(const fb_copy *c) {
   const int64_t rows = c->nest.dims[c->nest.rank - 2], cols = c->nest.dims[c->nest.rank - 1];
   grid g = {.cols = tile_size(c) / fb_min64(TILE_ROWS, rows)};
   g.col_pieces = fb_ceil_div(cols, g.cols);
-  g.row_pieces = fb_ceil_div(rows, TILE_ROWS);
+  g.rows = fb_round_up(fb_max64(1, tile_size(c) / cols), TILE_ROWS);
+  g.row_pieces = fb_ceil_div(rows, g.rows);
   g.outer = c->nest.count / (rows * cols);
   return g;
 }
@@ -90,7 +91,7 @@ int64_t fb_copy_tiles(const fb_copy *c) {
 static void transpose_tile(const fb_copy *c, const grid *g, void *y, const void *x, int64_t tile) {
   const fb_nest *nest = &c->nest;
   const uint32_t row = nest->rank - 2, col = nest->rank - 1;
-  const int64_t c0 = tile % g->col_pieces * g->cols, r0 = tile / g->col_pieces % g->row_pieces * TILE_ROWS;
+  const int64_t c0 = tile % g->col_pieces * g->cols, r0 = tile / g->col_pieces % g->row_pieces * g->rows;
   int64_t rest = tile / (g->col_pieces * g->row_pieces);
   int64_t to = r0 * nest->strides[0][row] + c0, from = r0 + c0 * nest->strides[1][col];
   for (uint32_t d = row; d-- > 0;) {
@@ -99,7 +100,7 @@ static void transpose_tile(const fb_copy *c, const grid *g, void *y, const void 
     rest /= nest->dims[d];
   }
   fb_transpose(c->size, fb_element(y, c->size, to), nest->strides[0][row], fb_element_const(x, c->size, from),
-               nest->strides[1][col], fb_min64(TILE_ROWS, nest->dims[row] - r0), fb_min64(g->cols, nest->dims[col] - c0));
+               nest->strides[1][col], fb_min64(g->rows, nest->dims[row] - r0), fb_min64(g->cols, nest->dims[col] - c0));
 }
 
 /* memcpy of a fixed size is one load and one store, whatever the elements' type is. */

@@ -1,6 +1,6 @@
 /*
- * Transposing blocks of bytes (16 by 32) and of 4-byte elements (8 by 8) in registers; other sizes and the rims element
- * by element.
+ * Transposing blocks of bytes (16 by 32) and of 4-byte elements (8 by 8) in registers, and planes of images of 3 or 4
+ * channels; other sizes and the rims element by element.
  */
 #include <immintrin.h>
 #include <string.h>
@@ -92,8 +92,41 @@ static void floats(float *y, int64_t y_row, const float *x, int64_t x_col, int64
   plain(4, (char *)y, y_row, (const char *)x, x_col, whole_rows, rows, 0, cols);
 }
 
+/* Dense rows of 3 or 4 bytes, 16 at a time; returns how many rows are done. */
+static int64_t byte_pixels(uint8_t *y, const uint8_t *x, int64_t x_col, int64_t rows, int64_t cols) {
+  const __m128i three = _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
+  int64_t r = 0;
+  for (; rows - r >= 16 + 2 * (cols == 3); r += 16, y += 16 * cols) { /* the last store of 3 channels is 4 bytes too long */
+    __m128i v[4];
+    for (int i = 0; i < 4; ++i)
+      v[i] = i < cols ? _mm_loadu_si128((const __m128i *)(const void *)(x + r + i * x_col)) : _mm_setzero_si128();
+    const __m128i a[2] = {_mm_unpacklo_epi8(v[0], v[1]), _mm_unpackhi_epi8(v[0], v[1])};
+    const __m128i b[2] = {_mm_unpacklo_epi8(v[2], v[3]), _mm_unpackhi_epi8(v[2], v[3])};
+    for (int i = 0; i < 4; ++i) {
+      const __m128i four = i % 2 ? _mm_unpackhi_epi16(a[i / 2], b[i / 2]) : _mm_unpacklo_epi16(a[i / 2], b[i / 2]);
+      _mm_storeu_si128((__m128i *)(void *)(y + 4 * i * cols), cols == 3 ? _mm_shuffle_epi8(four, three) : four);
+    }
+  }
+  return r;
+}
+
+/* The same of 4-byte elements, 4 rows at a time. */
+static int64_t float_pixels(float *y, const float *x, int64_t x_col, int64_t rows, int64_t cols) {
+  int64_t r = 0;
+  for (; rows - r >= 4 + (cols == 3); r += 4, y += 4 * cols) {
+    __m128 v[4];
+    for (int i = 0; i < 4; ++i) v[i] = i < cols ? _mm_loadu_ps(x + r + i * x_col) : _mm_setzero_ps();
+    _MM_TRANSPOSE4_PS(v[0], v[1], v[2], v[3]);
+    for (int i = 0; i < 4; ++i) _mm_storeu_ps(y + i * cols, v[i]);
+  }
+  return r;
+}
+
 void fb_transpose(size_t size, void *y, int64_t y_row, const void *x, int64_t x_col, int64_t rows, int64_t cols) {
-  if (size == 1)
+  if (y_row == cols && (cols == 3 || cols == 4) && (size == 1 || size == 4)) {
+    const int64_t done = size == 1 ? byte_pixels(y, x, x_col, rows, cols) : float_pixels(y, x, x_col, rows, cols);
+    plain(size, y, y_row, x, x_col, done, rows, 0, cols);
+  } else if (size == 1)
     bytes(y, y_row, x, x_col, rows, cols);
   else if (size == 4)
     floats(y, y_row, x, x_col, rows, cols);

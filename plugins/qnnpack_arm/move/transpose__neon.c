@@ -1,6 +1,6 @@
 /*
- * Transposing blocks of bytes (16 by 16) and of 4-byte elements (4 by 4) in registers; other sizes and the rims element by
- * element.
+ * Transposing blocks of bytes (16 by 16) and of 4-byte elements (4 by 4) in registers, and planes of images of 3 or 4
+ * channels; other sizes and the rims element by element.
  */
 #include <arm_neon.h>
 #include <string.h>
@@ -62,8 +62,30 @@ static void floats_4x4(uint32_t *y, int64_t y_row, const uint32_t *x, int64_t x_
 BLOCKS(uint8_t, 16, bytes_16x16)
 BLOCKS(uint32_t, 4, floats_4x4)
 
+/* Dense rows of 3 or 4 elements, `lanes` at a time; returns how many rows are done. */
+#define PIXELS(type, lanes, suffix)                                                                             \
+  static int64_t pixels_##suffix(type *y, const type *x, int64_t x_col, int64_t rows, int64_t cols) {           \
+    int64_t r = 0;                                                                                              \
+    for (; rows - r >= (lanes); r += (lanes), x += (lanes), y += (lanes)*cols) {                                \
+      if (cols == 3)                                                                                            \
+        vst3q_##suffix(y, ((type##x##lanes##x3_t){{vld1q_##suffix(x), vld1q_##suffix(x + x_col),                \
+                                                   vld1q_##suffix(x + 2 * x_col)}}));                           \
+      else                                                                                                      \
+        vst4q_##suffix(y, ((type##x##lanes##x4_t){{vld1q_##suffix(x), vld1q_##suffix(x + x_col),                \
+                                                   vld1q_##suffix(x + 2 * x_col), vld1q_##suffix(x + 3 * x_col)}})); \
+    }                                                                                                           \
+    return r;                                                                                                   \
+  }
+typedef uint8_t uint8;
+typedef uint32_t uint32;
+PIXELS(uint8, 16, u8)
+PIXELS(uint32, 4, u32)
+
 void fb_transpose(size_t size, void *y, int64_t y_row, const void *x, int64_t x_col, int64_t rows, int64_t cols) {
-  if (size == 1)
+  if (y_row == cols && (cols == 3 || cols == 4) && (size == 1 || size == 4)) {
+    const int64_t done = size == 1 ? pixels_u8(y, x, x_col, rows, cols) : pixels_u32(y, x, x_col, rows, cols);
+    plain(size, y, y_row, x, x_col, done, rows, 0, cols);
+  } else if (size == 1)
     bytes_16x16s(y, y_row, x, x_col, rows, cols);
   else if (size == 4)
     floats_4x4s(y, y_row, x, x_col, rows, cols);
