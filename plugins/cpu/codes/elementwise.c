@@ -1,6 +1,8 @@
 /* Add, Sub and Mul of 8-bit codes with broadcasting: what all instruction sets share. The loops: elementwise.inc. */
 #include "codes/elementwise.h"
 
+#include <math.h>
+
 static bool per_tensor(const qe_operand *o) { return fb_is_code8(o) && o->q_count == 1; }
 
 int fb_elementwise_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {
@@ -39,5 +41,9 @@ fb_elementwise fb_elementwise_of(const qe_call *call) {
   e.zero = y->zero_points[0];
   e.lo = (float)(lo - y->zero_points[0]);
   e.hi = (float)(hi - y->zero_points[0]);
+  /* An operand is at most 255 scales; NaN and infinite scales are not below any bound. */
+  const double a = 255.0 * fabs((double)e.real_a.scale), b = 255.0 * fabs((double)e.real_b.scale);
+  const double most = 0x1p30 * fabs((double)e.scale);
+  e.bounded = a + b < most && a * b < most && a + b < 0x1p127 && a * b < 0x1p127;
   return e;
 }

@@ -12,7 +12,10 @@ typedef struct fb_code_real {
   uint8_t flip;
 } fb_code_real;
 
-/* q = clamp(rne(v / scale)) + zero; lo and hi are the bounds less the zero point. flip: 0x80 when y is int8. */
+/*
+ * q = clamp(rne(v / scale)) + zero; lo and hi are the bounds less the zero point. flip: 0x80 when y is int8. bounded: every
+ * v / scale is a number below 2^30, so that it can be clamped as an integer.
+ */
 typedef struct fb_elementwise {
   const uint8_t *a, *b;
   uint8_t *y;
@@ -20,6 +23,7 @@ typedef struct fb_elementwise {
   float scale, lo, hi;
   int32_t zero;
   uint8_t flip;
+  bool bounded;
 } fb_elementwise;
 
 fb_elementwise fb_elementwise_of(const qe_call *call);

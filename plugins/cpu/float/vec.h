@@ -57,6 +57,12 @@ static FBV_INLINE void fbv_store_some(float *p, fb_f v, int64_t n) {
     fbv_store(p, v);
 }
 
+/* lo and hi: codes; flip: 0x80 when they are int8. */
+static inline fbv_coder fbv_coder_of(int32_t zero, int32_t lo, int32_t hi, uint8_t flip) {
+  return (fbv_coder){fbv_set1_i16(zero + flip), fbv_set1_u8((uint8_t)(lo + flip)), fbv_set1_u8((uint8_t)(hi + flip)),
+                     fbv_set1_u8(flip)};
+}
+
 /* The fused activation, lo <= hi: y < lo ? lo : y > hi ? hi : y; NaN and -0 stay. */
 static inline fb_f fbv_act(fb_f y, fb_f lo, fb_f hi) { return fbv_min(hi, fbv_max(lo, y)); }
 

@@ -19,6 +19,11 @@ typedef __m256i fb_i;
 typedef __m256 fb_m;
 #endif
 
+/* How int32 become 8-bit codes: plus zero (16-bit lanes), cut to lo and hi (bytes; all as if unsigned), then flipped. */
+typedef struct fbv_coder {
+  fb_i zero, lo, hi, flip;
+} fbv_coder;
+
 #if defined(__AVX512BW__)
 
 static inline __mmask16 fbv_first(int64_t n) { return (__mmask16)((1u << n) - 1u); }
@@ -91,13 +96,14 @@ static inline void fbv_store_u8(uint8_t *p, fb_i v) {
 static inline void fbv_store_u8_n(uint8_t *p, fb_i v, int64_t n) {
   _mm_mask_storeu_epi8(p, fbv_first(n), _mm512_cvtepi32_epi8(v));
 }
-/* Four vectors of values within int16, plus add (16-bit lanes), saturated to uint8, then flipped. */
-static inline void fbv_store_u8_x4(uint8_t *p, const fb_i v[4], fb_i add, fb_i flip) {
-  const fb_i lo = _mm512_add_epi16(_mm512_packs_epi32(v[0], v[1]), add);
-  const fb_i hi = _mm512_add_epi16(_mm512_packs_epi32(v[2], v[3]), add);
+/* Four vectors; any values. */
+static inline void fbv_store_u8_x4(uint8_t *p, const fb_i v[4], const fbv_coder *c) {
+  const fb_i a = _mm512_adds_epi16(_mm512_packs_epi32(v[0], v[1]), c->zero);
+  const fb_i b = _mm512_adds_epi16(_mm512_packs_epi32(v[2], v[3]), c->zero);
+  const fb_i packed = _mm512_min_epu8(_mm512_max_epu8(_mm512_packus_epi16(a, b), c->lo), c->hi);
   const fb_i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  const fb_i bytes = _mm512_permutexvar_epi32(order, _mm512_packus_epi16(lo, hi));
-  _mm512_storeu_si512(p, _mm512_xor_si512(bytes, flip));
+  const fb_i bytes = _mm512_permutexvar_epi32(order, packed);
+  _mm512_storeu_si512(p, _mm512_xor_si512(bytes, c->flip));
 }
 static inline fb_i fbv_set1_i16(int32_t v) { return _mm512_set1_epi16((short)v); }
 static inline fb_i fbv_set1_u8(uint8_t v) { return _mm512_set1_epi8((char)v); }
@@ -175,12 +181,13 @@ static inline void fbv_store_u8(uint8_t *p, fb_i v) {
   memcpy(p, &bytes, 8);
 }
 static inline void fbv_store_u8_n(uint8_t *p, fb_i v, int64_t n) { fbv_put_bytes_n(p, fbv_low_bytes(v), n); }
-static inline void fbv_store_u8_x4(uint8_t *p, const fb_i v[4], fb_i add, fb_i flip) {
-  const fb_i lo = _mm256_add_epi16(_mm256_packs_epi32(v[0], v[1]), add);
-  const fb_i hi = _mm256_add_epi16(_mm256_packs_epi32(v[2], v[3]), add);
+static inline void fbv_store_u8_x4(uint8_t *p, const fb_i v[4], const fbv_coder *c) {
+  const fb_i a = _mm256_adds_epi16(_mm256_packs_epi32(v[0], v[1]), c->zero);
+  const fb_i b = _mm256_adds_epi16(_mm256_packs_epi32(v[2], v[3]), c->zero);
+  const fb_i packed = _mm256_min_epu8(_mm256_max_epu8(_mm256_packus_epi16(a, b), c->lo), c->hi);
   const fb_i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-  const fb_i bytes = _mm256_permutevar8x32_epi32(_mm256_packus_epi16(lo, hi), order);
-  _mm256_storeu_si256((__m256i *)(void *)p, _mm256_xor_si256(bytes, flip));
+  const fb_i bytes = _mm256_permutevar8x32_epi32(packed, order);
+  _mm256_storeu_si256((__m256i *)(void *)p, _mm256_xor_si256(bytes, c->flip));
 }
 static inline fb_i fbv_set1_i16(int32_t v) { return _mm256_set1_epi16((short)v); }
 static inline fb_i fbv_set1_u8(uint8_t v) { return _mm256_set1_epi8((char)v); }

@@ -107,12 +107,17 @@ static inline void fbv_store_u8(uint8_t *p, fb_i v) {
   memcpy(p, &bytes, 4);
 }
 static inline void fbv_store_u8_n(uint8_t *p, fb_i v, int64_t n) { fbv_put_bytes_n(p, fbv_low_bytes(v), n); }
-/* Four vectors of values within int16, plus add (16-bit lanes), saturated to uint8, then flipped. */
-static inline void fbv_store_u8_x4(uint8_t *p, const fb_i v[4], fb_i add, fb_i flip) {
-  const int16x8_t more = vreinterpretq_s16_s32(add);
-  const int16x8_t lo = vaddq_s16(vqmovn_high_s32(vqmovn_s32(v[0]), v[1]), more);
-  const int16x8_t hi = vaddq_s16(vqmovn_high_s32(vqmovn_s32(v[2]), v[3]), more);
-  vst1q_u8(p, veorq_u8(vqmovun_high_s16(vqmovun_s16(lo), hi), vreinterpretq_u8_s32(flip)));
+/* How int32 become 8-bit codes: plus zero (16-bit lanes), cut to lo and hi (bytes; all as if unsigned), then flipped. */
+typedef struct fbv_coder {
+  fb_i zero, lo, hi, flip;
+} fbv_coder;
+/* Four vectors; any values. */
+static inline void fbv_store_u8_x4(uint8_t *p, const fb_i v[4], const fbv_coder *c) {
+  const int16x8_t zero = vreinterpretq_s16_s32(c->zero);
+  const int16x8_t a = vqaddq_s16(vqmovn_high_s32(vqmovn_s32(v[0]), v[1]), zero);
+  const int16x8_t b = vqaddq_s16(vqmovn_high_s32(vqmovn_s32(v[2]), v[3]), zero);
+  const uint8x16_t codes = vmaxq_u8(vqmovun_high_s16(vqmovun_s16(a), b), vreinterpretq_u8_s32(c->lo));
+  vst1q_u8(p, veorq_u8(vminq_u8(codes, vreinterpretq_u8_s32(c->hi)), vreinterpretq_u8_s32(c->flip)));
 }
 static inline fb_i fbv_set1_i16(int32_t v) { return vreinterpretq_s32_s16(vdupq_n_s16((int16_t)v)); }
 static inline fb_i fbv_set1_u8(uint8_t v) { return vreinterpretq_s32_u8(vdupq_n_u8(v)); }
