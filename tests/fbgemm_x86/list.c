@@ -45,7 +45,8 @@ typedef struct fixture {
   int32_t *sums;
 } fixture;
 
-static fixture make_weight(pattern p, int64_t n, int64_t taps, int64_t kc, uint8_t flip, uint32_t seed) {
+static fixture make_weight(const fb_q8_core *core, pattern p, int64_t n, int64_t taps, int64_t kc, uint8_t flip,
+                           uint32_t seed) {
   const int64_t depth = taps * kc;
   fixture f = {.weights = malloc((size_t)(n * depth + 1))};
   f.w = (fb_q8_weight){.data = (const uint8_t *)f.weights,
@@ -58,11 +59,11 @@ static fixture make_weight(pattern p, int64_t n, int64_t taps, int64_t kc, uint8
                        .step_c = 1};
   for (int64_t j = 0; j < n; j++)
     for (int64_t k = 0; k < depth; k++) f.weights[j * depth + k] = (int8_t)(weight_of(p, j, k, &seed) ^ flip);
-  f.size = fb_list_packed_size(&f.w);
+  f.size = core->packed_size(&f.w);
   f.packed = aligned_alloc(64, (size_t)fb_round_up((int64_t)f.size + 64, 64));
   memset(f.packed, 0xa5, (size_t)f.size + 64);
   f.sums = malloc((size_t)n * sizeof *f.sums + 1);
-  fb_list_pack(&f.w, f.packed, f.sums);
+  core->pack(&f.w, f.packed, f.sums);
   return f;
 }
 
@@ -86,14 +87,14 @@ static const uint8_t *check_list(const uint8_t *list, int64_t quads, int32_t *fo
     for (; list < start + head.end[FB_LIST_GROUP - size]; list += FB_LIST_ITEM * size) {
       int32_t positive[2] = {0}, negative[2] = {0};
       for (int j = 0; j < size; j++) {
-        uint16_t offset;
+        uint16_t number;
         int8_t w[4];
-        memcpy(&offset, list + 2 * j, 2);
+        memcpy(&number, list + 2 * j, 2);
         memcpy(w, list + 2 * size + 4 * j, 4);
-        cr_assert(offset % FB_LIST_QUAD == 0 && offset / FB_LIST_QUAD < quads, "offset %d of %ld quads", offset,
+        cr_assert(number % FB_LIST_UNIT == 0 && number / FB_LIST_UNIT < quads, "number %d of %ld quads", number,
                   (long)quads);
         for (int k = 0; k < 4; k++) {
-          found[offset / FB_LIST_QUAD * 4 + k] += w[k];
+          found[number / FB_LIST_UNIT * 4 + k] += w[k];
           if (w[k] > 0)
             positive[k / 2] += w[k];
           else
@@ -107,9 +108,11 @@ static const uint8_t *check_list(const uint8_t *list, int64_t quads, int32_t *fo
   return list;
 }
 
-static void check_lists(pattern p, int64_t n, int64_t taps, int64_t kc, uint8_t flip) {
-  fixture f = make_weight(p, n, taps, kc, flip, 77);
-  const int64_t depth = taps * kc, chunks = fb_list_chunks(depth), step = 4 * fb_list_chunk(depth);
+static void check_lists(const fb_q8_core *core, int64_t most, pattern p, int64_t n, int64_t taps, int64_t kc,
+                        uint8_t flip) {
+  fixture f = make_weight(core, p, n, taps, kc, flip, 77);
+  const int64_t depth = taps * kc, chunks = fb_list_chunks(depth, most);
+  const int64_t step = 4 * fb_list_chunk(depth, most);
   const uint64_t *starts = f.packed;
   const uint8_t *end = (const uint8_t *)f.packed + chunks * n * (int64_t)sizeof *starts;
   int64_t all = 0;
@@ -134,13 +137,23 @@ static void check_lists(pattern p, int64_t n, int64_t taps, int64_t kc, uint8_t 
   free_weight(&f);
 }
 
-Test(list, lists_are_safe_and_complete) {
+static void check_lists_all(const fb_q8_core *core, int64_t most) {
   static const int64_t depths[] = {0, 1, 2, 3, 4, 5, 7, 8, 9, 63, 64, 147, 511, 512, 513, 576, 1030, 2304};
   for (int p = 0; p < PATTERNS; p++)
     for (size_t i = 0; i < sizeof depths / sizeof *depths; i++) {
-      check_lists((pattern)p, 3, 1, depths[i], i % 3 == 0 ? 0x80 : 0);
-      if (depths[i] % 9 == 0) check_lists((pattern)p, 35, 9, depths[i] / 9, 0);
+      check_lists(core, most, (pattern)p, 3, 1, depths[i], i % 3 == 0 ? 0x80 : 0);
+      if (depths[i] % 9 == 0) check_lists(core, most, (pattern)p, 35, 9, depths[i] / 9, 0);
     }
+}
+
+Test(list, lists_are_safe_and_complete_on_avx2) {
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) cr_skip_test("this processor has no AVX2");
+  check_lists_all(&fb_q8_list__avx2, FB_LIST_QUADS);
+}
+
+Test(list, lists_are_safe_and_complete_on_avx512) {
+  if (!__builtin_cpu_supports("avx512bw")) cr_skip_test("this processor has no AVX-512 BW");
+  check_lists_all(&fb_q8_list__avx512bw, FB_LIST_WIDE_QUADS);
 }
 
 /* Codes 0, 255, or any. */
@@ -159,7 +172,7 @@ typedef struct shape {
 static void check_core(const fb_q8_core *core, shape s, pattern wp, code_pattern xp, int to, bool zeros, uint8_t flip) {
   const int64_t depth = s.taps * s.kc, step = s.n + 5;
   const bool wild = ((int)wp + (int)xp) % 2; /* multipliers that are no numbers */
-  fixture f = make_weight(wp, s.n, s.taps, s.kc, 0, 5);
+  fixture f = make_weight(core, wp, s.n, s.taps, s.kc, 0, 5);
   uint32_t seed = 99;
   uint8_t **x = malloc((size_t)(s.rows * s.taps + 1) * sizeof *x);
   for (int64_t r = 0; r < s.rows; r++)
@@ -262,7 +275,8 @@ static void check_core_all(const fb_q8_core *core) {
       {97,  16,  3, 37  },
       {4,   70,  1, 1025},
       {145, 5,   2, 33  },
-      {240, 16,  1, 20  },
+      {224, 16,  1, 20  },
+      {65,  16,  1, 1021},
       {48,  130, 1, 640 }
   };
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
@@ -288,7 +302,7 @@ Test(list, blocks_without_depth_give_the_constants) {
   int32_t bias[2] = {5, -7}, y[6];
   const uint8_t none = 0, *x[3] = {&none, &none, &none};
   const fb_q8_finish finish = {.to = FB_Q8_SUMS, .bias = bias};
-  fixture f = make_weight(ANY, 2, 1, 0, 0, 1);
+  fixture f = make_weight(&fb_q8_list__avx2, ANY, 2, 1, 0, 0, 1);
   void *scratch = aligned_alloc(64, (size_t)fb_round_up((int64_t)fb_q8_list__avx2.scratch_size(3, 2, 1, 0), 64));
   fb_q8_list__avx2.block(&(fb_q8_block){.x = x,
                                         .rows = 3,

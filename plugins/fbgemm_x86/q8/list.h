@@ -21,19 +21,18 @@
 #include "q8/core.h"
 
 enum {
-  FB_LIST_ROWS = 64,               /* most rows of a panel: 8 vectors of AVX2, 4 of AVX-512 */
-  FB_LIST_QUAD = 4 * FB_LIST_ROWS, /* bytes of a panel's quad: [64 rows][4 of k] */
-  FB_LIST_QUADS = 128,             /* most quads of a chunk */
-  FB_LIST_CACHE = 28 * 1024,       /* most bytes of the panel's part that a chunk uses */
-  FB_LIST_GROUP = 4,               /* items of the largest group */
-  FB_LIST_ITEM = 6,                /* bytes of an item: the quad's offset in the panel, four weights */
-  FB_LIST_SAFE = 128,              /* what the weights of one sign may add up to in an int16 lane */
-  FB_LIST_COLS = 64,               /* columns worked on at a time */
+  FB_LIST_QUADS = 128,     /* most quads of a chunk; the more, the fuller groups are */
+  FB_LIST_WIDE_QUADS = 64, /* the same for wide vectors, more of which then stay in the cache */
+  FB_LIST_GROUP = 4,       /* items of the largest group */
+  FB_LIST_ITEM = 6,        /* bytes of an item: FB_LIST_UNIT times its quad, four weights */
+  FB_LIST_UNIT = 32,       /* quads are counted in these: addressing makes that the offset for 8 vectors of AVX2 */
+  FB_LIST_SAFE = 128,      /* what the weights of one sign may add up to in an int16 lane */
+  FB_LIST_COLS = 64,       /* columns worked on at a time */
 };
 
 /*
  * Packed: the offsets of the lists, uint64_t [chunk][column], then the lists. A list: its head, then groups of 4 items,
- * of 3, of 2 and of 1; a group of g: g offsets (uint16_t), g times four weights.
+ * of 3, of 2 and of 1; a group of g: g numbers of quads (uint16_t), g times four weights.
  */
 typedef struct fb_list_head {
   uint16_t end[FB_LIST_GROUP]; /* of the groups of FB_LIST_GROUP - i items, from the list's start */
@@ -42,21 +41,21 @@ typedef struct fb_list_head {
 static inline int64_t fb_list_quads(int64_t depth) {
   return fb_ceil_div(depth, 4);
 }
-/* At least one, so that a product without depth has a place for its constants. */
-static inline int64_t fb_list_chunks(int64_t depth) {
-  return fb_max64(1, fb_ceil_div(fb_list_quads(depth), FB_LIST_QUADS));
+/* Chunks of at most `most` quads. At least one, so that a product without depth has a place for its constants. */
+static inline int64_t fb_list_chunks(int64_t depth, int64_t most) {
+  return fb_max64(1, fb_ceil_div(fb_list_quads(depth), most));
 }
 /* Quads of every chunk but the last, which may be shorter. */
-static inline int64_t fb_list_chunk(int64_t depth) {
-  return fb_ceil_div(fb_list_quads(depth), fb_list_chunks(depth));
+static inline int64_t fb_list_chunk(int64_t depth, int64_t most) {
+  return fb_ceil_div(fb_list_quads(depth), fb_list_chunks(depth, most));
 }
 
-/* fb_q8_core.packed_size and pack. */
-uint64_t fb_list_packed_size(const fb_q8_weight *w);
-void fb_list_pack(const fb_q8_weight *w, void *packed, int32_t *sums);
+/* fb_q8_core.packed_size and pack, for chunks of at most `most` quads. */
+uint64_t fb_list_packed_size(const fb_q8_weight *w, int64_t most);
+void fb_list_pack(const fb_q8_weight *w, int64_t most, void *packed, int32_t *sums);
 
 /*
- * Rows [0, rows), 1 to 64, into a panel of [quad][64 rows][4 bytes]; rows up to the next multiple of `step` (8 or 16)
+ * Rows [0, rows) into a panel of [quad][row][4 bytes], with rows up to the next multiple of `step` (8 or 16), which
  * repeat the last one. Row r is made of `taps` runs of kc bytes at x[r * taps]. `room` has 16 * fb_list_row_room(depth)
  * bytes.
  */
@@ -74,8 +73,8 @@ typedef struct fb_list_constants {
 } fb_list_constants;
 void fb_list_find_constants(const fb_q8_block *b, int64_t n0, int64_t n1, fb_list_constants *c);
 
-/* Finishes columns [n0, n1) of rows [row, row + rows) of the block; sums: [column - n0][64 rows], bias included. */
-void fb_list_finish(const fb_q8_block *b, const fb_list_constants *c, const int32_t *sums, int64_t row, int64_t rows,
-                    int64_t n0, int64_t n1);
+/* Finishes columns [n0, n1) of rows [row, row + rows) of the block; sums: [column - n0][step], bias included. */
+void fb_list_finish(const fb_q8_block *b, const fb_list_constants *c, const int32_t *sums, int64_t step, int64_t row,
+                    int64_t rows, int64_t n0, int64_t n1);
 
 #endif

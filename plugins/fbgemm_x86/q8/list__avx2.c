@@ -4,6 +4,8 @@
 #define LIST_CORE  fb_q8_list__avx2
 #define LIST_NAME "list__avx2"
 #define LIST_WIDTH 8
+#define LIST_QUADS FB_LIST_QUADS
+#define LIST_AT_ONCE 6
 
 typedef __m256i list_vector;
 #define list_load(p)        _mm256_load_si256((const __m256i *)(const void *)(p))

@@ -4,6 +4,8 @@
 #define LIST_CORE  fb_q8_list__avx512bw
 #define LIST_NAME "list__avx512bw"
 #define LIST_WIDTH 16
+#define LIST_QUADS FB_LIST_WIDE_QUADS
+#define LIST_AT_ONCE 8
 
 typedef __m512i list_vector;
 #define list_load(p)        _mm512_load_si512((const __m512i *)(const void *)(p))

@@ -41,8 +41,8 @@ void fb_list_find_constants(const fb_q8_block *b, int64_t n0, int64_t n1, fb_lis
 
 /* 8 sums of a column, after the correction for its zero point. */
 static inline __m256i load_sums(const fb_q8_block *b, const fb_list_constants *c, const int32_t *sums, __m256i row_sums,
-                                int64_t column) {
-  const __m256i v = _mm256_load_si256((const __m256i *)(sums + column * FB_LIST_ROWS));
+                                int64_t column, int64_t step) {
+  const __m256i v = _mm256_load_si256((const __m256i *)(sums + column * step));
   if (!b->finish->col_zero) return v;
   return _mm256_sub_epi32(v, _mm256_mullo_epi32(row_sums, _mm256_set1_epi32(c->zero[column])));
 }
@@ -105,8 +105,8 @@ static inline void store_codes(uint8_t *y, int64_t step, const __m256i v[4], int
 }
 
 static inline __attribute__((always_inline)) void finish_codes(const fb_q8_block *b, const fb_list_constants *c,
-                                                               const int32_t *sums, int64_t row, int64_t rows,
-                                                               int64_t n0, int64_t n1, bool simple) {
+                                                               const int32_t *sums, int64_t step, int64_t row,
+                                                               int64_t rows, int64_t n0, int64_t n1, bool simple) {
   const scale s = make_scale(b->finish);
   for (int64_t n = 0; n < n1 - n0; n += CODES)
     for (int64_t r = 0; r < rows; r += ROWS) {
@@ -116,8 +116,8 @@ static inline __attribute__((always_inline)) void finish_codes(const fb_q8_block
         __m256i q[4];
         for (int i = 0; i < 4; i++) {
           const int64_t at = n + 4 * j + i;
-          const __m256i v = simple ? _mm256_load_si256((const __m256i *)(sums + at * FB_LIST_ROWS + r))
-                                   : load_sums(b, c, sums + r, row_sums, at);
+          const __m256i v = simple ? _mm256_load_si256((const __m256i *)(sums + at * step + r))
+                                   : load_sums(b, c, sums + r, row_sums, at, step);
           const __m256 product = _mm256_mul_ps(_mm256_cvtepi32_ps(v), _mm256_set1_ps(c->m[at]));
           q[i] = _mm256_cvtps_epi32(simple ? product : _mm256_min_ps(product, s.most));
         }
@@ -146,14 +146,15 @@ static inline __m256i wide8(const wide *w, const fb_list_constants *c, __m256i s
 
 /* Outputs of four bytes: real numbers or sums. Rows are written along, as whole lines of the cache. */
 static inline __attribute__((always_inline)) void finish_wide(const fb_q8_block *b, const fb_list_constants *c,
-                                                              const int32_t *sums, int64_t row, int64_t rows,
-                                                              int64_t n0, int64_t n1, bool real, bool zeros) {
+                                                              const int32_t *sums, int64_t step, int64_t row,
+                                                              int64_t rows, int64_t n0, int64_t n1, bool real,
+                                                              bool zeros) {
   const wide w = {real, zeros, _mm256_set1_ps(b->finish->act_lo), _mm256_set1_ps(b->finish->act_hi)};
   for (int64_t r = 0; r < rows; r += ROWS)
     for (int64_t n = 0; n < n1 - n0; n += 8) {
       const int64_t here = fb_min64(ROWS, rows - r), columns = fb_min64(8, n1 - n0 - n);
       __m256i v[8];
-      for (int i = 0; i < 8; i++) v[i] = _mm256_load_si256((const __m256i *)(sums + r + (n + i) * FB_LIST_ROWS));
+      for (int i = 0; i < 8; i++) v[i] = _mm256_load_si256((const __m256i *)(sums + r + (n + i) * step));
       fb_turn8(v);
       if (w.zeros)
         for (int64_t i = 0; i < here; i++)
@@ -169,16 +170,16 @@ static inline __attribute__((always_inline)) void finish_wide(const fb_q8_block 
     }
 }
 
-void fb_list_finish(const fb_q8_block *b, const fb_list_constants *c, const int32_t *sums, int64_t row, int64_t rows,
-                    int64_t n0, int64_t n1) {
+void fb_list_finish(const fb_q8_block *b, const fb_list_constants *c, const int32_t *sums, int64_t step, int64_t row,
+                    int64_t rows, int64_t n0, int64_t n1) {
   const fb_q8_finish *f = b->finish;
   const bool zeros = f->col_zero != NULL;
   if (f->to == FB_Q8_REAL && !zeros)
-    finish_wide(b, c, sums, row, rows, n0, n1, true, false);
+    finish_wide(b, c, sums, step, row, rows, n0, n1, true, false);
   else if (f->to != FB_Q8_CODES)
-    finish_wide(b, c, sums, row, rows, n0, n1, f->to == FB_Q8_REAL, zeros);
+    finish_wide(b, c, sums, step, row, rows, n0, n1, f->to == FB_Q8_REAL, zeros);
   else if (c->bounded && !zeros)
-    finish_codes(b, c, sums, row, rows, n0, n1, true);
+    finish_codes(b, c, sums, step, row, rows, n0, n1, true);
   else
-    finish_codes(b, c, sums, row, rows, n0, n1, false);
+    finish_codes(b, c, sums, step, row, rows, n0, n1, false);
 }

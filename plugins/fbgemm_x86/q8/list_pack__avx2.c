@@ -160,8 +160,8 @@ static uint32_t write_list(uint8_t *to, const int8_t *w, int64_t quads) {
   for (int i = 0; i < groups; i++) {
     const int g = sizes[i];
     for (int j = 0; j < g; j++, m++) {
-      const uint16_t offset = (uint16_t)(sorted.quad[*m] * FB_LIST_QUAD);
-      memcpy(at[g] + 2 * j, &offset, 2);
+      const uint16_t number = (uint16_t)(sorted.quad[*m] * FB_LIST_UNIT);
+      memcpy(at[g] + 2 * j, &number, 2);
       memcpy(at[g] + 2 * g + 4 * j, &sorted.w[*m], 4);
     }
     at[g] += FB_LIST_ITEM * g;
@@ -181,8 +181,9 @@ static int32_t read_column(const fb_q8_weight *w, int64_t n, int64_t k0, int64_t
   return sum;
 }
 
-uint64_t fb_list_packed_size(const fb_q8_weight *w) {
-  const int64_t depth = fb_q8_depth(w), chunks = fb_list_chunks(depth), step = 4 * fb_list_chunk(depth);
+uint64_t fb_list_packed_size(const fb_q8_weight *w, int64_t most) {
+  const int64_t depth = fb_q8_depth(w), chunks = fb_list_chunks(depth, most);
+  const int64_t step = 4 * fb_list_chunk(depth, most);
   uint64_t count = 0;
   for (int64_t n = 0; n < w->n; n++)
     for (int64_t k0 = 0; k0 < depth; k0 += step) {
@@ -194,8 +195,9 @@ uint64_t fb_list_packed_size(const fb_q8_weight *w) {
   return (uint64_t)(chunks * w->n) * (sizeof(uint64_t) + sizeof(fb_list_head)) + count * FB_LIST_ITEM;
 }
 
-void fb_list_pack(const fb_q8_weight *w, void *packed, int32_t *sums) {
-  const int64_t depth = fb_q8_depth(w), chunks = fb_list_chunks(depth), step = 4 * fb_list_chunk(depth);
+void fb_list_pack(const fb_q8_weight *w, int64_t most, void *packed, int32_t *sums) {
+  const int64_t depth = fb_q8_depth(w), chunks = fb_list_chunks(depth, most);
+  const int64_t step = 4 * fb_list_chunk(depth, most);
   uint64_t *starts = packed, at = (uint64_t)(chunks * w->n) * sizeof *starts;
   memset(sums, 0, (size_t)w->n * sizeof *sums);
   for (int64_t chunk = 0; chunk < chunks; chunk++)

@@ -20,21 +20,22 @@ static inline __m256i load2(const uint8_t *const *x, int64_t at, int i, __m256i 
   return _mm256_xor_si256(_mm256_inserti128_si256(_mm256_castsi128_si256(lo), hi, 1), flip);
 }
 
-/* 16 bytes of 8 rows to 4 quads. */
-static inline void put4(uint8_t *to, const uint8_t *const *x, int64_t at, __m256i flip, int64_t quads) {
+/* 16 bytes of 8 rows to 4 quads, `quad` bytes apart. */
+static inline void put4(uint8_t *to, int64_t quad, const uint8_t *const *x, int64_t at, __m256i flip, int64_t quads) {
   const __m256i a = load2(x, at, 0, flip), b = load2(x, at, 1, flip);
   const __m256i c = load2(x, at, 2, flip), d = load2(x, at, 3, flip);
   const __m256i ab0 = _mm256_unpacklo_epi32(a, b), ab1 = _mm256_unpackhi_epi32(a, b);
   const __m256i cd0 = _mm256_unpacklo_epi32(c, d), cd1 = _mm256_unpackhi_epi32(c, d);
   _mm256_store_si256((__m256i *)to, _mm256_unpacklo_epi64(ab0, cd0));
-  if (quads > 1) _mm256_store_si256((__m256i *)(to + FB_LIST_QUAD), _mm256_unpackhi_epi64(ab0, cd0));
-  if (quads > 2) _mm256_store_si256((__m256i *)(to + 2 * FB_LIST_QUAD), _mm256_unpacklo_epi64(ab1, cd1));
-  if (quads > 3) _mm256_store_si256((__m256i *)(to + 3 * FB_LIST_QUAD), _mm256_unpackhi_epi64(ab1, cd1));
+  if (quads > 1) _mm256_store_si256((__m256i *)(to + quad), _mm256_unpackhi_epi64(ab0, cd0));
+  if (quads > 2) _mm256_store_si256((__m256i *)(to + 2 * quad), _mm256_unpacklo_epi64(ab1, cd1));
+  if (quads > 3) _mm256_store_si256((__m256i *)(to + 3 * quad), _mm256_unpackhi_epi64(ab1, cd1));
 }
 
 /* Bytes [at, bytes) of each of 8 rows; after the last whole quad come zeros. */
-static inline void put_run(uint8_t *to, const uint8_t *const *x, int64_t at, int64_t bytes, __m256i flip) {
-  for (; at + 16 <= bytes; at += 16, to += (ptrdiff_t)4 * FB_LIST_QUAD) put4(to, x, at, flip, 4);
+static inline void put_run(uint8_t *to, int64_t quad, const uint8_t *const *x, int64_t at, int64_t bytes,
+                           __m256i flip) {
+  for (; at + 16 <= bytes; at += 16, to += 4 * quad) put4(to, quad, x, at, flip, 4);
   if (at == bytes) return;
   uint8_t rest[STEP][16] = {{0}};
   const uint8_t *rows[STEP];
@@ -42,7 +43,7 @@ static inline void put_run(uint8_t *to, const uint8_t *const *x, int64_t at, int
     memcpy(rest[i], x[i] + at, (size_t)(bytes - at));
     rows[i] = rest[i];
   }
-  put4(to, rows, 0, flip, fb_list_quads(bytes - at));
+  put4(to, quad, rows, 0, flip, fb_list_quads(bytes - at));
 }
 
 /* memcpy of short runs. */
@@ -63,15 +64,15 @@ static inline uint8_t *append(uint8_t *to, const uint8_t *from, int64_t n) {
 }
 
 /* `bytes` of rows [0, rows), 8 or 16. */
-static void put_rows(uint8_t *to, const uint8_t *const *x, int64_t rows, int64_t bytes, __m256i flip) {
-  for (int64_t at = 0; at < bytes; at += SEGMENT, to += (ptrdiff_t)SEGMENT / 4 * FB_LIST_QUAD)
-    for (int64_t r = 0; r < rows; r += STEP) put_run(to + r * 4, x + r, at, fb_min64(bytes, at + SEGMENT), flip);
+static void put_rows(uint8_t *to, int64_t quad, const uint8_t *const *x, int64_t rows, int64_t bytes, __m256i flip) {
+  for (int64_t at = 0; at < bytes; at += SEGMENT, to += SEGMENT / 4 * quad)
+    for (int64_t r = 0; r < rows; r += STEP) put_run(to + r * 4, quad, x + r, at, fb_min64(bytes, at + SEGMENT), flip);
 }
 
 void fb_list_rows(uint8_t *panel, const uint8_t *const *x, int64_t rows, int64_t step, int64_t taps, int64_t kc,
                   uint8_t flip, uint8_t *room) {
   const __m256i flips = _mm256_set1_epi8((char)flip);
-  const int64_t depth = taps * kc, all = fb_round_up(rows, step);
+  const int64_t depth = taps * kc, all = fb_round_up(rows, step), quad = 4 * all;
   const bool whole = taps == 1 || (kc % 16 == 0 && kc > 0);
   for (int64_t r = 0; r < all; r += BOTH, panel += BOTH * 4) {
     const int64_t here = fb_min64(BOTH, all - r);
@@ -79,7 +80,7 @@ void fb_list_rows(uint8_t *panel, const uint8_t *const *x, int64_t rows, int64_t
     if (whole) {
       for (int64_t tap = 0; tap < taps; tap++) {
         for (int64_t i = 0; i < here; i++) at[i] = x[fb_min64(r + i, rows - 1) * taps + tap];
-        put_rows(panel + tap * (kc / 4) * FB_LIST_QUAD, at, here, kc, flips);
+        put_rows(panel + tap * (kc / 4) * quad, quad, at, here, kc, flips);
       }
       continue;
     }
@@ -89,6 +90,6 @@ void fb_list_rows(uint8_t *panel, const uint8_t *const *x, int64_t rows, int64_t
       at[i] = to;
       for (int64_t tap = 0; tap < taps; tap++) to = append(to, runs[tap], kc);
     }
-    put_rows(panel, at, here, depth, flips);
+    put_rows(panel, quad, at, here, depth, flips);
   }
 }
