@@ -18,6 +18,12 @@
  * An odd number of rows leaves half a pair over. Then the last row is paired with itself one step further ("doubled"):
  * even steps take two taps of it, odd ones none.
  *
+ * Windows of 3 x 3 taps may be read in place instead ("direct"): a column is interleaved in registers and meets every
+ * window that it lies in, nothing goes through memory. The form of pairs then has weights of two digits,
+ * w~ = 23 h + l with h and l in [-11, 11]: vpmaddubsw multiplies pairs of bytes as they are, and nine products of a
+ * digit, at most 9 * 255 * 11 = 25245, add up in int16; vpmaddwd brings the two sums together, which wide columns
+ * of int16 (h = 0) would need for every pair of taps.
+ *
  * Channels come in groups of as many as a vector has bytes, each lane of 16 bytes 16 of them; vector j of sums holds
  * channels 4 j .. 4 j + 3 of each lane, which is how unpacking and packing leave them. A last group of 32 or 16
  * channels fills its lanes with further parts of the row ("parts"): part t has pixels [t * each, (t + 1) * each).
@@ -30,6 +36,7 @@
 typedef struct fb_dw_form {
   int64_t bytes; /* of a vector */
   bool quads;
+  bool direct;  /* windows of 3 x 3 are read in place */
   uint8_t less; /* 128: columns are int8, x' - 128 */
 } fb_dw_form;
 
@@ -39,6 +46,7 @@ typedef struct fb_dw_form {
 typedef struct fb_dw {
   fb_window g;
   fb_dw_form form;
+  bool direct;  /* 3 x 3 taps, read in place */
   bool shared;  /* sources are rows; else all taps */
   int64_t rows; /* output rows computed together: 1 or 2 */
   bool doubled; /* the last row stands twice among the sources, the second time a step further; see below */
@@ -58,7 +66,24 @@ typedef struct fb_dw_group {
 } fb_dw_group;
 
 void fb_dw_init(fb_dw *s, const qe_problem *p, fb_dw_form form);
-fb_dw_group fb_dw_group_at(const fb_dw *s, int64_t group);
+
+/* Whole vectors of bytes, then the parts of one that the rest is made of, then fewer than 16 channels. */
+static inline fb_dw_group fb_dw_group_at(const fb_dw *s, int64_t group) {
+  const int64_t bytes = s->form.bytes, whole = s->g.channels / bytes;
+  fb_dw_group r = {fb_min64(group, whole) * bytes, bytes, bytes, 1};
+  int64_t skip = group - whole;
+  if (skip < 0) return r;
+  for (r.width /= 2, r.parts *= 2; r.width >= 16; r.width /= 2, r.parts *= 2) {
+    r.channels = r.width;
+    if (s->g.channels - r.channel < r.width) continue;
+    if (skip-- == 0) return r;
+    r.channel += r.width;
+  }
+  r.width = 16, r.parts = bytes / 16;
+  r.channels = s->g.channels - r.channel;
+  return r;
+}
+
 /* Columns of `pixels` outputs. */
 static inline int64_t fb_dw_columns(const fb_dw *s, int64_t pixels) {
   return (fb_round_up(pixels, FB_DW_PIXELS) - 1) * s->stride + (s->steps - 1) * s->step + 1;
@@ -69,8 +94,10 @@ int64_t fb_dw_tap(const fb_dw *s, int64_t row, int64_t source, int64_t step);
 /*
  * Packed memory: 64 bytes (the first int32 not 0: the product of a sum and its multiplier may leave the range of
  * int32), then the groups: vectors m[4], bias[4] (of float32 outputs; -0, which changes no number, when there is none),
- * base[4], weights[row][chunk][step][piece][4].
+ * base[4], weights[row][chunk][step][piece][4]; of digits weights[pair of taps][half of the channels][digit: l, h].
  */
+#define FB_DW_DIGIT         23
+#define FB_DW_DIGIT_VECTORS 20
 enum { FB_DW_M = 0, FB_DW_BIAS = 4, FB_DW_BASE = 8, FB_DW_WEIGHTS = 12 }; /* in vectors */
 static inline int64_t fb_dw_packed_bytes(const fb_dw *s) {
   return 64 + s->groups * s->group_bytes;
@@ -95,7 +122,7 @@ typedef struct fb_dw_source {
 /*
  * The sources of a chunk, from channel 0 on, for groups with this many parts: part t of column c at
  * from[i] + c * step[i] + t * part[i] for c in [begin, end). Columns outside of [first, last) are in the padding of
- * all.
+ * all; up to `safe`, what is loaded does not reach over the end of x.
  */
 typedef struct fb_dw_chunk {
   const fb_dw_source *source;
@@ -104,7 +131,7 @@ typedef struct fb_dw_chunk {
   bool sparse;  /* of which odd columns are not looked at */
   const uint8_t *from[4];
   int64_t step[4], part[4];
-  int64_t begin, end, first, last;
+  int64_t begin, end, first, last, safe;
 } fb_dw_chunk;
 
 /* What is computed in one go: a piece of one (or two) rows of outputs, one group of channels. */
@@ -113,6 +140,7 @@ typedef struct fb_dw_piece {
   const uint8_t *padding; /* zero points, for all channels and a vector more */
   uint8_t flip;
   fb_dw_group group;
+  bool direct;
   const fb_dw_chunk *chunk;
   int64_t chunks, rows;
   int64_t steps, step, stride;

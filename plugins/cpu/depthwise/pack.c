@@ -36,6 +36,24 @@ static void pack_channel(const fb_dw *s, const weights *w, int64_t lane, uint8_t
         }
 }
 
+/*
+ * The same as two digits of pairs: vectors [pair][half of the channels][digit], the digit's two weights at int16 `lane`.
+ * The last row's first tap is half of the pair before its others, the half that windows with this stride read there.
+ */
+static void pack_digits(const fb_dw *s, const weights *w, int64_t lane, uint8_t *to) {
+  const int first = s->stride == 1 ? 6 : -1, second = s->stride == 1 ? -1 : 6;
+  const int taps[5][2] = {
+      {0, 3}, {1, 4}, {2, 5}, {first, second}, {7, 8}
+  };
+  for (int64_t pair = 0; pair < 5; ++pair, to += 4 * s->form.bytes)
+    for (int64_t i = 0; i < 2; ++i) {
+      const int32_t value = taps[pair][i] < 0 ? 0 : weight(w, taps[pair][i]);
+      const int32_t high = (value + (value < 0 ? -1 : 1) * (FB_DW_DIGIT / 2)) / FB_DW_DIGIT;
+      to[2 * lane + i] = (uint8_t)(value - high * FB_DW_DIGIT);
+      to[s->form.bytes + 2 * lane + i] = (uint8_t)high;
+    }
+}
+
 static void pack_group(const fb_dw *s, const qe_problem *p, const void *data, const void *bias, int64_t number,
                        int32_t *wild, uint8_t *to) {
   const qe_operand *x = p->in[0], *w = p->in[1], *y = p->out[0];
@@ -64,7 +82,11 @@ static void pack_group(const fb_dw *s, const qe_problem *p, const void *data, co
       memcpy(at + FB_DW_M * vector, &m, sizeof m);
       memcpy(at + FB_DW_BIAS * vector, &real_bias, sizeof real_bias);
       memcpy(at + FB_DW_BASE * vector, &base, sizeof base);
-      pack_channel(s, &one, lane, to + (FB_DW_WEIGHTS + c % 16 / 4) * vector);
+      if (s->direct && !s->form.quads)
+        pack_digits(s, &one, 8 * (part * group.width / 16 + c / 16) + c % 8,
+                    to + (FB_DW_WEIGHTS + c % 16 / 8 * 2) * vector);
+      else
+        pack_channel(s, &one, lane, to + (FB_DW_WEIGHTS + c % 16 / 4) * vector);
     }
   }
 }

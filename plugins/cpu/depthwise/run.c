@@ -70,6 +70,7 @@ static void chunk_at(fb_dw_chunk *c, const fb_dw_source *source, int64_t sources
   c->end = INT64_MAX;
   c->first = INT64_MAX;
   c->last = 0;
+  c->safe = INT64_MAX;
   for (int64_t i = 0; i < 4; ++i) {
     const fb_dw_source *s = &source[i < sources ? i : 0]; /* of those beyond any will do: they have no weights */
     const bool none = s->begin >= s->end;
@@ -82,11 +83,13 @@ static void chunk_at(fb_dw_chunk *c, const fb_dw_source *source, int64_t sources
     int64_t end = s->end;
     if (o->group.channels < o->group.width) { /* what is loaded may reach over the end of x */
       const int64_t room = o->end - o->x - o->group.channel - o->group.width - s->at;
-      end = room < 0 ? 0 : fb_min64(end, room / s->step + 1);
+      c->safe = fb_min64(c->safe, room < 0 ? 0 : room / s->step + 1);
+      end = fb_min64(end, c->safe);
     }
     c->begin = fb_max64(c->begin, s->begin);
     c->end = fb_min64(c->end, end - (o->group.parts - 1) * o->apart);
   }
+  c->safe -= (o->group.parts - 1) * o->apart;
 }
 
 static fb_dw_finish finish_of(const qe_problem *p, const void *packed) {
@@ -150,6 +153,7 @@ int fb_dw_run(const qe_call *call, int64_t tile_begin, int64_t tile_end, const f
                    .end = (const uint8_t *)call->in[0] + p->in[0]->count,
                    .padding = padding,
                    .flip = p->in[0]->dtype == QE_DT_I8 ? 0x80 : 0,
+                   .direct = s.direct,
                    .chunk = chunks,
                    .chunks = s.chunks,
                    .steps = s.steps,

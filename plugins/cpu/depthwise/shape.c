@@ -5,6 +5,7 @@
 #define TILE_MACS    (INT64_C(1) << 18) /* of one tile: some 10 us */
 #define STRIP_BYTES  16384              /* of columns, which are read several times from the nearest cache */
 #define LEAST_STRIP  16                 /* outputs all the same: a piece has a cost of its own */
+#define DIRECT_STRIP 128                /* outputs of windows that are read in place */
 #define MOST_DILATED 64                 /* columns that a window of shared columns may reach over */
 
 /* What a row of outputs costs by vector and output, in units of half a product: columns take about six. */
@@ -29,14 +30,28 @@ static void choose_sources(fb_dw *s) {
   s->chunks = fb_ceil_div(s->sources, 4);
 }
 
+/* Windows that are read in place: the sources are the three rows. */
+static void choose_direct(fb_dw *s) {
+  s->shared = true;
+  s->rows = s->step = s->chunks = 1;
+  s->sources = s->steps = 3;
+  s->stride = s->g.stride[2];
+}
+
+static int64_t weight_bytes(const fb_dw *s) {
+  return s->direct && !s->form.quads ? FB_DW_DIGIT_VECTORS * s->form.bytes
+                                     : s->rows * s->chunks * s->steps * s->column_bytes;
+}
+
 static void choose_tiles(fb_dw *s, bool constant) {
   const fb_window *g = &s->g;
   const int64_t most = fb_max64(1, g->out[2]);
   const int64_t parts = s->groups > 0 ? fb_dw_group_at(s, 0).parts : 1;
-  int64_t each = LEAST_STRIP;
-  while (each * parts < most && s->chunks * fb_dw_columns(s, each + FB_DW_PIXELS) * s->column_bytes <= STRIP_BYTES)
+  int64_t each = s->direct ? DIRECT_STRIP : LEAST_STRIP;
+  while (!s->direct && each * parts < most &&
+         s->chunks * fb_dw_columns(s, each + FB_DW_PIXELS) * s->column_bytes <= STRIP_BYTES)
     each += FB_DW_PIXELS;
-  s->columns = fb_dw_columns(s, fb_min64(each, most));
+  s->columns = s->direct ? 0 : fb_dw_columns(s, fb_min64(each, most));
   s->strip = each * parts;
   /* Whoever has to pack in run gets more work for it. */
   const int64_t macs = constant ? TILE_MACS : 16 * TILE_MACS;
@@ -50,23 +65,6 @@ static void choose_tiles(fb_dw *s, bool constant) {
   s->group_tiles = fb_ceil_div(s->groups, s->tile_groups);
 }
 
-/* Whole vectors of bytes, then the parts of one that the rest is made of, then fewer than 16 channels. */
-fb_dw_group fb_dw_group_at(const fb_dw *s, int64_t group) {
-  const int64_t bytes = s->form.bytes, whole = s->g.channels / bytes;
-  fb_dw_group r = {fb_min64(group, whole) * bytes, bytes, bytes, 1};
-  int64_t skip = group - whole;
-  if (skip < 0) return r;
-  for (r.width /= 2, r.parts *= 2; r.width >= 16; r.width /= 2, r.parts *= 2) {
-    r.channels = r.width;
-    if (s->g.channels - r.channel < r.width) continue;
-    if (skip-- == 0) return r;
-    r.channel += r.width;
-  }
-  r.width = 16, r.parts = bytes / 16;
-  r.channels = s->g.channels - r.channel;
-  return r;
-}
-
 static int64_t group_count(int64_t channels, int64_t bytes) {
   int64_t n = channels / bytes;
   for (int64_t width = bytes / 2; width >= 16; width /= 2) n += (channels & width) != 0;
@@ -76,10 +74,16 @@ static int64_t group_count(int64_t channels, int64_t bytes) {
 void fb_dw_init(fb_dw *s, const qe_problem *p, fb_dw_form form) {
   *s = (fb_dw){.form = form, .pieces = form.quads ? 1 : 2};
   fb_window_init(&s->g, p);
-  choose_sources(s);
+  const fb_window *g = &s->g;
+  s->direct = form.direct && g->kernel[0] == 1 && g->kernel[1] == 3 && g->kernel[2] == 3 && g->dilation[2] == 1 &&
+              g->stride[2] <= 2;
+  if (s->direct)
+    choose_direct(s);
+  else
+    choose_sources(s);
   s->groups = group_count(s->g.channels, form.bytes);
   s->column_bytes = FB_DW_VECTORS * s->pieces * form.bytes;
-  s->group_bytes = FB_DW_WEIGHTS * form.bytes + s->rows * s->chunks * s->steps * s->column_bytes;
+  s->group_bytes = FB_DW_WEIGHTS * form.bytes + weight_bytes(s);
   choose_tiles(s, p->in[1]->data && (!fb_has_in(p, 2) || p->in[2]->data));
 }
 
