@@ -258,6 +258,8 @@ static const char *const conv_must[] = {"n1/hw7x7/c3>8/k3x3/p1x1/gran=c",
                                         "n1/hw5x5/c8>8/k3x3/p1x1/gran=c/act=relu6",
                                         "n2/hw9x14/c64>40/k3x3/p1x1/gran=c",
                                         "n1/hw14x14/c64>16/k3x3/d2x2/p2x2",
+                                        "n2/hw14x14/c16>40/k3x3/p1x1/zp=lo,3,lo",
+                                        "n1/hw12x7/c8>9/k5x5/p2x2/zp=lo,0,3",
                                         NULL};
 static const qe__axis conv_transpose_axes[] = {
     {"n",     "1 2"                                       },

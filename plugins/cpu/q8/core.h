@@ -63,13 +63,21 @@ typedef struct fb_q8_block {
   int64_t y_step;
   void *scratch;            /* scratch_size bytes, 64-byte aligned */
   bool same_rows;           /* the rows are those of the call before (on this scratch): packed rows may be used again */
+  /* Runs that begin within these bytes are x' of 0 and may be left out; the same taps of every x_run rows. */
+  const uint8_t *zeros;
+  int64_t zeros_size;
 } fb_q8_block;
+
+static inline bool fb_q8_is_zeros(const fb_q8_block *b, const uint8_t *run) {
+  return (uintptr_t)run - (uintptr_t)b->zeros < (uintptr_t)b->zeros_size;
+}
 
 typedef struct fb_q8_core {
   const char *name;
   int64_t rows;             /* most rows of a block */
   int64_t cols;             /* columns come in multiples of this; several of it are better than one */
   int64_t run;              /* runs of a multiple of this that need no flip are read in place; 0: it copies anyway */
+  bool lines;               /* it leaves out zeros, so rows of a convolution had better come as x_run ones */
   bool even;                /* rows that lie one step apart spare it copying them; then run is not 0 */
   int64_t fewest;           /* rows of a product below which it is another core's; 0: none */
   bool dynamic;             /* pack() is cheap enough to be called in run() for weights that are no constants */

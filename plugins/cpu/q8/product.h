@@ -44,6 +44,7 @@ struct fb_q8_product {
   int64_t phases; /* products of the problem; this is one of them */
   int64_t parts, rows, n, taps, kc;
   uint8_t flip;       /* of fb_q8_block */
+  int64_t zeros;      /* bytes at the start of space that are padding, x_run rows at a time; 0: no rows are such */
   int64_t line;       /* blocks are whole lines of this many rows (x_run of fb_q8_block); 0: of any */
   bool constant;      /* the weight is packed once */
   bool integer;       /* zero points are inputs (fb_q8_zero_in); the sums are the output */

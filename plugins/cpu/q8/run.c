@@ -139,7 +139,9 @@ static void block(run *r, int64_t part, int64_t first, int64_t count, int64_t n0
                          .y = y + size * shift,
                          .y_step = own ? p->n : p->y_step,
                          .scratch = r->scratch,
-                         .same_rows = same};
+                         .same_rows = same,
+                         .zeros = r->found.space,
+                         .zeros_size = r->x_zero == 0 ? p->zeros : 0};
   r->core->block(&b);
   if (r->by_rows) {
     fb_q8_columns c = r->known;

@@ -1,7 +1,7 @@
 /*
- * Windows side by side, for cores that want rows equally spaced: the windows of a line of outputs are one step apart in
- * x for every tap, if only x had its padding. So lines of x are copied with theirs, once for all windows that see them
- * (unless there is none and codes need no flip: then nothing is copied). Space: a line of zeros, then the lines.
+ * Windows side by side: the windows of a line of outputs are one step apart in x for every tap, if only x had its
+ * padding. So lines of x are copied with theirs, once for all windows that see them (unless there is none and codes
+ * need no flip: then nothing is copied). Space: a line of zeros, then the lines.
  */
 #include <string.h>
 
@@ -23,9 +23,11 @@ static int64_t line_bytes(const fb_q8_window *w) { return fb_round_up(line_pixel
 
 bool fb_q8_window_spread_runs(fb_q8_product *p, const fb_q8_core *core) {
   fb_q8_window *w = &p->at.window;
-  w->spread = core->even && p->parts == 1 && !p->scattered && w->run % core->run == 0 && w->x_step[2] == w->part_step &&
-              w->out[2] >= LEAST_OUT && w->out[2] <= core->rows && w->kernel[0] == 1 && w->in[0] == 1 &&
-              w->out[0] == 1 && !is_padded(w, 0) && w->dilation[1] > 0 && w->dilation[2] > 0;
+  const int64_t least = core->even ? LEAST_OUT : 1;
+  w->spread = (core->even || (core->lines && w->taps > 1)) && p->parts == 1 && !p->scattered &&
+              w->run % core->run == 0 && w->x_step[2] == w->part_step && w->out[2] >= least && w->out[2] <= core->rows &&
+              w->kernel[0] == 1 && w->in[0] == 1 && w->out[0] == 1 && !is_padded(w, 0) && w->dilation[1] > 0 &&
+              w->dilation[2] > 0;
   if (!w->spread) return false;
   const uint8_t flip = fb_q8_flip_x(p->problem);
   w->copied = flip != 0 || is_padded(w, 1) || is_padded(w, 2);
@@ -36,7 +38,7 @@ bool fb_q8_window_spread_runs(fb_q8_product *p, const fb_q8_core *core) {
   if (!w->copied) return true;
   /* Each line of outputs sees some lines of x, and moves on by some. */
   const int64_t lines = (w->kernel[1] - 1) * w->dilation[1] + 1 + w->stride[1];
-  p->space = line_bytes(w);
+  p->space = p->zeros = line_bytes(w);
   p->space_row = fb_ceil_div(lines * line_bytes(w), w->out[2]);
   return true;
 }

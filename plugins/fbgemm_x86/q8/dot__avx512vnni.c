@@ -5,10 +5,12 @@
 #include "q8/core.h"
 #include "q8/lanes.h"
 
-#define FB_DEPTH_STEP 4
-#define DOT_ROWS      12
-#define DOT_SUMS      24
-#define DOT_BOTH_ROWS 4 /* up to which two panels at a time are better than one */
+#define FB_DEPTH_STEP  4
+#define DOT_ROWS       12
+#define DOT_FETCH_ROWS 5 /* from which there is room for fetching weights */
+#define DOT_MOST_ROWS  240 /* of a block */
+#define DOT_SUMS       24
+#define DOT_BOTH_ROWS  4 /* up to which two panels at a time are better than one */
 #define DOT_KERNELS                                                                                               \
   ROWS_KERNEL(1, 2, 4, 4) ROWS_KERNEL(2, 2, 1, 4) ROWS_KERNEL(3, 2, 1, 2) ROWS_KERNEL(4, 2, 1, 2)                 \
   ROWS_KERNEL(5, 1, 1, 1) ROWS_KERNEL(6, 1, 1, 1) ROWS_KERNEL(7, 1, 1, 1) ROWS_KERNEL(8, 1, 1, 1)                 \
@@ -21,9 +23,10 @@
 
 const fb_q8_core fb_q8_dot__avx512vnni = {
     .name = "dot__avx512vnni",
-    .rows = 240,
+    .rows = DOT_MOST_ROWS,
     .cols = PANEL_COLUMNS,
     .run = 4,
+    .lines = true,
     .dynamic = true,
     .packed_size = packed_size,
     .pack = pack,

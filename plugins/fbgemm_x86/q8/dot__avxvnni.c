@@ -2,10 +2,12 @@
 #include "q8/core.h"
 #include "q8/lanes.h"
 
-#define FB_DEPTH_STEP 4
-#define DOT_ROWS      6
-#define DOT_SUMS      12
-#define DOT_BOTH_ROWS 2
+#define FB_DEPTH_STEP  4
+#define DOT_ROWS       6
+#define DOT_FETCH_ROWS 4 /* from which there is room for fetching weights */
+#define DOT_MOST_ROWS  240 /* of a block */
+#define DOT_SUMS       12
+#define DOT_BOTH_ROWS  2
 #define DOT_KERNELS                                                                                               \
   ROWS_KERNEL(1, 2, 2, 4) ROWS_KERNEL(2, 2, 1, 2) ROWS_KERNEL(3, 1, 2, 2)                                         \
   ROWS_KERNEL(4, 1, 1, 1) ROWS_KERNEL(5, 1, 1, 1) ROWS_KERNEL(6, 1, 1, 1)
@@ -17,9 +19,10 @@
 
 const fb_q8_core fb_q8_dot__avxvnni = {
     .name = "dot__avxvnni",
-    .rows = 240,
+    .rows = DOT_MOST_ROWS,
     .cols = PANEL_COLUMNS,
     .run = 4,
+    .lines = true,
     .dynamic = true,
     .packed_size = packed_size,
     .pack = pack,

@@ -12,6 +12,8 @@
 #define FB_DEPTH_STEP   64
 #define FB_TILES
 #define DOT_ROWS        1
+#define DOT_FETCH_ROWS  2
+#define DOT_MOST_ROWS   256
 #define DOT_SUMS        16
 #define DOT_BOTH_ROWS   1
 #define DOT_KERNELS     ROWS_KERNEL(1, 2, 4, 4)
@@ -23,7 +25,7 @@
 #include "q8/tile.inc"
 
 #define TILE_ROWS   16
-#define MOST_ROWS   256
+#define MOST_ROWS   DOT_MOST_ROWS
 #define CUT_ABOVE   20          /* units of depth (64 codes) of a panel that the first cache holds */
 #define CUT_TO      16
 #define ROWS_TO_CUT 6           /* tiles of rows from which it pays; their sums must be finished before their turn */
