@@ -5,6 +5,7 @@
 #define LIST_NAME "list__avx2"
 #define LIST_WIDTH 8
 #define LIST_QUADS FB_LIST_QUADS
+#define LIST_FEWEST 12
 #define LIST_AT_ONCE 6
 
 typedef __m256i list_vector;

@@ -5,6 +5,7 @@
 #define LIST_NAME "list__avx512bw"
 #define LIST_WIDTH 16
 #define LIST_QUADS FB_LIST_WIDE_QUADS
+#define LIST_FEWEST 25
 #define LIST_AT_ONCE 8
 
 typedef __m512i list_vector;

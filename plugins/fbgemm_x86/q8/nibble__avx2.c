@@ -1,9 +1,9 @@
-/* Halves of codes (nibble.inc) with AVX2: 3 rows times 2 vectors take 12 of the 16 registers. */
+/* Halves of codes (nibble.inc) with AVX2: 2 rows times 2 vectors take 8 of the 16 registers, the products up to 4. */
 #include "q8/core.h"
 #include "q8/lanes.h"
 
 #define FB_DEPTH_STEP 4
-#define NIBBLE_ROWS   3
+#define NIBBLE_ROWS   2
 #include "q8/finish.inc"
 #include "q8/pack.inc"
 
