@@ -91,4 +91,11 @@ static inline void vec_store_part(float *p, vec v, vec_part n) {
 }
 #endif
 
+/* Into a register, where compilers would rather load it for every product again. */
+static inline vec vec_load_once(const float *p) {
+  vec v = vec_load(p);
+  __asm__("" : "+v"(v));
+  return v;
+}
+
 #endif

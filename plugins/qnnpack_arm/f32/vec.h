@@ -10,6 +10,7 @@ typedef float32x4_t vec;
 static inline vec vec_zero(void) { return vdupq_n_f32(0.0f); }
 static inline vec vec_set1(float x) { return vdupq_n_f32(x); }
 static inline vec vec_load(const float *p) { return vld1q_f32(p); }
+static inline vec vec_load_once(const float *p) { return vld1q_f32(p); } /* products have no operands in memory */
 static inline void vec_store(float *p, vec v) { vst1q_f32(p, v); }
 /* Some of the first elements: n, at least none and at most all. */
 typedef int64_t vec_part;
