@@ -7,9 +7,22 @@
 
 #include "base/status.h"
 
+/* A regular file that is open for reading. */
+typedef struct qe__file {
+  const char *path; /* the caller's, for messages */
+  int fd;
+  uint64_t size;
+} qe__file;
+
+/* Directories, FIFOs and devices, and files longer than max_bytes, are refused. Close with qe__file_close. */
+qe_status_t qe__file_open(const char *path, uint64_t max_bytes, qe__file *out);
+/* Bytes [offset, offset + size); IO error when the file has been cut since it was opened. */
+qe_status_t qe__file_read(const qe__file *file, uint64_t offset, void *to, size_t size);
+void qe__file_close(qe__file *file);
+
 /*
- * Reads all of a regular file. Directories, FIFOs and devices, and files longer than max_bytes, are refused. *data is
- * 64-byte aligned, followed by one zero byte that *size does not count, and freed with qe__free_aligned.
+ * Reads all of a regular file; refuses as qe__file_open does. *data is 64-byte aligned, followed by one zero byte that
+ * *size does not count, and freed with qe__free_aligned.
  */
 qe_status_t qe__read_file(const char *path, uint64_t max_bytes, void **data, size_t *size);
 /* Bytes [offset, offset + size) of a regular file; FORMAT error when the file is shorter. Free as above. */

@@ -14,7 +14,7 @@ static atomic_long allocations_left = -1;
 
 void qe__fail_allocations_after(long n) { atomic_store(&allocations_left, n); }
 
-static bool injected_failure(void) {
+bool qe__injected_failure(void) {
   long left = atomic_load_explicit(&allocations_left, memory_order_relaxed);
   while (left > 0) {
     if (atomic_compare_exchange_weak(&allocations_left, &left, left - 1)) return false;
@@ -41,7 +41,7 @@ void *qe__calloc(size_t count, size_t size) {
   size_t total;
   if (!checked_size(count, size, &total)) return NULL;
   if (total == 0) total = 1;
-  void *ptr = injected_failure() ? NULL : calloc(1, total);
+  void *ptr = qe__injected_failure() ? NULL : calloc(1, total);
   return ptr != NULL ? ptr : out_of_memory(total);
 }
 
@@ -49,7 +49,7 @@ void *qe__realloc(void *ptr, size_t count, size_t size) {
   size_t total;
   if (!checked_size(count, size, &total)) return NULL;
   if (total == 0) total = 1;
-  void *grown = injected_failure() ? NULL : realloc(ptr, total);
+  void *grown = qe__injected_failure() ? NULL : realloc(ptr, total);
   return grown != NULL ? grown : out_of_memory(total);
 }
 
@@ -59,7 +59,7 @@ void *qe__alloc_aligned(size_t size, size_t alignment) {
   if (alignment < MIN_ALIGNMENT) alignment = MIN_ALIGNMENT;
   if (size > PTRDIFF_MAX - alignment) return out_of_memory(size);
   void *ptr = NULL;
-  if (injected_failure() || posix_memalign(&ptr, alignment, size == 0 ? 1 : size) != 0) return out_of_memory(size);
+  if (qe__injected_failure() || posix_memalign(&ptr, alignment, size == 0 ? 1 : size) != 0) return out_of_memory(size);
   return ptr;
 }
 

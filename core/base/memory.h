@@ -18,6 +18,13 @@ void qe__free(void *ptr);
 void *qe__alloc_aligned(size_t size, size_t alignment);
 void qe__free_aligned(void *ptr);
 
+/*
+ * The same for what is written once and lives long: weights, packed or not. Such blocks lie side by side in large pages,
+ * as fresh memory of small pages takes longer to get than to fill. Free with qe__free_lasting and the same size.
+ */
+void *qe__alloc_lasting(size_t size, size_t alignment);
+void qe__free_lasting(void *ptr, size_t size);
+
 char *qe__strdup(const char *text);
 char *qe__strndup(const char *text, size_t length);
 /* printf into a new string; NULL when out of memory. */
@@ -33,5 +40,7 @@ bool qe__mul_i64(int64_t a, int64_t b, int64_t *out);
 
 /* Tests: the n-th allocation from now (0 = next) and every later one fails; negative: never. Process-wide. */
 void qe__fail_allocations_after(long n);
+/* Whether this allocation is one of those. For the allocating functions themselves. */
+bool qe__injected_failure(void);
 
 #endif

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/sha256.h"
 #include "graph/names.h"
 #include "onnx/functions.h"
 #include "onnx/import.h"
@@ -124,14 +123,13 @@ static qe_status_t check_ops(const Onnx__ModelProto *m, int64_t opset) {
 
 static qe_status_t add_initializers(qe__import *im, const Onnx__GraphProto *graph) {
   for (size_t i = 0; i < graph->n_initializer; i++) {
-    Onnx__TensorProto *proto = graph->initializer[i];
+    const Onnx__TensorProto *proto = graph->initializer[i];
     qe_tensor_t *t = NULL;
     qe__value_id v;
     if (proto->name == NULL || proto->name[0] == '\0') {
       return qe__fail(QE_ERROR_FORMAT, "initializer %zu has no name", i);
     }
-    QE_TRY(qe__tensor_from_proto(proto, &im->external, &t));
-    if (proto->has_raw_data) qe__proto_drop_raw(im->memory, proto);
+    QE_TRY(qe__tensor_from_proto(proto, im->source, &im->external, &t));
     const qe_status_t status = qe__graph_add_constant(im->g, proto->name, t, &v);
     qe_tensor_release(&t);
     QE_TRY(status);
@@ -230,7 +228,7 @@ static qe_status_t node_name(const qe__import *im, const Onnx__NodeProto *n, siz
 static qe_status_t constant_tensor(qe__import *im, qe_tensor_t **out) {
   const Onnx__AttributeProto *a;
   if ((a = qe__import_attr(im, "value")) != NULL && a->t != NULL) {
-    return qe__tensor_from_proto(a->t, &im->external, out);
+    return qe__tensor_from_proto(a->t, im->source, &im->external, out);
   }
   if ((a = qe__import_attr(im, "value_float")) != NULL) return qe_tensor_from_data(QE_FLOAT32, 0, NULL, &a->f, out);
   if ((a = qe__import_attr(im, "value_int")) != NULL) return qe_tensor_from_data(QE_INT64, 0, NULL, &a->i, out);
@@ -376,16 +374,17 @@ done:
   return status;
 }
 
-qe_status_t qe__onnx_import(const void *data, size_t size, const char *directory, const char *name, qe__graph **out) {
+static qe_status_t import(const qe__source *source, const char *directory, const char *name, qe__graph **out) {
   *out = NULL;
   if (name == NULL) name = "model";
   qe__proto_memory memory;
   ProtobufCMessage *message = NULL;
-  QE_TRY(qe__proto_unpack(&onnx__model_proto__descriptor, data, size, name, &memory, &message));
+  uint8_t hash[32];
+  QE_TRY(qe__proto_unpack(&onnx__model_proto__descriptor, source, name, hash, &memory, &message));
   Onnx__ModelProto model = *(const Onnx__ModelProto *)(const void *)message; /* its graph gets other nodes */
   Onnx__GraphProto graph;
   qe__arena arena = {NULL};
-  qe__import im = {.memory = &memory, .external = {.directory = directory}, .name = "?"};
+  qe__import im = {.source = source, .external = {.directory = directory}, .name = "?"};
   qe_status_t status;
   QE_TRY_GOTO(check_model(&model, &im.opset), done);
   QE_TRY_GOTO(qe__onnx_inline(&model, im.opset, &arena, &graph), done);
@@ -393,7 +392,7 @@ qe_status_t qe__onnx_import(const void *data, size_t size, const char *directory
   QE_TRY_GOTO(check_ops(&model, im.opset), done);
   QE_TRY_GOTO(qe__graph_create(&im.g), done);
   QE_TRY_GOTO(fill(&im, &model), done);
-  qe__sha256(data, size, im.g->model_hash);
+  memcpy(im.g->model_hash, hash, sizeof hash);
 done:
   qe__external_close(&im.external);
   qe__free(im.ranks);
@@ -405,4 +404,12 @@ done:
   }
   *out = im.g;
   return QE_OK;
+}
+
+qe_status_t qe__onnx_import(const void *data, size_t size, const char *directory, const char *name, qe__graph **out) {
+  return import(&(qe__source){.data = data, .size = size}, directory, name, out);
+}
+
+qe_status_t qe__onnx_import_file(const qe__file *file, const char *directory, qe__graph **out) {
+  return import(&(qe__source){.file = file, .size = (size_t)file->size}, directory, file->path, out);
 }

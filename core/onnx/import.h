@@ -13,7 +13,7 @@ enum { QE__ONNX_MIN_OPSET = 7, QE__ONNX_MAX_OPSET = 21 };
 
 typedef struct qe__import {
   qe__graph *g;
-  qe__proto_memory *memory;
+  const qe__source *source;
   qe__external external;
   int64_t opset;                /* of domain "" */
   int32_t *ranks;               /* per value: rank where it follows from the ops, else -1 */

@@ -111,7 +111,7 @@ static qe_status_t copy_strings(const qe__import *im, const Onnx__AttributeProto
 static qe_status_t copy_tensor(qe__import *im, const Onnx__AttributeProto *a, qe__node *node) {
   qe_tensor_t *t = NULL;
   if (a->t == NULL) return qe__import_fail(im, QE_ERROR_FORMAT, "attribute '%s' has no tensor", name_of(a));
-  QE_TRY(qe__tensor_from_proto(a->t, &im->external, &t));
+  QE_TRY(qe__tensor_from_proto(a->t, im->source, &im->external, &t));
   const qe_status_t status = qe__node_set_tensor(node, name_of(a), t);
   qe_tensor_release(&t);
   return status;

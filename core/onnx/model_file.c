@@ -8,27 +8,22 @@
 /* A protobuf message cannot be longer; weights beyond that are in external files. */
 #define MAX_FILE ((uint64_t)INT32_MAX)
 
-static qe_status_t import(const void *data, size_t size, const char *directory, const char *name, qe_model_t **out) {
-  qe__graph *graph;
-  QE_TRY(qe__onnx_import(data, size, directory, name, &graph));
-  return qe__model_wrap(graph, out);
-}
-
 qe_status_t qe_model_load(const char *path, qe_model_t **out) {
   QE_CHECK_ARG(out != NULL, "out is NULL");
   *out = NULL;
   QE_CHECK_ARG(path != NULL, "path is NULL");
-  void *data = NULL;
-  size_t size;
-  QE_TRY(qe__read_file(path, MAX_FILE, &data, &size));
+  qe__graph *graph = NULL;
+  qe__file file;
+  QE_TRY(qe__file_open(path, MAX_FILE, &file));
   const char *slash = strrchr(path, '/');
   char *directory = slash == NULL   ? qe__strdup(".")
                     : slash == path ? qe__strdup("/")
                                     : qe__strndup(path, (size_t)(slash - path));
-  const qe_status_t status = directory != NULL ? import(data, size, directory, path, out) : QE_ERROR_OUT_OF_MEMORY;
+  const qe_status_t status =
+      directory != NULL ? qe__onnx_import_file(&file, directory, &graph) : QE_ERROR_OUT_OF_MEMORY;
   qe__free(directory);
-  qe__free_aligned(data);
-  return status;
+  qe__file_close(&file);
+  return status == QE_OK ? qe__model_wrap(graph, out) : status;
 }
 
 qe_status_t qe_model_load_buffer(const void *data, size_t size, qe_model_t **out) {
@@ -38,5 +33,7 @@ qe_status_t qe_model_load_buffer(const void *data, size_t size, qe_model_t **out
   if (size > MAX_FILE) {
     return qe__fail(QE_ERROR_FORMAT, "model in memory: %zu bytes; an ONNX message can have 2147483647", size);
   }
-  return import(data, size, NULL, "model in memory", out);
+  qe__graph *graph;
+  QE_TRY(qe__onnx_import(data, size, NULL, "model in memory", &graph));
+  return qe__model_wrap(graph, out);
 }

@@ -2,13 +2,7 @@
 #ifndef QE_CORE_ONNX_PROTO_H
 #define QE_CORE_ONNX_PROTO_H
 
-#include <onnx/onnx.pb-c.h>
-
-#include <stdbool.h>
-
-#include "base/status.h"
-
-#define QE__PROTO_MAX_DEPTH 32
+#include "onnx/skim.h"
 
 /* The memory of one message; zero-initialise, hand to unpack and to release. */
 typedef struct qe__proto_memory {
@@ -17,14 +11,12 @@ typedef struct qe__proto_memory {
 } qe__proto_memory;
 
 /*
- * Unpacks a message of the given type. Errors: FORMAT (malformed, nested too deeply, too large in memory),
- * OUT_OF_MEMORY. name: for messages. Free with qe__proto_release and the same memory.
+ * Unpacks a message of the given type; raw_data of its tensors says where they lie in the source (onnx/skim.h). Errors:
+ * FORMAT (malformed, nested too deeply, too large in memory), IO, OUT_OF_MEMORY. name: for messages. hash: the SHA-256
+ * of the source; may be NULL. Free with qe__proto_release and the same memory.
  */
-qe_status_t qe__proto_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t size, const char *name,
-                             qe__proto_memory *memory, ProtobufCMessage **out);
+qe_status_t qe__proto_unpack(const ProtobufCMessageDescriptor *type, const qe__source *source, const char *name,
+                             uint8_t hash[32], qe__proto_memory *memory, ProtobufCMessage **out);
 void qe__proto_release(qe__proto_memory *memory, ProtobufCMessage **message);
-
-/* Frees a tensor's raw bytes early, once they have been copied. */
-void qe__proto_drop_raw(qe__proto_memory *memory, Onnx__TensorProto *tensor);
 
 #endif

@@ -106,7 +106,8 @@ static qe_status_t read_typed(const Onnx__TensorProto *p, qe_tensor_t *t) {
 }
 
 /* Type, shape and the number of bytes that are there agree. */
-static qe_status_t check(const Onnx__TensorProto *p, qe__external *external, qe_dtype_t *dtype, bool *is_external) {
+static qe_status_t check(const Onnx__TensorProto *p, const qe__source *source, qe__external *external,
+                         qe_dtype_t *dtype, bool *is_external, qe__span *raw) {
   *is_external = p->has_data_location && p->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
   if (p->data_type == ONNX__TENSOR_PROTO__DATA_TYPE__STRING) {
     return qe__fail(QE_ERROR_UNSUPPORTED, "strings are not supported");
@@ -129,8 +130,10 @@ static qe_status_t check(const Onnx__TensorProto *p, qe__external *external, qe_
     return read_external(p, external, NULL, bytes);
   }
   if (p->has_raw_data) {
-    if (p->raw_data.len != bytes) {
-      return qe__fail(QE_ERROR_FORMAT, "it has %zu raw bytes; its type and shape need %zu", p->raw_data.len, bytes);
+    if (!qe__raw_span(source, p, raw)) return qe__fail(QE_ERROR_FORMAT, "its raw bytes are not in the file");
+    if (raw->size != bytes) {
+      return qe__fail(QE_ERROR_FORMAT, "it has %llu raw bytes; its type and shape need %zu",
+                      (unsigned long long)raw->size, bytes);
     }
     return QE_OK;
   }
@@ -143,18 +146,20 @@ static qe_status_t check(const Onnx__TensorProto *p, qe__external *external, qe_
   return QE_OK;
 }
 
-qe_status_t qe__tensor_from_proto(const Onnx__TensorProto *p, qe__external *external, qe_tensor_t **out) {
+qe_status_t qe__tensor_from_proto(const Onnx__TensorProto *p, const qe__source *source, qe__external *external,
+                                  qe_tensor_t **out) {
   *out = NULL;
   qe_dtype_t dtype = QE_DTYPE_NONE;
   bool is_external = false;
+  qe__span raw = {0};
   qe_tensor_t *t = NULL;
   qe_status_t status;
-  QE_TRY_GOTO(check(p, external, &dtype, &is_external), fail);
-  QE_TRY_GOTO(qe_tensor_create(dtype, (uint32_t)p->n_dims, p->dims, &t), fail);
+  QE_TRY_GOTO(check(p, source, external, &dtype, &is_external, &raw), fail);
+  QE_TRY_GOTO(qe__tensor_create_lasting(dtype, (uint32_t)p->n_dims, p->dims, &t), fail);
   if (is_external) {
     QE_TRY_GOTO(read_external(p, external, t->data, t->bytes), fail);
   } else if (p->has_raw_data) {
-    if (t->bytes > 0) memcpy(t->data, p->raw_data.data, t->bytes);
+    QE_TRY_GOTO(qe__source_read(source, raw, t->data), fail);
   } else {
     QE_TRY_GOTO(read_typed(p, t), fail);
   }
@@ -169,8 +174,9 @@ qe_status_t qe__onnx_tensor_parse(const void *data, size_t size, const char *nam
   *out = NULL;
   qe__proto_memory memory;
   ProtobufCMessage *message = NULL;
-  QE_TRY(qe__proto_unpack(&onnx__tensor_proto__descriptor, data, size, name, &memory, &message));
-  const qe_status_t status = qe__tensor_from_proto((const Onnx__TensorProto *)(const void *)message, NULL, out);
+  const qe__source source = {.data = data, .size = size};
+  QE_TRY(qe__proto_unpack(&onnx__tensor_proto__descriptor, &source, name, NULL, &memory, &message));
+  const qe_status_t status = qe__tensor_from_proto((const Onnx__TensorProto *)(const void *)message, &source, NULL, out);
   qe__proto_release(&memory, &message);
   return status == QE_OK ? QE_OK : qe__fail_in(status, "%s", name);
 }

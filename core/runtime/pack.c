@@ -120,7 +120,7 @@ const void *qe__pack_data(const qe__pack *pack) {
 
 void qe__pack_free(qe__pack *pack) {
   if (pack == NULL) return;
-  qe__free_aligned(pack->base);
+  qe__free_lasting(pack->base, pack->base_size);
   qe__free(pack);
 }
 
@@ -128,7 +128,8 @@ static qe_status_t make(const qe__kernel *kernel, const qe_problem *problem, con
                         qe__pack *pack) {
   const size_t alignment = kernel->row.alignment > 64 ? kernel->row.alignment : 64;
   const size_t front = (sizeof *expected + alignment - 1) / alignment * alignment;
-  pack->base = qe__alloc_aligned(front + (size_t)expected->size, alignment);
+  pack->base_size = front + (size_t)expected->size;
+  pack->base = qe__alloc_lasting(pack->base_size, alignment);
   if (pack->base == NULL)
     return qe__fail_in(QE_ERROR_OUT_OF_MEMORY, "packed weights of kernel %s of engine '%s'", kernel->row.name,
                        kernel->engine->name);

@@ -18,7 +18,8 @@ typedef struct qe__pack_header {
 typedef struct qe__pack {
   uint32_t node;
   const qe__kernel *kernel;
-  void *base; /* allocation; owned */
+  void *base; /* qe__alloc_lasting; owned */
+  size_t base_size;
   void *blob; /* header, then what prepack wrote */
   size_t blob_size;
 } qe__pack;

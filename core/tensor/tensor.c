@@ -54,6 +54,21 @@ static qe_status_t create_raw(qe_dtype_t dtype, uint32_t rank, const int64_t *di
   return status;
 }
 
+static void free_lasting(void *data, void *size) { qe__free_lasting(data, (size_t)(uintptr_t)size); }
+
+qe_status_t qe__tensor_create_lasting(qe_dtype_t dtype, uint32_t rank, const int64_t *dims, qe_tensor_t **out) {
+  *out = NULL;
+  int64_t count;
+  size_t bytes;
+  QE_TRY(check_shape(dtype, rank, dims, &count, &bytes));
+  void *data = qe__alloc_lasting(bytes, 0);
+  if (data == NULL) return QE_ERROR_OUT_OF_MEMORY;
+  const qe_status_t status =
+      qe__tensor_wrap(dtype, rank, dims, data, free_lasting, (void *)(uintptr_t)bytes, out);
+  if (status != QE_OK) qe__free_lasting(data, bytes);
+  return status;
+}
+
 qe_status_t qe_tensor_create(qe_dtype_t dtype, uint32_t rank, const int64_t *dims, qe_tensor_t **out) {
   QE_CHECK_ARG(out != NULL, "out is NULL");
   QE_TRY(create_raw(dtype, rank, dims, out));

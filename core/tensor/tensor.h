@@ -44,6 +44,8 @@ qe_dtype_t qe__dtype_from_name(const char *name); /* also "qint8", "quint8", "qi
 /* A tensor over memory it does not copy; release(data, arg) is called once at the end. On error data stays the caller's. */
 qe_status_t qe__tensor_wrap(qe_dtype_t dtype, uint32_t rank, const int64_t *dims, void *data,
                             void (*release)(void *data, void *arg), void *arg, qe_tensor_t **out);
+/* For weights: not cleared, the caller fills all of it (qe__alloc_lasting). */
+qe_status_t qe__tensor_create_lasting(qe_dtype_t dtype, uint32_t rank, const int64_t *dims, qe_tensor_t **out);
 /* Same elements, other shape (same count): shares nothing, copies. */
 qe_status_t qe__tensor_reshape(const qe_tensor_t *t, uint32_t rank, const int64_t *dims, qe_tensor_t **out);
 qe_status_t qe__tensor_copy(const qe_tensor_t *t, qe_tensor_t **out);
