@@ -10,11 +10,9 @@
 #define DOT_FETCH_ROWS 5 /* from which there is room for fetching weights */
 #define DOT_MOST_ROWS  240 /* of a block */
 #define DOT_SUMS       24
-#define DOT_BOTH_ROWS  4 /* up to which two panels at a time are better than one */
-#define DOT_KERNELS                                                                                               \
-  ROWS_KERNEL(1, 2, 4, 4) ROWS_KERNEL(2, 2, 1, 4) ROWS_KERNEL(3, 2, 1, 2) ROWS_KERNEL(4, 2, 1, 2)                 \
-  ROWS_KERNEL(5, 1, 1, 1) ROWS_KERNEL(6, 1, 1, 1) ROWS_KERNEL(7, 1, 1, 1) ROWS_KERNEL(8, 1, 1, 1)                 \
-  ROWS_KERNEL(9, 1, 1, 1) ROWS_KERNEL(10, 1, 1, 1) ROWS_KERNEL(11, 1, 1, 1) ROWS_KERNEL(12, 1, 1, 1)
+#define DOT_KERNELS                                                                                           \
+  ROWS_KERNEL(1, 4) ROWS_KERNEL(2, 4) ROWS_KERNEL(3, 2) ROWS_KERNEL(4, 2) ROWS_KERNEL(5, 1) ROWS_KERNEL(6, 1) \
+  ROWS_KERNEL(7, 1) ROWS_KERNEL(8, 1) ROWS_KERNEL(9, 1) ROWS_KERNEL(10, 1) ROWS_KERNEL(11, 1) ROWS_KERNEL(12, 1)
 #define DOT(sums, x, w) _mm512_dpbusd_epi32(sums, x, w)
 #include "q8/finish.inc"
 #include "q8/pack.inc"

@@ -7,10 +7,8 @@
 #define DOT_FETCH_ROWS 4 /* from which there is room for fetching weights */
 #define DOT_MOST_ROWS  240 /* of a block */
 #define DOT_SUMS       12
-#define DOT_BOTH_ROWS  2
-#define DOT_KERNELS                                                                                               \
-  ROWS_KERNEL(1, 2, 2, 4) ROWS_KERNEL(2, 2, 1, 2) ROWS_KERNEL(3, 1, 2, 2)                                         \
-  ROWS_KERNEL(4, 1, 1, 1) ROWS_KERNEL(5, 1, 1, 1) ROWS_KERNEL(6, 1, 1, 1)
+#define DOT_KERNELS \
+  ROWS_KERNEL(1, 4) ROWS_KERNEL(2, 2) ROWS_KERNEL(3, 2) ROWS_KERNEL(4, 1) ROWS_KERNEL(5, 1) ROWS_KERNEL(6, 1)
 #define DOT(sums, x, w) _mm256_dpbusd_avx_epi32(sums, x, w)
 #include "q8/finish.inc"
 #include "q8/pack.inc"

@@ -15,8 +15,7 @@
 #define DOT_FETCH_ROWS  2
 #define DOT_MOST_ROWS   256
 #define DOT_SUMS        16
-#define DOT_BOTH_ROWS   1
-#define DOT_KERNELS     ROWS_KERNEL(1, 2, 4, 4)
+#define DOT_KERNELS     ROWS_KERNEL(1, 4)
 #define DOT(sums, x, w) _mm512_dpbusd_epi32(sums, x, w)
 #include "q8/finish.inc"
 #include "q8/pack.inc"
