@@ -61,6 +61,11 @@ static inline fb_f fbv_neg(fb_f a) { return _mm512_xor_ps(_mm512_set1_ps(-0.0f),
 static inline fb_i fbv_rne(fb_f v) { return _mm512_cvtps_epi32(v); }
 static inline fb_f fbv_float(fb_i v) { return _mm512_cvtepi32_ps(v); }
 static inline fb_f fbv_as_f(fb_i v) { return _mm512_castsi512_ps(v); }
+static inline fb_i fbv_as_i(fb_f v) { return _mm512_castps_si512(v); }
+/* t[i mod 8] in each lane */
+static inline fb_f fbv_lookup(const float t[8], fb_i i) {
+  return _mm512_permutexvar_ps(i, _mm512_broadcast_f32x8(_mm256_loadu_ps(t)));
+}
 static inline fb_i fbv_xor_i(fb_i a, fb_i b) { return _mm512_xor_si512(a, b); }
 static inline fb_i fbv_add_i(fb_i a, fb_i b) { return _mm512_add_epi32(a, b); }
 
@@ -148,6 +153,8 @@ static inline fb_f fbv_neg(fb_f a) { return _mm256_xor_ps(_mm256_set1_ps(-0.0f),
 static inline fb_i fbv_rne(fb_f v) { return _mm256_cvtps_epi32(v); }
 static inline fb_f fbv_float(fb_i v) { return _mm256_cvtepi32_ps(v); }
 static inline fb_f fbv_as_f(fb_i v) { return _mm256_castsi256_ps(v); }
+static inline fb_i fbv_as_i(fb_f v) { return _mm256_castps_si256(v); }
+static inline fb_f fbv_lookup(const float t[8], fb_i i) { return _mm256_permutevar8x32_ps(_mm256_loadu_ps(t), i); }
 static inline fb_i fbv_xor_i(fb_i a, fb_i b) { return _mm256_xor_si256(a, b); }
 static inline fb_i fbv_add_i(fb_i a, fb_i b) { return _mm256_add_epi32(a, b); }
 static inline fb_i fbv_and_i(fb_i a, fb_i b) { return _mm256_and_si256(a, b); }

@@ -66,6 +66,14 @@ static inline fb_f fbv_neg(fb_f a) { return vnegq_f32(a); }
 static inline fb_i fbv_rne(fb_f v) { return vcvtnq_s32_f32(v); }
 static inline fb_f fbv_float(fb_i v) { return vcvtq_f32_s32(v); }
 static inline fb_f fbv_as_f(fb_i v) { return vreinterpretq_f32_s32(v); }
+static inline fb_i fbv_as_i(fb_f v) { return vreinterpretq_s32_f32(v); }
+/* t[i mod 8] in each lane */
+static inline fb_f fbv_lookup(const float t[8], fb_i i) {
+  const uint32x4_t number = vandq_u32(vreinterpretq_u32_s32(i), vdupq_n_u32(7));
+  const uint32x4_t bytes = vmlaq_u32(vdupq_n_u32(0x03020100u), number, vdupq_n_u32(0x04040404u));
+  const uint8x16x2_t table = {{vreinterpretq_u8_f32(vld1q_f32(t)), vreinterpretq_u8_f32(vld1q_f32(t + 4))}};
+  return vreinterpretq_f32_u8(vqtbl2q_u8(table, vreinterpretq_u8_u32(bytes)));
+}
 static inline fb_i fbv_xor_i(fb_i a, fb_i b) { return veorq_s32(a, b); }
 static inline fb_i fbv_add_i(fb_i a, fb_i b) { return vaddq_s32(a, b); }
 static inline fb_i fbv_and_i(fb_i a, fb_i b) { return vandq_s32(a, b); }
