@@ -29,13 +29,13 @@ enum { FB_RANK_avx2 = 100, FB_RANK_avx512bw = 200, FB_RANK_avxvnni = 300, FB_RAN
   X(dot, avxvnni, 0, __VA_ARGS__)     \
   X(dot, avx512vnni, 0, __VA_ARGS__)  \
   X(tile, amx_int8, 0, __VA_ARGS__)
-/* Cores of the dynamic recurrent products: core, isa, the vectors that go with it. */
-#define FB_RNN_CORES(X, ...)                 \
-  X(nibble, avx2, avx2, __VA_ARGS__)         \
-  X(nibble, avx512bw, avx512bw, __VA_ARGS__) \
-  X(dot, avxvnni, avx2, __VA_ARGS__)         \
-  X(dot, avx512vnni, avx512bw, __VA_ARGS__)  \
-  X(tile, amx_int8, avx512bw, __VA_ARGS__)
+/* Cores of the recurrent products of codes: core, the one for constants times many rows, isa, the vectors that go with it. */
+#define FB_RNN_CORES(X, ...)                       \
+  X(nibble, list, avx2, avx2, __VA_ARGS__)         \
+  X(nibble, list, avx512bw, avx512bw, __VA_ARGS__) \
+  X(dot, dot, avxvnni, avx2, __VA_ARGS__)          \
+  X(dot, dot, avx512vnni, avx512bw, __VA_ARGS__)   \
+  X(tile, tile, amx_int8, avx512bw, __VA_ARGS__)
 /* Forms of depthwise convolutions: isa, supports. */
 #define FB_DEPTHWISE(X)        \
   X(avx2, depthwise)           \

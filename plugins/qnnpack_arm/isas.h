@@ -23,11 +23,11 @@ enum { FB_RANK_neon = 100, FB_RANK_dotprod = 200, FB_RANK_i8mm = 300 };
   X(widen, neon, 0, __VA_ARGS__) \
   X(dot, dotprod, 0, __VA_ARGS__) \
   X(tile, i8mm, 0, __VA_ARGS__)
-/* Cores of the dynamic recurrent products: core, isa, the vectors that go with it. */
-#define FB_RNN_CORES(X, ...)         \
-  X(widen, neon, neon, __VA_ARGS__)  \
-  X(dot, dotprod, neon, __VA_ARGS__) \
-  X(tile, i8mm, neon, __VA_ARGS__)
+/* Cores of the recurrent products of codes: core, the one for constants times many rows, isa, the vectors that go with it. */
+#define FB_RNN_CORES(X, ...)                \
+  X(widen, widen, neon, neon, __VA_ARGS__)  \
+  X(dot, dot, dotprod, neon, __VA_ARGS__)   \
+  X(tile, tile, i8mm, neon, __VA_ARGS__)
 /* Forms of depthwise convolutions: isa, supports. */
 #define FB_DEPTHWISE(X) X(neon, depthwise) X(dotprod, depthwise_quads)
 

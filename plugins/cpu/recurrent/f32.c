@@ -16,8 +16,16 @@ static int supports(const fb_rnn_kind *kind, const qe_problem *p, char *reason, 
   return 1;
 }
 
-static uint64_t packed_size(const fb_rnn_kind *kind, const fb_rnn_matrix *m) {
+static uint64_t size_of(const fb_rnn_kind *kind, const fb_rnn_matrix *m) {
   return sizeof(float) * (uint64_t)(fb_f32_packed_cols(core_of(kind), m->n) * m->k);
+}
+
+static bool packed_size(const fb_rnn_kind *kind, void *self, const qe_problem *p, int which, int64_t direction,
+                        uint64_t *size) {
+  (void)self, (void)direction;
+  const fb_rnn_matrix m = fb_rnn_shape_of(kind, p).matrix[which];
+  *size = size_of(kind, &m);
+  return true;
 }
 
 static fb_f32_product product_of(const fb_rnn_matrix *m, int64_t rows) {
@@ -50,8 +58,9 @@ static bool constant(const fb_rnn_kind *kind, const qe_problem *p) {
   return p->in[FB_RNN_W]->data && p->in[FB_RNN_R]->data;
 }
 
-static void pack(const fb_rnn_kind *kind, const qe_problem *p, const qe_call *call, int which, int64_t direction,
-                 void *packed) {
+static bool pack(const fb_rnn_kind *kind, void *self, const qe_problem *p, const qe_call *call, int which,
+                 int64_t direction, void *packed, uint64_t *size) {
+  (void)self;
   const fb_rnn_matrix m = fb_rnn_shape_of(kind, p).matrix[which];
   const uint32_t in = which == FB_RNN_INPUT ? FB_RNN_W : FB_RNN_R;
   const qe_operand *o = p->in[in];
@@ -63,6 +72,8 @@ static void pack(const fb_rnn_kind *kind, const qe_problem *p, const qe_call *ca
                            .step_n = o->strides[1],
                            .step_c = o->strides[2]};
   fb_f32_pack(core_of(kind), &w, 0, m.n, packed);
+  *size = size_of(kind, &m);
+  return true;
 }
 
 static void multiply(const fb_rnn_job *j, int which, const float *x, int64_t rows, float *y) {

@@ -4,9 +4,10 @@
 #include "recurrent/recurrent.h"
 
 /* clang-format off */
-#define FB_RNN_ROW(maker_name, name, core_name, isa, loops_of, x, type, quantized, stem, op_name, ...)                \
+#define FB_RNN_ROW(maker_name, name, core_name, many_name, isa, loops_of, x, type, quantized, stem, op_name, ...)     \
   static const fb_rnn_kind name##_##stem##_##isa = {                                                                  \
-      .op = &op_name, .maker = &maker_name, .core = &core_name, .loops = &fb_rnn_loops__##loops_of};                  \
+      .op = &op_name, .maker = &maker_name, .core = &core_name, .many = &many_name,                                   \
+      .loops = &fb_rnn_loops__##loops_of};                                                                            \
   int fb_##name##_##stem##_##isa##_supports(void *self, const qe_problem *p, char *reason, size_t reason_size) {      \
     (void)self;                                                                                                       \
     return fb_rnn_supports(&name##_##stem##_##isa, p, reason, reason_size);                                           \

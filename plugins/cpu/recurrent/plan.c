@@ -5,23 +5,15 @@ int fb_rnn_supports(const fb_rnn_kind *kind, const qe_problem *p, char *reason, 
   return fb_rnn_check(kind, p, reason, reason_size) && kind->maker->supports(kind, p, reason, reason_size);
 }
 
-uint64_t fb_rnn_packed_bytes(const fb_rnn_kind *kind, const fb_rnn_matrix *m) {
-  return m->n ? (kind->maker->packed_size(kind, m) + 63) / 64 * 64 : 0;
-}
-
-uint64_t fb_rnn_direction_bytes(const fb_rnn_kind *kind, const fb_rnn_shape *s) {
-  uint64_t size = 0;
-  for (int i = 0; i < FB_RNN_MATRICES; ++i) size += fb_rnn_packed_bytes(kind, &s->matrix[i]);
-  return size;
-}
+static uint64_t aligned(uint64_t size) { return (size + 63) / 64 * 64; }
 
 static uint64_t take(uint64_t *size, int64_t count, size_t element) {
   const uint64_t at = *size;
-  *size += ((uint64_t)count * element + 63) / 64 * 64;
+  *size += aligned((uint64_t)count * element);
   return at;
 }
 
-fb_rnn_scratch fb_rnn_scratch_of(const fb_rnn_kind *kind, void *self, const fb_rnn_shape *s, bool packs) {
+fb_rnn_scratch fb_rnn_scratch_of(const fb_rnn_kind *kind, void *self, const fb_rnn_shape *s) {
   fb_rnn_scratch at = {0};
   const int64_t n = s->gates * s->hidden, states = s->group * s->hidden;
   at.bias = take(&at.size, 2 * n, sizeof(float));
@@ -43,35 +35,53 @@ fb_rnn_scratch fb_rnn_scratch_of(const fb_rnn_kind *kind, void *self, const fb_r
         kind->maker->scratch_size(kind, self, &s->matrix[i], i == FB_RNN_INPUT ? s->rows : s->group);
     most = size > most ? size : most;
   }
-  at.packed = at.size += (most + 63) / 64 * 64;
-  if (packs) at.size += fb_rnn_direction_bytes(kind, s);
+  at.packed = at.size += aligned(most);
   return at;
+}
+
+/* Adds the bytes of a packed direction; false: no memory to find out. */
+static bool add_direction(const fb_rnn_kind *kind, void *self, const qe_problem *p, const fb_rnn_shape *s,
+                          int64_t direction, uint64_t *sum) {
+  *sum += sizeof(fb_rnn_index);
+  for (int i = 0; i < FB_RNN_MATRICES; ++i) {
+    uint64_t size = 0;
+    if (s->matrix[i].n && !kind->maker->packed_size(kind, self, p, i, direction, &size)) return false;
+    *sum += aligned(size);
+  }
+  return true;
 }
 
 int fb_rnn_plan(const fb_rnn_kind *kind, void *self, const qe_problem *p, qe_kernel_plan *plan) {
   const fb_rnn_shape s = fb_rnn_shape_of(kind, p);
   const bool constant = kind->maker->constant(kind, p);
-  plan->packed_size = constant ? (uint64_t)s.directions * fb_rnn_direction_bytes(kind, &s) : 0;
-  plan->scratch_size = fb_rnn_scratch_of(kind, self, &s, !constant).size;
+  plan->scratch_size = fb_rnn_scratch_of(kind, self, &s).size;
+  for (int64_t direction = 0; direction < (constant ? s.directions : 1); ++direction)
+    if (!add_direction(kind, self, p, &s, direction, constant ? &plan->packed_size : &plan->scratch_size)) return 1;
   plan->tiles = s.batch == 0 ? 0 : s.directions * s.groups;
   return 0;
 }
 
-void fb_rnn_pack(const fb_rnn_kind *kind, const qe_problem *p, const qe_call *call, int64_t direction, void *packed) {
+bool fb_rnn_pack(const fb_rnn_kind *kind, void *self, const qe_problem *p, const qe_call *call, int64_t direction,
+                 void *packed) {
   const fb_rnn_shape s = fb_rnn_shape_of(kind, p);
-  char *to = packed;
+  fb_rnn_index *index = packed;
+  *index = (fb_rnn_index){.size = sizeof *index};
   for (int i = 0; i < FB_RNN_MATRICES; ++i) {
     if (s.matrix[i].n == 0) continue;
-    kind->maker->pack(kind, p, call, i, direction, to);
-    to += fb_rnn_packed_bytes(kind, &s.matrix[i]);
+    index->at[i] = index->size;
+    uint64_t size;
+    if (!kind->maker->pack(kind, self, p, call, i, direction, (char *)packed + index->at[i], &size)) return false;
+    index->size += aligned(size);
   }
+  return true;
 }
 
 int fb_rnn_prepack(const fb_rnn_kind *kind, void *self, const qe_problem *p, void *packed) {
-  (void)self;
   const fb_rnn_shape s = fb_rnn_shape_of(kind, p);
-  const uint64_t size = fb_rnn_direction_bytes(kind, &s);
-  for (int64_t direction = 0; direction < s.directions; ++direction)
-    fb_rnn_pack(kind, p, NULL, direction, (char *)packed + (uint64_t)direction * size);
+  char *to = packed;
+  for (int64_t direction = 0; direction < s.directions; ++direction) {
+    if (!fb_rnn_pack(kind, self, p, NULL, direction, to)) return 1;
+    to += ((const fb_rnn_index *)(const void *)to)->size;
+  }
   return 0;
 }

@@ -10,8 +10,6 @@
 #include "codes/dynamic_quantize.h"
 #include "q8/product.h"
 
-static const fb_q8_core *core_of(const fb_rnn_kind *kind) { return kind->core; }
-
 /* -- multiplying --------------------------------------------------------------------------------------------------- */
 
 /* In scratch. */
@@ -26,7 +24,7 @@ static uint64_t take(uint64_t *size, int64_t count, size_t element) {
 }
 
 static q8_space space_of(const fb_rnn_kind *kind, const fb_rnn_matrix *m, int64_t rows) {
-  const fb_q8_core *core = core_of(kind);
+  const fb_q8_core *cores[] = {kind->core, kind->many};
   q8_space s = {0};
   s.codes = take(&s.size, rows * m->k, 1);
   s.rows = take(&s.size, rows, sizeof(uint8_t *));
@@ -34,7 +32,12 @@ static q8_space space_of(const fb_rnn_kind *kind, const fb_rnn_matrix *m, int64_
   s.bias = take(&s.size, m->n, sizeof(int32_t));
   s.m = take(&s.size, m->n, sizeof(float));
   s.core = s.size;
-  s.size += core->scratch_size(fb_min64(rows, core->rows), m->n, 1, m->k);
+  uint64_t most = 0;
+  for (int i = 0; i < 2; ++i) {
+    const uint64_t size = cores[i]->scratch_size(fb_min64(rows, cores[i]->rows), m->n, 1, m->k);
+    most = size > most ? size : most;
+  }
+  s.size += most;
   return s;
 }
 
@@ -103,11 +106,11 @@ static q8_rows rows_of(const fb_rnn_job *j, int which, const float *x, int64_t c
 
 static void multiply(const fb_rnn_job *j, int which, const float *x, int64_t rows, float *y) {
   const fb_rnn_matrix *m = &j->s.matrix[which];
-  const fb_q8_core *core = core_of(j->kind);
   const q8_space at = space_of(j->kind, m, which == FB_RNN_INPUT ? j->s.rows : j->s.group);
   char *space = j->product;
   const q8_rows from = rows_of(j, which, x, rows * m->k, (uint8_t *)space + at.codes);
   const fb_rnn_packed *packed = (const void *)j->packed[which];
+  const fb_q8_core *core = packed->many ? j->kind->many : j->kind->core;
   const fb_rnn_columns columns = fb_rnn_columns_of(packed, m->n);
   int32_t *bias = (void *)(space + at.bias), *row_sums = (void *)(space + at.row_sums);
   float *multipliers = (void *)(space + at.m);

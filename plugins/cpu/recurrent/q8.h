@@ -1,6 +1,6 @@
 /*
  * Products of codes for the recurrent ops, by the cores of q8/core.h: how W and R are packed (q8_pack.c), and how rows
- * are multiplied (q8.c).
+ * are multiplied (q8.c). An engine has one core for any rows and, for constants, one for many: each matrix gets its own.
  *
  * A packed matrix: fb_rnn_packed, then for its columns the sums of codes, zero points (as core.h wants both) and
  * scales, then what the core packs.
@@ -13,7 +13,8 @@
 
 typedef struct fb_rnn_packed {
   int64_t has_zeros; /* a zero point other than 0 */
-  int64_t reserved[7];
+  int64_t many;      /* packed by the kind's core for many rows */
+  int64_t reserved[6];
 } fb_rnn_packed;
 
 /* Arrays of a packed matrix, per column. */
@@ -33,8 +34,9 @@ static inline fb_rnn_columns fb_rnn_columns_of(const void *packed, int64_t n) {
 int64_t fb_rnn_q8_hidden(const qe_problem *p, bool codes);
 int fb_rnn_q8_supports(const fb_rnn_kind *kind, const qe_problem *p, char *reason, size_t reason_size);
 bool fb_rnn_q8_constant(const fb_rnn_kind *kind, const qe_problem *p);
-uint64_t fb_rnn_q8_packed_size(const fb_rnn_kind *kind, const fb_rnn_matrix *m);
-void fb_rnn_q8_pack(const fb_rnn_kind *kind, const qe_problem *p, const qe_call *call, int which, int64_t direction,
-                    void *packed);
+bool fb_rnn_q8_packed_size(const fb_rnn_kind *kind, void *self, const qe_problem *p, int which, int64_t direction,
+                           uint64_t *size);
+bool fb_rnn_q8_pack(const fb_rnn_kind *kind, void *self, const qe_problem *p, const qe_call *call, int which,
+                    int64_t direction, void *packed, uint64_t *size);
 
 #endif

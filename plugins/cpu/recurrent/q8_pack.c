@@ -5,7 +5,7 @@
  */
 #include "recurrent/q8.h"
 
-static const fb_q8_core *core_of(const fb_rnn_kind *kind) { return kind->core; }
+enum { COPY_COLUMNS = 16 }; /* that are copied side by side: lines of memory that are written to at a time */
 
 /* The dimension of W and R that the gates run along. */
 static int gate_dim(const fb_rnn_kind *kind) { return kind->maker->codes ? 1 : 2; }
@@ -67,22 +67,6 @@ int fb_rnn_q8_supports(const fb_rnn_kind *kind, const qe_problem *p, char *reaso
   return 1;
 }
 
-/* o NULL: for its size. */
-static fb_q8_weight weight_of(const qe_operand *o, int gates, const fb_rnn_matrix *m, const void *codes) {
-  return (fb_q8_weight){.data = codes,
-                        .flip = o && o->dtype == QE_DT_U8 ? 0x80 : 0,
-                        .n = m->n,
-                        .taps = 1,
-                        .kc = m->k,
-                        .step_n = o ? o->strides[gates] : 1,
-                        .step_c = o ? o->strides[3 - gates] : 1};
-}
-
-uint64_t fb_rnn_q8_packed_size(const fb_rnn_kind *kind, const fb_rnn_matrix *m) {
-  const fb_q8_weight w = weight_of(NULL, 1, m, NULL);
-  return sizeof(fb_rnn_packed) + 3 * sizeof(float) * (uint64_t)fb_round_up(m->n, 16) + core_of(kind)->packed_size(&w);
-}
-
 /* Where the parameter of a column is. */
 static int64_t parameter_at(const qe_operand *o, int64_t direction, int64_t column) {
   return direction * o->strides[0] + (o->rank > 1 ? column * o->strides[1] : 0);
@@ -106,19 +90,86 @@ static void load_parameters(const qe_problem *p, const qe_call *call, const q8_i
   }
 }
 
-void fb_rnn_q8_pack(const fb_rnn_kind *kind, const qe_problem *p, const qe_call *call, int which, int64_t direction,
-                    void *packed) {
-  const fb_rnn_matrix m = fb_rnn_shape_of(kind, p).matrix[which];
-  const q8_inputs in = inputs_of(kind, which == FB_RNN_INPUT);
-  const qe_operand *o = p->in[in.codes];
-  const uint8_t *codes = fb_rnn_data(p, call, in.codes);
-  const fb_rnn_columns columns = fb_rnn_columns_of(packed, m.n);
+/* -- packing ------------------------------------------------------------------------------------------------------- */
+
+/* A matrix of a direction, what packs it, and what that takes. */
+typedef struct q8_matrix {
+  fb_rnn_matrix at;
+  bool many;
+  const fb_q8_core *core;
+  fb_q8_weight w;
+  uint8_t *copy; /* of its codes, from the host, or NULL */
+  uint64_t size; /* packed */
+} q8_matrix;
+
+/* Codes as cores that take constants only want them: column by column. */
+static uint8_t *copy_codes(const qe_host *host, fb_q8_weight *w) {
+  uint8_t *copy = host->alloc(host->ctx, (size_t)fb_max64(1, w->n * w->kc), 64);
+  if (!copy) {
+    host->error(host->ctx, "no memory to pack a weight");
+    return NULL;
+  }
+  for (int64_t n = 0; n < w->n; n += COPY_COLUMNS) {
+    const int64_t columns = fb_min64(COPY_COLUMNS, w->n - n);
+    for (int64_t k = 0; k < w->kc; ++k)
+      for (int64_t i = n; i < n + columns; ++i) copy[i * w->kc + k] = w->data[i * w->step_n + k * w->step_c];
+  }
+  w->data = copy;
+  w->step_n = w->kc;
+  w->step_c = 1;
+  return copy;
+}
+
+static void close_matrix(void *self, const q8_matrix *m) {
+  const qe_host *host = ((const fb_self *)self)->host;
+  if (m->copy) host->free(host->ctx, m->copy);
+}
+
+/* call NULL: of constants, or, where there are none, for its size. */
+static bool open_matrix(const fb_rnn_kind *kind, void *self, const qe_problem *p, const qe_call *call, int which,
+                        int64_t direction, q8_matrix *m) {
+  const fb_rnn_shape s = fb_rnn_shape_of(kind, p);
+  const qe_operand *o = p->in[inputs_of(kind, which == FB_RNN_INPUT).codes];
   const int gates = gate_dim(kind);
-  const fb_q8_weight w =
-      weight_of(o, gates, &m, codes + direction * o->strides[0] + m.first * o->strides[gates]);
-  core_of(kind)->pack(&w, columns.core, columns.sums);
-  load_parameters(p, call, &in, direction, m.first, m.n, w.flip, &columns);
+  const uint8_t *codes = fb_rnn_data(p, call, which == FB_RNN_INPUT ? FB_RNN_W : FB_RNN_R);
+  const int64_t rows = which == FB_RNN_INPUT ? s.rows : s.group;
+  *m = (q8_matrix){.at = s.matrix[which]};
+  m->many = rows >= ((const fb_q8_core *)kind->many)->fewest && fb_rnn_q8_constant(kind, p);
+  m->core = m->many ? kind->many : kind->core;
+  m->w = (fb_q8_weight){
+      .data = codes ? codes + direction * o->strides[0] + m->at.first * o->strides[gates] : NULL,
+      .flip = o->dtype == QE_DT_U8 ? 0x80 : 0,
+      .n = m->at.n,
+      .taps = 1,
+      .kc = m->at.k,
+      .step_n = o->strides[gates],
+      .step_c = o->strides[3 - gates]};
+  if (!m->core->dynamic && !(m->copy = copy_codes(((const fb_self *)self)->host, &m->w))) return false;
+  m->size = sizeof(fb_rnn_packed) + 3 * sizeof(float) * (uint64_t)fb_round_up(m->w.n, 16) + m->core->packed_size(&m->w);
+  return true;
+}
+
+bool fb_rnn_q8_packed_size(const fb_rnn_kind *kind, void *self, const qe_problem *p, int which, int64_t direction,
+                           uint64_t *size) {
+  q8_matrix m;
+  if (!open_matrix(kind, self, p, NULL, which, direction, &m)) return false;
+  *size = m.size;
+  close_matrix(self, &m);
+  return true;
+}
+
+bool fb_rnn_q8_pack(const fb_rnn_kind *kind, void *self, const qe_problem *p, const qe_call *call, int which,
+                    int64_t direction, void *packed, uint64_t *size) {
+  q8_matrix m;
+  if (!open_matrix(kind, self, p, call, which, direction, &m)) return false;
+  const q8_inputs in = inputs_of(kind, which == FB_RNN_INPUT);
+  const fb_rnn_columns columns = fb_rnn_columns_of(packed, m.w.n);
+  m.core->pack(&m.w, columns.core, columns.sums);
+  load_parameters(p, call, &in, direction, m.at.first, m.w.n, m.w.flip, &columns);
   fb_rnn_packed *head = packed;
-  *head = (fb_rnn_packed){0};
-  for (int64_t n = 0; n < m.n; ++n) head->has_zeros |= columns.zeros[n] != 0;
+  *head = (fb_rnn_packed){.many = m.many};
+  for (int64_t n = 0; n < m.w.n; ++n) head->has_zeros |= columns.zeros[n] != 0;
+  *size = m.size;
+  close_matrix(self, &m);
+  return true;
 }

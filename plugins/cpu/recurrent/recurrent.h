@@ -94,14 +94,16 @@ typedef struct fb_rnn_maker {
   int64_t (*hidden)(const qe_problem *p);
   /* 1, or 0 with the reason: types and shapes of W and R, and what else it wants. */
   int (*supports)(const fb_rnn_kind *kind, const qe_problem *p, char *reason, size_t reason_size);
-  uint64_t (*packed_size)(const fb_rnn_kind *kind, const fb_rnn_matrix *m);
+  /* Bytes of a packed matrix of a direction; false: no memory to find out. */
+  bool (*packed_size)(const fb_rnn_kind *kind, void *self, const qe_problem *p, int which, int64_t direction,
+                      uint64_t *size);
   /* For up to `rows` rows at once. */
   uint64_t (*scratch_size)(const fb_rnn_kind *kind, void *self, const fb_rnn_matrix *m, int64_t rows);
   /* What is packed is constant, and so known before a call. */
   bool (*constant)(const fb_rnn_kind *kind, const qe_problem *p);
-  /* Packs a matrix of a direction; without a call, of constants. */
-  void (*pack)(const fb_rnn_kind *kind, const qe_problem *p, const qe_call *call, int which, int64_t direction,
-               void *packed);
+  /* Packs a matrix of a direction, without a call of constants, and says how many bytes that are; false: no memory. */
+  bool (*pack)(const fb_rnn_kind *kind, void *self, const qe_problem *p, const qe_call *call, int which,
+               int64_t direction, void *packed, uint64_t *size);
   /* Before the first step, states being loaded; or NULL. */
   void (*begin)(fb_rnn_job *j);
   /* Of each row x[k] (of X: codes, if it holds codes) the n sums of the matrix, bias added, to y; rows of y lie
@@ -114,6 +116,7 @@ struct fb_rnn_kind {
   const fb_rnn_op *op;
   const fb_rnn_maker *maker;
   const void *core; /* the maker's */
+  const void *many; /* of codes: the core of constants times many rows, which may be the same */
   const fb_rnn_loops *loops;
 };
 
@@ -145,12 +148,16 @@ struct fb_rnn_job {
 typedef struct fb_rnn_scratch {
   uint64_t bias, peephole, length, running, h, c, x, live, reset, xg, hg, product, packed, size;
 } fb_rnn_scratch;
-/* packs: with room for the packed matrices of a direction. */
-fb_rnn_scratch fb_rnn_scratch_of(const fb_rnn_kind *kind, void *self, const fb_rnn_shape *s, bool packs);
-/* Bytes of a packed matrix in its place, and of all of a direction. */
-uint64_t fb_rnn_packed_bytes(const fb_rnn_kind *kind, const fb_rnn_matrix *m);
-uint64_t fb_rnn_direction_bytes(const fb_rnn_kind *kind, const fb_rnn_shape *s);
-void fb_rnn_pack(const fb_rnn_kind *kind, const qe_problem *p, const qe_call *call, int64_t direction, void *packed);
+/* `packed` is where the packed matrices of a direction go that are no constants; `size` is without them. */
+fb_rnn_scratch fb_rnn_scratch_of(const fb_rnn_kind *kind, void *self, const fb_rnn_shape *s);
+/* What is packed of a direction begins with this. */
+typedef struct fb_rnn_index {
+  uint64_t at[FB_RNN_MATRICES]; /* bytes from here on; multiples of 64 */
+  uint64_t size;                /* of all of the direction */
+  uint64_t reserved[4];
+} fb_rnn_index;
+bool fb_rnn_pack(const fb_rnn_kind *kind, void *self, const qe_problem *p, const qe_call *call, int64_t direction,
+                 void *packed);
 
 /* Elements of input i: a constant's, or the call's. */
 static inline const void *fb_rnn_data(const qe_problem *p, const qe_call *call, uint32_t i) {

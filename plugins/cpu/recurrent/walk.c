@@ -63,24 +63,24 @@ static bool load_lengths(const fb_rnn_job *j) {
   return true;
 }
 
-static void begin(fb_rnn_job *j, int64_t tile) {
+static bool begin(fb_rnn_job *j, int64_t tile) {
   const fb_rnn_shape *s = &j->s;
   const qe_op_params *params = j->p->params;
-  const fb_rnn_scratch to = fb_rnn_scratch_of(j->kind, j->self, s, !j->call->packed);
+  const fb_rnn_scratch to = fb_rnn_scratch_of(j->kind, j->self, s);
   const int64_t n = s->gates * s->hidden, group = tile % s->groups;
   j->direction = tile / s->groups;
   j->first = group * s->batch / s->groups;
   j->count = (group + 1) * s->batch / s->groups - j->first;
   j->backward = j->direction == 1 || params->mode == 1;
-  const char *packed = at(j, to.packed);
-  if (j->call->packed)
-    packed = (const char *)j->call->packed + (uint64_t)j->direction * fb_rnn_direction_bytes(j->kind, s);
-  else
-    fb_rnn_pack(j->kind, j->p, j->call, j->direction, at(j, to.packed));
-  for (int i = 0; i < FB_RNN_MATRICES; ++i) {
-    j->packed[i] = packed;
-    packed += fb_rnn_packed_bytes(j->kind, &s->matrix[i]);
+  const char *packed = j->call->packed;
+  if (!packed) {
+    if (!fb_rnn_pack(j->kind, j->self, j->p, j->call, j->direction, at(j, to.packed))) return false;
+    packed = at(j, to.packed);
+  } else if (j->direction == 1) {
+    packed += ((const fb_rnn_index *)(const void *)packed)->size;
   }
+  const fb_rnn_index *index = (const void *)packed;
+  for (int i = 0; i < FB_RNN_MATRICES; ++i) j->packed[i] = packed + index->at[i];
   const float *bias = row_of(j, FB_RNN_B, 2 * n, at(j, to.bias));
   for (int i = 0; i < FB_RNN_MATRICES; ++i)
     j->bias[i] = bias ? bias + (i == FB_RNN_INPUT ? 0 : n) + s->matrix[i].first : NULL;
@@ -100,6 +100,7 @@ static void begin(fb_rnn_job *j, int64_t tile) {
   j->xg = at(j, to.xg);
   j->hg = at(j, to.hg);
   j->product = at(j, to.product);
+  return true;
 }
 
 /* Which sequences run at a step, and which of their elements that is. */
@@ -236,8 +237,7 @@ int fb_rnn_run(const fb_rnn_kind *kind, void *self, const qe_call *call, int64_t
   fb_rnn_job j = {.kind = kind, .self = self, .call = call, .p = call->problem};
   j.s = fb_rnn_shape_of(kind, j.p);
   for (int64_t tile = tile_begin; tile < tile_end; ++tile) {
-    begin(&j, tile);
-    if (!load_lengths(&j)) return 1;
+    if (!begin(&j, tile) || !load_lengths(&j)) return 1;
     load_states(&j, FB_RNN_H0, j.h);
     if (kind->op->cell) load_states(&j, FB_RNN_C0, j.c);
     if (kind->maker->begin) kind->maker->begin(&j);
