@@ -73,8 +73,8 @@ typedef struct fb_list_constants {
 } fb_list_constants;
 void fb_list_find_constants(const fb_q8_block *b, int64_t n0, int64_t n1, fb_list_constants *c);
 
-/* Finishes columns [n0, n1) of rows [row, row + rows) of the block; sums: [column - n0][step], bias included. */
-void fb_list_finish(const fb_q8_block *b, const fb_list_constants *c, const int32_t *sums, int64_t step, int64_t row,
-                    int64_t rows, int64_t n0, int64_t n1);
+/* Real numbers or sums of columns [n0, n1) of rows [row, row + rows); sums: [column - n0][step], bias included. */
+void fb_list_finish_wide(const fb_q8_block *b, const fb_list_constants *c, const int32_t *sums, int64_t step,
+                         int64_t row, int64_t rows, int64_t n0, int64_t n1);
 
 #endif
