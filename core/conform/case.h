@@ -225,8 +225,7 @@ void qe__guard_explain(const qe__guard_region *regions, uint32_t n, const qe__wa
 /* run() through a trampoline that fills the callee-saved registers (conform/registers.c). */
 int qe__registers_run(qe__run_fn run, void *self, const qe_call *call, int64_t begin, int64_t end, char *wrong,
                       size_t size);
-/* Denormals flushed to zero from here on, or not; returns what was before. */
-uint64_t qe__flush_denormals(bool on);
+/* Whatever run() did to it. */
 void qe__restore_float_mode(uint64_t mode);
 
 #endif

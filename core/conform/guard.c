@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <ucontext.h>
 
+#include "base/float_mode.h"
 #include "conform/case.h"
 
 static size_t page_size(void) {
@@ -143,7 +144,8 @@ void qe__guard_end(void) {
 void qe__watch(qe__run_fn run, void *self, const qe_call *call, int64_t begin, int64_t end, bool registers, bool flush,
                qe__watched *out) {
   memset(out, 0, sizeof *out);
-  const uint64_t mode = qe__flush_denormals(flush);
+  const uint64_t mode = qe__float_mode();
+  if (flush) qe__float_mode_set(mode | QE__FLOAT_MODE_FLUSH);
   if (sigsetjmp(here.back, 0) == 0) {
     here.armed = 1;
     out->result = registers ? qe__registers_run(run, self, call, begin, end, out->registers, sizeof out->registers)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/float_mode.h"
 #include "conform/case.h"
 
 /* Layout known to the assembly below. */
@@ -83,14 +84,8 @@ static bool x87_empty(void) {
   return environment[4] == 0xFFFF;
 }
 
-uint64_t qe__flush_denormals(bool on) {
-  const unsigned before = _mm_getcsr();
-  _mm_setcsr(on ? before | 0x8040u : before);
-  return before;
-}
-
 void qe__restore_float_mode(uint64_t mode) {
-  _mm_setcsr((unsigned)mode);
+  qe__float_mode_set(mode);
   if (x87_control() != 0x37F) __asm__ volatile("fninit");
 }
 
@@ -102,17 +97,17 @@ int qe__registers_run(qe__run_fn run, void *self, const qe_call *call, int64_t b
     clean_upper();
     watch_upper = !upper_dirty(); /* some machines always say "in use" */
   }
-  const unsigned mxcsr = _mm_getcsr() & 0xFFC0u;
+  const uint64_t mxcsr = qe__float_mode();
   const uint16_t x87 = x87_control();
   qe__registers_trampoline(&f);
   const bool dirty = watch_upper && upper_dirty();
-  const unsigned mxcsr_after = _mm_getcsr() & 0xFFC0u;
+  const uint64_t mxcsr_after = qe__float_mode();
   wrong[0] = '\0';
   for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
     if (f.saved[i] != PATTERN + i) snprintf(wrong, size, "register %s was not restored", names[i]);
   }
   if (mxcsr_after != mxcsr)
-    snprintf(wrong, size, "MXCSR control bits are 0x%04x, they were 0x%04x", mxcsr_after, mxcsr);
+    snprintf(wrong, size, "MXCSR control bits are 0x%04x, they were 0x%04x", (unsigned)mxcsr_after, (unsigned)mxcsr);
   if (x87_control() != x87) snprintf(wrong, size, "the x87 control word is 0x%04x, it was 0x%04x", x87_control(), x87);
   if (!x87_empty()) snprintf(wrong, size, "x87 registers are in use after the call (emms is missing)");
   if (f.flags & 0x400u) snprintf(wrong, size, "the direction flag is set");
@@ -159,42 +154,25 @@ __asm__(
     "  ret\n"
     ".size qe__registers_trampoline, .-qe__registers_trampoline\n");
 
-static uint64_t fpcr(void) {
-  uint64_t v;
-  __asm__ volatile("mrs %0, fpcr" : "=r"(v));
-  return v;
-}
-
-uint64_t qe__flush_denormals(bool on) {
-  const uint64_t before = fpcr();
-  qe__restore_float_mode(on ? before | UINT64_C(1) << 24 : before);
-  return before;
-}
-
 void qe__restore_float_mode(uint64_t mode) {
-  __asm__ volatile("msr fpcr, %0" ::"r"(mode));
+  qe__float_mode_set(mode);
 }
 
 int qe__registers_run(qe__run_fn run, void *self, const qe_call *call, int64_t begin, int64_t end, char *wrong,
                       size_t size) {
   frame f = {.run = run, .self = self, .call = call, .begin = begin, .end = end};
-  const uint64_t mode = fpcr();
+  const uint64_t mode = qe__float_mode();
   qe__registers_trampoline(&f);
   wrong[0] = '\0';
   for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
     if (f.saved[i] != PATTERN + i) snprintf(wrong, size, "register %s was not restored", names[i]);
   }
-  if (fpcr() != mode)
-    snprintf(wrong, size, "FPCR is 0x%llx, it was 0x%llx", (unsigned long long)fpcr(), (unsigned long long)mode);
+  if (qe__float_mode() != mode)
+    snprintf(wrong, size, "FPCR is 0x%llx, it was 0x%llx", (unsigned long long)qe__float_mode(), (unsigned long long)mode);
   return (int)f.result;
 }
 
 #else
-
-uint64_t qe__flush_denormals(bool on) {
-  (void)on;
-  return 0;
-}
 
 void qe__restore_float_mode(uint64_t mode) {
   (void)mode;

@@ -1,6 +1,7 @@
 /* Stands in for runtime/pool.c without pthreadpool (QE_PTHREADPOOL=OFF): everything runs on the caller's thread. */
 #include "base/memory.h"
 #include "qengine/engine.h"
+#include "base/float_mode.h"
 #include "runtime/pool.h"
 
 struct qe__pool {
@@ -31,5 +32,8 @@ uint32_t qe__pool_threads(const qe__pool *pool) {
 
 int qe__pool_run(qe__pool *pool, int64_t n, int (*fn)(void *arg, uint32_t thread, int64_t begin, int64_t end), void *arg) {
   (void)pool;
-  return n > 0 ? fn(arg, 0, 0, n) : 0;
+  const uint64_t mode = qe__float_mode_default();
+  const int result = n > 0 ? fn(arg, 0, 0, n) : 0;
+  qe__float_mode_back(mode);
+  return result;
 }

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "base/float_mode.h"
 #include "base/memory.h"
 #include "engine/engine.h"
 #include "qengine/engine.h"
@@ -112,6 +113,7 @@ static void record_failure(job *j, int64_t begin, int result) {
 /* One task per thread; each takes pieces until none are left or one has failed. */
 static void run_task(void *context, size_t thread) {
   job *j = context;
+  const uint64_t mode = qe__float_mode_default();
   ACQUIRE(j);
   while (atomic_load(&j->failed) == NONE_FAILED) {
     const int64_t begin = atomic_fetch_add(&j->next, j->piece);
@@ -121,11 +123,17 @@ static void run_task(void *context, size_t thread) {
     if (result != 0) record_failure(j, begin, result);
   }
   RELEASE(j);
+  qe__float_mode_back(mode);
 }
 
 int qe__pool_run(qe__pool *pool, int64_t n, int (*fn)(void *arg, uint32_t thread, int64_t begin, int64_t end), void *arg) {
   if (n <= 0) return 0;
-  if (pool->threads == NULL || n == 1) return fn(arg, 0, 0, n);
+  if (pool->threads == NULL || n == 1) {
+    const uint64_t mode = qe__float_mode_default();
+    const int result = fn(arg, 0, 0, n);
+    qe__float_mode_back(mode);
+    return result;
+  }
   const int64_t wanted = (int64_t)pool->count * PIECES_PER_THREAD;
   job j = {.fn = fn, .arg = arg, .n = n, .piece = n > wanted ? n / wanted : 1, .failed = NONE_FAILED};
   const size_t tasks = (int64_t)pool->count < n ? pool->count : (size_t)n;

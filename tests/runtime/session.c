@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/float_mode.h"
 #include "qengine.h"
 #include "support/models.h"
 
@@ -71,6 +72,33 @@ Test(session, thread_counts_give_the_same_bytes) {
     qe_session_destroy(&s);
   }
   qe_tensor_release(&first);
+  qe_tensor_release(&x);
+  qe_model_destroy(&m);
+}
+
+Test(session, a_thread_that_flushes_denormals_gets_the_same_bytes) {
+  qe_model_t *m = NULL;
+  cr_assert_eq(qe_model_create("doubled", &m), QE_OK);
+  const qe_value_t in = qe_input(m, "x", QE_FLOAT32, 2, (int64_t[]){1000, 500}); /* enough for both threads */
+  qe_output(m, "y", qe_add(m, "sum", in, in));
+  cr_assert_eq(qe_model_finish(m), QE_OK, "%s", qe_last_error());
+  qe_tensor_t *x = test_random(2, (int64_t[]){1000, 500}, 0x1p-130f, 8);
+  for (uint32_t threads = 1; threads <= 2; threads++) {
+    qe_session_t *plain = open_session(m, threads);
+    qe_tensor_t *want = run_one(plain, x, NULL);
+    const uint64_t before = qe__float_mode(), flush = before | QE__FLOAT_MODE_FLUSH;
+    qe__float_mode_set(flush);
+    qe_session_t *flushing = open_session(m, threads); /* its threads begin in the mode of this one */
+    qe_tensor_t *y = run_one(flushing, x, NULL);
+    const uint64_t after = qe__float_mode();
+    qe__float_mode_set(before);
+    cr_assert_eq(after, flush, "the caller's mode is 0x%llx, expected 0x%llx", (unsigned long long)after, (unsigned long long)flush);
+    cr_assert_eq(memcmp(qe_tensor_const_data(want), qe_tensor_const_data(y), qe_tensor_bytes(y)), 0, "%u threads differ", threads);
+    qe_tensor_release(&y);
+    qe_tensor_release(&want);
+    qe_session_destroy(&plain);
+    qe_session_destroy(&flushing);
+  }
   qe_tensor_release(&x);
   qe_model_destroy(&m);
 }
