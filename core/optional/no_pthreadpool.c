@@ -1,7 +1,7 @@
 /* Stands in for runtime/pool.c without pthreadpool (QE_PTHREADPOOL=OFF): everything runs on the caller's thread. */
+#include "base/float_mode.h"
 #include "base/memory.h"
 #include "qengine/engine.h"
-#include "base/float_mode.h"
 #include "runtime/pool.h"
 
 struct qe__pool {
