@@ -5,7 +5,7 @@
 #include "conform/peak.h"
 #include "qengine_plugin.h"
 
-enum { LANES = 32, CHAINS = 10 };
+enum { LANES = 32, CHAINS = 13 };
 
 static float float_portable(float factor) {
   float sum[LANES] = {0.0f}, all = 0.0f;
@@ -28,11 +28,11 @@ static float integer_portable(float factor) {
 #include <immintrin.h>
 
 /*
- * vector: its type; set: an element from an int; step: one multiply-add of `f` and `one` to the accumulator `s`. The
+ * vector: its type; set: an element from an int; step: one multiply-add of `f` and `one` to the accumulator sum[i]. The
  * empty asm makes the compiler believe that `f` changes, so that products are not taken out of the loop; the processor
  * sees chains of nothing but the accumulation.
  */
-#define UNROLLED _Pragma("GCC unroll 10") for (int i = 0; i < CHAINS; i++)
+#define UNROLLED _Pragma("GCC unroll 13") for (int i = 0; i < CHAINS; i++)
 #define CHAIN(name, features, vector, set, f_value, one_value, step, add, last) \
   __attribute__((target(features))) static float name(float factor) {           \
     vector sum[CHAINS], f = f_value;                                            \
@@ -41,40 +41,48 @@ static float integer_portable(float factor) {
     UNROLLED sum[i] = set(i);                                                   \
     for (int r = 0; r < QE__PEAK_ROUNDS; r++) {                                 \
       UNROLLED {                                                                \
-        const vector s = sum[i];                                                \
         __asm__ volatile("" : "+v"(f));                                         \
         sum[i] = step;                                                          \
       }                                                                         \
     }                                                                           \
-    vector all = sum[0];                                                        \
+    vector all = set(0);                                                        \
     UNROLLED all = add(all, sum[i]);                                            \
     return (float)last(all);                                                    \
   }
 
 #define SET_YMM(i) _mm256_set1_ps((float)(i))
 #define SET_ZMM(i) _mm512_set1_ps((float)(i))
-#define LOW_YMM(v) _mm_cvtsi128_si32(_mm256_castsi256_si128(v))
-#define LOW_ZMM(v) _mm_cvtsi128_si32(_mm512_castsi512_si128(v))
-#define INT_YMM    _mm256_set1_epi32((int)(factor * 0x02040608)) /* small in every byte */
-#define INT_ZMM    _mm512_set1_epi32((int)(factor * 0x02040608))
-#define AVX512     "avx512f,avx512bw,avx512dq,avx512vl"
+/* Sums of the type that the instruction has: as __m256i or __m512i they would be copied to and fro. */
+typedef int32_t sums_ymm __attribute__((vector_size(32), may_alias));
+typedef int32_t sums_zmm __attribute__((vector_size(64), may_alias));
+#define SUMS_YMM(i) (sums_ymm)_mm256_set1_epi32(i)
+#define SUMS_ZMM(i) (sums_zmm)_mm512_set1_epi32(i)
+#define XOR(a, b)   ((a) ^ (b))
+#define FIRST(v)    (v)[0]
+#define INT_YMM     SUMS_YMM((int)(factor * 0x02040608)) /* small in every byte */
+#define INT_ZMM     SUMS_ZMM((int)(factor * 0x02040608))
+#define PAIRS_YMM   (sums_ymm)_mm256_madd_epi16
+#define PAIRS_ZMM   (sums_zmm)_mm512_madd_epi16
+#define QUADS_YMM   _mm256_maddubs_epi16((__m256i)f, (__m256i)f)
+#define QUADS_ZMM   _mm512_maddubs_epi16((__m512i)f, (__m512i)f)
+#define AVX512      "avx512f,avx512bw,avx512dq,avx512vl"
 
-CHAIN(fma_ymm, "avx2,fma", __m256, SET_YMM, _mm256_set1_ps(factor), _mm256_set1_ps(0.5f), _mm256_fmadd_ps(s, f, one),
-      _mm256_add_ps, _mm256_cvtss_f32)
-CHAIN(fma_zmm, AVX512, __m512, SET_ZMM, _mm512_set1_ps(factor), _mm512_set1_ps(0.5f), _mm512_fmadd_ps(s, f, one),
-      _mm512_add_ps, _mm512_cvtss_f32)
-CHAIN(madd_ymm, "avx2", __m256i, _mm256_set1_epi32, INT_YMM, _mm256_set1_epi16(1),
-      _mm256_add_epi32(s, _mm256_madd_epi16(f, one)), _mm256_xor_si256, LOW_YMM)
-CHAIN(madd_zmm, AVX512, __m512i, _mm512_set1_epi32, INT_ZMM, _mm512_set1_epi16(1),
-      _mm512_add_epi32(s, _mm512_madd_epi16(f, one)), _mm512_xor_si512, LOW_ZMM)
-CHAIN(maddubs_ymm, "avx2", __m256i, _mm256_set1_epi32, INT_YMM, _mm256_set1_epi16(1),
-      _mm256_add_epi32(s, _mm256_madd_epi16(_mm256_maddubs_epi16(f, f), one)), _mm256_xor_si256, LOW_YMM)
-CHAIN(maddubs_zmm, AVX512, __m512i, _mm512_set1_epi32, INT_ZMM, _mm512_set1_epi16(1),
-      _mm512_add_epi32(s, _mm512_madd_epi16(_mm512_maddubs_epi16(f, f), one)), _mm512_xor_si512, LOW_ZMM)
-CHAIN(dpbusd_vex, "avx2,avxvnni", __m256i, _mm256_set1_epi32, INT_YMM, _mm256_set1_epi8(1),
-      _mm256_dpbusd_avx_epi32(s, f, one), _mm256_xor_si256, LOW_YMM)
-CHAIN(dpbusd_zmm, AVX512 ",avx512vnni", __m512i, _mm512_set1_epi32, INT_ZMM, _mm512_set1_epi8(1),
-      _mm512_dpbusd_epi32(s, f, one), _mm512_xor_si512, LOW_ZMM)
+CHAIN(fma_ymm, "avx2,fma", __m256, SET_YMM, _mm256_set1_ps(factor), _mm256_set1_ps(0.5f),
+      _mm256_fmadd_ps(sum[i], f, one), _mm256_add_ps, _mm256_cvtss_f32)
+CHAIN(fma_zmm, AVX512, __m512, SET_ZMM, _mm512_set1_ps(factor), _mm512_set1_ps(0.5f),
+      _mm512_fmadd_ps(sum[i], f, one), _mm512_add_ps, _mm512_cvtss_f32)
+CHAIN(madd_ymm, "avx2", sums_ymm, SUMS_YMM, INT_YMM, SUMS_YMM(0x00010001),
+      sum[i] + PAIRS_YMM((__m256i)f, (__m256i)one), XOR, FIRST)
+CHAIN(madd_zmm, AVX512, sums_zmm, SUMS_ZMM, INT_ZMM, SUMS_ZMM(0x00010001),
+      sum[i] + PAIRS_ZMM((__m512i)f, (__m512i)one), XOR, FIRST)
+CHAIN(maddubs_ymm, "avx2", sums_ymm, SUMS_YMM, INT_YMM, SUMS_YMM(0x00010001),
+      sum[i] + PAIRS_YMM(QUADS_YMM, (__m256i)one), XOR, FIRST)
+CHAIN(maddubs_zmm, AVX512, sums_zmm, SUMS_ZMM, INT_ZMM, SUMS_ZMM(0x00010001),
+      sum[i] + PAIRS_ZMM(QUADS_ZMM, (__m512i)one), XOR, FIRST)
+CHAIN(dpbusd_vex, "avx2,avxvnni", sums_ymm, SUMS_YMM, INT_YMM, SUMS_YMM(0x01010101),
+      (sums_ymm)_mm256_dpbusd_avx_epi32((__m256i)sum[i], (__m256i)f, (__m256i)one), XOR, FIRST)
+CHAIN(dpbusd_zmm, AVX512 ",avx512vnni", sums_zmm, SUMS_ZMM, INT_ZMM, SUMS_ZMM(0x01010101),
+      (sums_zmm)_mm512_dpbusd_epi32((__m512i)sum[i], (__m512i)f, (__m512i)one), XOR, FIRST)
 
 enum { TILES = 6, ROWS = 16, ROW_BYTES = 64 };
 
