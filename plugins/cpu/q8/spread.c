@@ -9,6 +9,9 @@
 
 /* Lines of fewer outputs fill no tile. */
 #define LEAST_OUT 8
+/* A core that copies rows anyway: its runs, and lines of a block (of fewer, too little is padding to be worth it). */
+#define COPIED_RUN   16
+#define COPIED_LINES 4
 
 /* Does some window reach beyond x along dimension d? */
 static bool is_padded(const fb_q8_window *w, int d) {
@@ -23,9 +26,10 @@ static int64_t line_bytes(const fb_q8_window *w) { return fb_round_up(line_pixel
 
 bool fb_q8_window_spread_runs(fb_q8_product *p, const fb_q8_core *core) {
   fb_q8_window *w = &p->at.window;
-  const int64_t least = core->even ? LEAST_OUT : 1;
+  const int64_t least = core->even ? LEAST_OUT : 1, run = core->run ? core->run : COPIED_RUN;
+  const int64_t most = core->run ? core->rows : core->rows / COPIED_LINES;
   w->spread = (core->even || (core->lines && w->taps > 1)) && p->parts == 1 && !p->scattered &&
-              w->run % core->run == 0 && w->x_step[2] == w->part_step && w->out[2] >= least && w->out[2] <= core->rows &&
+              w->run % run == 0 && w->x_step[2] == w->part_step && w->out[2] >= least && w->out[2] <= most &&
               w->kernel[0] == 1 && w->in[0] == 1 && w->out[0] == 1 && !is_padded(w, 0) && w->dilation[1] > 0 &&
               w->dilation[2] > 0;
   if (!w->spread) return false;

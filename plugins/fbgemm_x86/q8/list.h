@@ -61,6 +61,12 @@ void fb_list_pack(const fb_q8_weight *w, int64_t most, void *packed, int32_t *su
  */
 void fb_list_rows(uint8_t *panel, const uint8_t *const *x, int64_t rows, int64_t step, int64_t taps, int64_t kc,
                   uint8_t flip, uint8_t *room);
+/* The same of bytes [k0, k1) of each row (k0 a multiple of 4), where runs are whole. */
+void fb_list_whole_rows(uint8_t *panel, const uint8_t *const *x, int64_t rows, int64_t step, int64_t taps, int64_t kc,
+                        int64_t k0, int64_t k1, uint8_t flip);
+static inline bool fb_list_whole(int64_t taps, int64_t kc) {
+  return taps == 1 || (kc % 16 == 0 && kc > 0);
+}
 static inline int64_t fb_list_row_room(int64_t depth) {
   return fb_round_up(depth, 16) + 32;
 }

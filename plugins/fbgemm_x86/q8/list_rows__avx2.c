@@ -69,21 +69,34 @@ static void put_rows(uint8_t *to, int64_t quad, const uint8_t *const *x, int64_t
     for (int64_t r = 0; r < rows; r += STEP) put_run(to + r * 4, quad, x + r, at, fb_min64(bytes, at + SEGMENT), flip);
 }
 
+void fb_list_whole_rows(uint8_t *panel, const uint8_t *const *x, int64_t rows, int64_t step, int64_t taps, int64_t kc,
+                        int64_t k0, int64_t k1, uint8_t flip) {
+  const __m256i flips = _mm256_set1_epi8((char)flip);
+  const int64_t all = fb_round_up(rows, step), quad = 4 * all;
+  for (int64_t r = 0; r < all; r += BOTH, panel += BOTH * 4) {
+    const int64_t here = fb_min64(BOTH, all - r);
+    uint8_t *to = panel;
+    for (int64_t k = k0, next; k < k1; to += (next - k) / 4 * quad, k = next) {
+      const int64_t tap = k / kc;
+      const uint8_t *at[BOTH];
+      next = fb_min64((tap + 1) * kc, k1);
+      for (int64_t i = 0; i < here; i++) at[i] = x[fb_min64(r + i, rows - 1) * taps + tap] + (k - tap * kc);
+      put_rows(to, quad, at, here, next - k, flips);
+    }
+  }
+}
+
 void fb_list_rows(uint8_t *panel, const uint8_t *const *x, int64_t rows, int64_t step, int64_t taps, int64_t kc,
                   uint8_t flip, uint8_t *room) {
   const __m256i flips = _mm256_set1_epi8((char)flip);
   const int64_t depth = taps * kc, all = fb_round_up(rows, step), quad = 4 * all;
-  const bool whole = taps == 1 || (kc % 16 == 0 && kc > 0);
+  if (fb_list_whole(taps, kc)) {
+    fb_list_whole_rows(panel, x, rows, step, taps, kc, 0, depth, flip);
+    return;
+  }
   for (int64_t r = 0; r < all; r += BOTH, panel += BOTH * 4) {
     const int64_t here = fb_min64(BOTH, all - r);
     const uint8_t *at[BOTH];
-    if (whole) {
-      for (int64_t tap = 0; tap < taps; tap++) {
-        for (int64_t i = 0; i < here; i++) at[i] = x[fb_min64(r + i, rows - 1) * taps + tap];
-        put_rows(panel + tap * (kc / 4) * quad, quad, at, here, kc, flips);
-      }
-      continue;
-    }
     for (int64_t i = 0; i < here; i++) {
       uint8_t *to = room + i * fb_list_row_room(depth);
       const uint8_t *const *runs = x + fb_min64(r + i, rows - 1) * taps;
