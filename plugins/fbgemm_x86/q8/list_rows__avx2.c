@@ -72,16 +72,18 @@ static void put_rows(uint8_t *to, int64_t quad, const uint8_t *const *x, int64_t
 void fb_list_whole_rows(uint8_t *panel, const uint8_t *const *x, int64_t rows, int64_t step, int64_t taps, int64_t kc,
                         int64_t k0, int64_t k1, uint8_t flip) {
   const __m256i flips = _mm256_set1_epi8((char)flip);
-  const int64_t all = fb_round_up(rows, step), quad = 4 * all;
+  const int64_t all = fb_round_up(rows, step), quad = 4 * all, first = k0 > 0 ? k0 / kc : 0;
   for (int64_t r = 0; r < all; r += BOTH, panel += BOTH * 4) {
-    const int64_t here = fb_min64(BOTH, all - r);
+    const int64_t here = fb_min64(BOTH, all - r), there = fb_min64(here, rows - r);
     uint8_t *to = panel;
-    for (int64_t k = k0, next; k < k1; to += (next - k) / 4 * quad, k = next) {
-      const int64_t tap = k / kc;
-      const uint8_t *at[BOTH];
-      next = fb_min64((tap + 1) * kc, k1);
-      for (int64_t i = 0; i < here; i++) at[i] = x[fb_min64(r + i, rows - 1) * taps + tap] + (k - tap * kc);
-      put_rows(to, quad, at, here, next - k, flips);
+    for (int64_t tap = first, k = k0; k < k1; tap++) {
+      const int64_t end = fb_min64((tap + 1) * kc, k1), skipped = k - tap * kc;
+      const uint8_t *const *run = x + r * taps + tap, *at[BOTH];
+      for (int64_t i = 0; i < there; i++, run += taps) at[i] = *run + skipped;
+      for (int64_t i = there; i < here; i++) at[i] = at[i - 1];
+      put_rows(to, quad, at, here, end - k, flips);
+      to += (end - k) / 4 * quad;
+      k = end;
     }
   }
 }
