@@ -119,30 +119,22 @@ static void collect(fb_f32_tile_job *j, int64_t line0, int64_t line1, int64_t be
 
 /* Columns [col, col + n) of the output for the pixels that have all their taps. */
 static void run_whole(const fb_f32_conv *c, const fb_f32_tile_job *j, fb_f32_block b, int64_t n) {
-  const int64_t most = c->core->rows, blocks = fb_ceil_div(j->whole, most), chunks = fb_f32_chunks(c->depth);
-  const int64_t step = j->whole <= 4 ? n : c->core->cols, col = b.col;
+  const int64_t chunks = fb_f32_chunks(c->depth), step = j->whole <= 4 ? n : c->core->cols, col = b.col;
   const float *w = b.w;
+  b.rows = j->whole;
+  b.x = j->xs;
+  b.y = j->ys;
+  b.row_spread = j->window.axis[2].in_step;
   for (int64_t chunk = 0; chunk < chunks; ++chunk) {
     b.pieces = j->pieces + j->chunks[chunk];
     b.count = j->chunks[chunk + 1] - j->chunks[chunk];
-    b.how = (chunk > 0 ? FB_F32_ADD : 0) | (chunk + 1 == chunks ? FB_F32_FINISH : 0);
     for (int64_t at = 0; at < n; at += step) {
+      b.how = (chunk > 0 ? FB_F32_ADD : 0) | (chunk + 1 == chunks ? FB_F32_FINISH : 0);
+      b.how |= at == 0 && j->new_pixels ? FB_F32_NEW_ROWS : FB_F32_NEXT_PANEL;
       b.col = col + at;
       b.n = fb_min64(step, n - at);
       b.w = w + at * c->depth;
-      for (int64_t i = 0; i < blocks; ++i) { /* evenly: few rows are slower */
-        const int64_t r0 = i * j->whole / blocks, r1 = (i + 1) * j->whole / blocks;
-        b.rows = (int)(r1 - r0);
-        b.x = j->xs + r0;
-        b.y = j->ys + r0;
-        if (at == 0 && j->new_pixels && r1 < j->whole) {
-          b.ahead = j->xs[r1];
-          b.ahead_step = (int64_t)sizeof(float) * b.rows * j->window.axis[2].in_step;
-        } else {
-          fb_f32_fetch_panel(&b, i, blocks);
-        }
-        c->core->block(&b);
-      }
+      c->core->block(&b);
     }
   }
 }

@@ -31,12 +31,18 @@ enum {
   FB_F32_KEEP = 2,   /* sums are left in `acc`; nothing below */
   FB_F32_ADD = 4,    /* the end of a chunk that is not the first: added to what y holds */
   FB_F32_FINISH = 8, /* the end of the reduction: bias and clamp */
+  /* What is fetched into the second-level cache along the way: */
+  FB_F32_NEXT_PANEL = 16, /* the panel behind each */
+  FB_F32_NEW_ROWS = 32,   /* rows, which the caches don't have yet */
 };
 
-/* A block of rows times n columns: elements [col, col + n) of the rows of acc and y and of the bias. */
+/*
+ * Rows times n columns: elements [col, col + n) of the rows of acc and y and of the bias. The core cuts rows into blocks
+ * of up to its `rows`, evenly, as few rows are slower.
+ */
 typedef struct fb_f32_block {
-  int rows; /* 1 .. the core's rows */
-  int how;  /* FB_F32_* */
+  int64_t rows;
+  int how; /* FB_F32_* */
   int64_t col, n;
   const float *const *x; /* rows; used from x_at on */
   float *const *acc;     /* rows of sums, read with RESUME, written with KEEP; may be those of y */
@@ -49,8 +55,7 @@ typedef struct fb_f32_block {
   const float *bias; /* or NULL */
   bool clamps;       /* to [lo, hi] */
   float lo, hi;
-  const void *ahead;  /* memory that will be wanted soon, fetched into the second-level cache along the way; or NULL */
-  int64_t ahead_step; /* bytes of it for each k, up to 128 */
+  int64_t row_spread; /* of new rows: distance in memory, in lengths of the row; up to 2 */
 } fb_f32_block;
 
 /* Is there a fused activation? */
@@ -68,12 +73,6 @@ typedef struct fb_f32_core {
   /* Columns [0, n) of k rows, b_step apart, as packed panels. */
   void (*pack_rows)(const float *b, int64_t b_step, int64_t k, int64_t n, float *to);
 } fb_f32_core;
-
-/* Fetches ahead the panel behind the `n` columns of b, the blocks of a sweep over rows taking a share each. */
-static inline void fb_f32_fetch_panel(fb_f32_block *b, int64_t block, int64_t blocks) {
-  b->ahead_step = fb_max64(1, (int64_t)sizeof(float) * b->n / blocks);
-  b->ahead = (const char *)(b->w + b->n * b->depth) + block * b->ahead_step * b->depth;
-}
 
 #define FB_F32_CORE(isa, unused) extern const fb_f32_core fb_f32_core__##isa;
 FB_VECTORS(FB_F32_CORE, )

@@ -41,9 +41,15 @@ static int64_t copied_a(const fb_f32_tiling *t, const fb_f32_product *p) {
   return copies_rows(p) ? t->mc * p->k : 0;
 }
 
+/* Pointers to the rows of a tile: whole cache lines of them. */
+static int64_t pointers(const fb_f32_tiling *t) {
+  return fb_round_up(3 * t->mc, 64 / (int64_t)sizeof(float *));
+}
+
 uint64_t fb_f32_product_scratch(const fb_f32_core *core, const fb_f32_tiling *t, const fb_f32_product *p) {
   if (is_outer(p)) return sizeof(float) * (uint64_t)(t->mc * fb_round_up(t->nc, core->lanes) * (chunked(p) ? 2 : 1));
-  return sizeof(float) * (uint64_t)(packed_b(t, p) + copied_a(t, p) + (chunked(p) ? t->mc * t->nc : 0));
+  return sizeof(float *) * (uint64_t)pointers(t) +
+         sizeof(float) * (uint64_t)(packed_b(t, p) + copied_a(t, p) + (chunked(p) ? t->mc * t->nc : 0));
 }
 
 /* A tile at work. */
@@ -51,45 +57,38 @@ typedef struct tile_job {
   const fb_f32_core *core;
   const fb_f32_product *p;
   int64_t row, rows, col, cols;
-  const float *a, *b; /* of row `row`; panel of column `col` */
-  int64_t a_step;
-  bool new_rows; /* the caches don't have them yet */
-  float *part;   /* sums of a chunk that are still to be added: rows x cols; NULL: one chunk */
+  const float *b;   /* panel of column `col` */
+  const float **xs; /* rows of A */
+  float **ys;       /* of Y, from column `col` on */
+  float **parts;    /* of the sums of a chunk that are still to be added, in the same columns */
+  bool new_rows;    /* the caches don't have them yet */
 } tile_job;
 
 static bool plain(const fb_f32_finish *f) {
   return f->alpha == 1.0f && (!f->c || (f->beta == 1.0f && !f->c_m && f->c_n));
 }
 
-/* Block number `block` of the tile's `blocks`, columns [col, col + n) of it, terms [k, k + kn). */
-static void run_block(const tile_job *t, int64_t block, int64_t blocks, int64_t col, int64_t n, int64_t k, int64_t kn) {
+/* Columns [col, col + n), terms [k, k + kn). */
+static void run_panels(const tile_job *t, int64_t col, int64_t n, int64_t k, int64_t kn) {
   const fb_f32_product *p = t->p;
-  const int64_t r0 = block * t->rows / blocks; /* evenly: few rows are slower */
-  const int rows = (int)((block + 1) * t->rows / blocks - r0);
-  const float *x[FB_F32_ROWS];
-  float *y[FB_F32_ROWS], *part[FB_F32_ROWS];
-  for (int r = 0; r < rows; ++r) {
-    x[r] = t->a + (r0 + r) * t->a_step;
-    y[r] = p->y + (t->row + r0 + r) * p->y_m + t->col;
-    part[r] = t->part ? t->part + (r0 + r) * t->cols : NULL;
-  }
   const bool later = k >= FB_F32_CHUNK, ends = k + kn == p->k;
   const bool chunk_ends = ends || (k + kn) % FB_F32_CHUNK == 0;
   const fb_f32_piece piece = {k, k, kn};
-  fb_f32_block b = {.rows = rows,
+  fb_f32_block b = {.rows = t->rows,
                     .how = k % FB_F32_CHUNK ? FB_F32_RESUME : 0,
                     .col = col,
                     .n = n,
-                    .x = x,
-                    .acc = later ? part : y,
-                    .y = y,
+                    .x = t->xs,
+                    .acc = later ? t->parts : t->ys,
+                    .y = t->ys,
                     .pieces = &piece,
                     .count = kn > 0,
                     .w = t->b + col * p->k,
                     .depth = p->k,
                     .clamps = p->finish.clamps,
                     .lo = p->finish.lo,
-                    .hi = p->finish.hi};
+                    .hi = p->finish.hi,
+                    .row_spread = 1};
   if (!chunk_ends)
     b.how |= FB_F32_KEEP;
   else if (later)
@@ -98,12 +97,7 @@ static void run_block(const tile_job *t, int64_t block, int64_t blocks, int64_t 
     b.how |= FB_F32_FINISH;
     b.bias = p->finish.c ? p->finish.c + t->col : NULL;
   }
-  if (col == 0 && t->new_rows) {
-    b.ahead = t->a + (r0 + rows) * t->a_step;
-    b.ahead_step = (int64_t)sizeof(float) * rows;
-  } else {
-    fb_f32_fetch_panel(&b, block, blocks);
-  }
+  b.how |= col == 0 && t->new_rows ? FB_F32_NEW_ROWS : FB_F32_NEXT_PANEL;
   t->core->block(&b);
 }
 
@@ -122,14 +116,13 @@ static void finish_rows(const tile_job *t) {
 }
 
 static void run_tile(const tile_job *t, int64_t kc) {
-  const int64_t blocks = fb_ceil_div(t->rows, t->core->rows), depth = fb_max64(1, fb_min64(kc, t->p->k));
+  const int64_t depth = fb_max64(1, fb_min64(kc, t->p->k));
   const int64_t panels = fb_max64(1, FEW_WEIGHTS / (depth * t->core->cols));
   const int64_t step = t->rows <= 4 ? t->cols : panels * t->core->cols;
   int64_t k = 0;
   do { /* once, too, when there is nothing to add up */
     const int64_t kn = fb_min64(kc, t->p->k - k);
-    for (int64_t col = 0; col < t->cols; col += step)
-      for (int64_t i = 0; i < blocks; ++i) run_block(t, i, blocks, col, fb_min64(step, t->cols - col), k, kn);
+    for (int64_t col = 0; col < t->cols; col += step) run_panels(t, col, fb_min64(step, t->cols - col), k, kn);
     k += kn;
   } while (k < t->p->k);
   if (!plain(&t->p->finish)) finish_rows(t);
@@ -176,29 +169,35 @@ void fb_f32_product_tile(const fb_f32_core *core, const fb_f32_tiling *t, const 
                   .rows = fb_min64(t->mc, p->m - row),
                   .col = col,
                   .cols = fb_min64(t->nc, p->n - col),
-                  .a_step = p->a_m,
                   .new_rows = t->row_tiles > 1 || *column < 0};
   if (is_outer(p)) {
     run_outer(&job, OUTER_PIECE, scratch);
     return;
   }
-  float *copy = scratch + packed_b(t, p);
-  if (chunked(p)) job.part = copy + copied_a(t, p);
-  if (p->k == 0) {
-    job.a = job.b = scratch; /* never read */
-  } else {
-    job.a = p->a + row * p->a_m;
-    job.b = p->packed ? p->packed + col * p->k : scratch;
+  job.xs = (void *)scratch;
+  job.ys = (void *)(job.xs + t->mc);
+  job.parts = job.ys + t->mc;
+  float *own = (void *)(job.xs + pointers(t)), *copy = own + packed_b(t, p), *part = copy + copied_a(t, p);
+  const float *a = p->k > 0 ? p->a + row * p->a_m : NULL;
+  int64_t a_step = p->a_m;
+  job.b = own; /* never read when there are no terms */
+  if (p->k > 0) {
+    if (p->packed) job.b = p->packed + col * p->k;
     if (!p->packed && *column != col) {
       const fb_f32_weight w = fb_f32_product_weight(p, p->b);
-      fb_f32_pack(core, &w, col, col + job.cols, scratch);
+      fb_f32_pack(core, &w, col, col + job.cols, own);
     }
     if (copies_rows(p)) {
       for (int64_t k = 0; k < p->k; ++k)
-        for (int64_t r = 0; r < job.rows; ++r) copy[r * p->k + k] = job.a[r * p->a_m + k * p->a_k];
-      job.a = copy;
-      job.a_step = p->k;
+        for (int64_t r = 0; r < job.rows; ++r) copy[r * p->k + k] = a[r * p->a_m + k * p->a_k];
+      a = copy;
+      a_step = p->k;
     }
+  }
+  for (int64_t r = 0; r < job.rows; ++r) {
+    job.xs[r] = p->k > 0 ? a + r * a_step : own;
+    job.ys[r] = p->y + (row + r) * p->y_m + col;
+    job.parts[r] = part + r * job.cols;
   }
   *column = col;
   run_tile(&job, t->kc);

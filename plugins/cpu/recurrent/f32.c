@@ -48,7 +48,6 @@ static uint64_t scratch_size(const fb_rnn_kind *kind, void *self, const fb_rnn_m
     g.packed = (const float *)(const void *)kind; /* any: there is one */
     const uint64_t size = fb_f32_product_scratch(core_of(kind), &t, &g);
     most = size > most ? size : most;
-    if (m->k <= FB_F32_CHUNK) break;
   }
   return most;
 }
