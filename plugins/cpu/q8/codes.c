@@ -3,12 +3,22 @@
 
 #include "q8/product.h"
 
+enum { TURNED = 32 };
+
 static void copy_run(const fb_q8_codes *w, const uint8_t *from, uint8_t *to) {
   if (w->step[3] == 1) {
     memcpy(to, from, (size_t)w->size[3]);
     return;
   }
   for (int64_t i = 0; i < w->size[3]; ++i) to[i] = from[i * w->step[3]];
+}
+
+/* Columns that lie side by side, in pieces of k whose lines stay in the cache for all columns on them. */
+static void turn_columns(const fb_q8_codes *w, const uint8_t *from, int64_t n, uint8_t *to) {
+  const int64_t k = w->size[3], step = w->step[3];
+  for (int64_t k0 = 0; k0 < k; k0 += TURNED)
+    for (int64_t column = 0; column < n; ++column)
+      for (int64_t i = k0; i < fb_min64(k0 + TURNED, k); ++i) to[column * k + i] = from[i * step + column];
 }
 
 /*
@@ -20,6 +30,10 @@ void fb_q8_codes_copy(const fb_q8_product *p, int64_t part, uint8_t *to) {
   const uint8_t *data = (const uint8_t *)p->problem->in[1]->data + w->first;
   const int64_t n = p->n / p->merged, c = w->size[3], run = c * p->merged;
   const int64_t size = p->taps * p->kc, own = w->size[0] * w->size[1] * w->size[2] * run;
+  if (w->step_n == 1 && p->merged == 1 && own == size && c == size) {
+    turn_columns(w, data + part * p->w_part, p->n, to);
+    return;
+  }
   for (int64_t column = 0; column < p->n; ++column, to += size) {
     const int64_t group = column / n, channel = p->own_columns ? part * p->n + column : column;
     const uint8_t *from = data + (part * p->merged + group) * p->w_part + column % n * w->step_n;

@@ -10,15 +10,17 @@
 
 enum {
   ITEMS = 2 * FB_LIST_QUADS,
-  STEP = 8, /* quads or items looked at together */
-  SIZE = 8, /* items are sorted by their size, in steps of this */
+  STEP = 8,  /* quads looked at together */
+  MANY = 32, /* items looked at together */
+  SIZE = 8,  /* items are sorted by their size, in steps of this */
   SIZES = 4 * FB_LIST_SAFE / SIZE + 1,
 };
 
 /* Items of a column's chunk. Sums: a byte each for positive and negative weights of lane 0, then of lane 1. */
 typedef struct items {
   int n;
-  uint32_t w[ITEMS], sums[ITEMS + STEP];
+  uint32_t w[ITEMS];
+  _Alignas(32) uint32_t sums[ITEMS];
   uint8_t quad[ITEMS];
 } items;
 
@@ -105,33 +107,40 @@ static void sort_items(const items *from, items *to) {
   to->n = from->n;
 }
 
-/* Which of the STEP items from `at` on are safe together with `sums` (bits). */
-static inline unsigned fitting(const items *it, int at, uint32_t sums) {
-  const __m256i both =
-      _mm256_adds_epu8(_mm256_loadu_si256((const __m256i *)(it->sums + at)), _mm256_set1_epi32((int32_t)sums));
-  const __m256i over = _mm256_subs_epu8(both, _mm256_set1_epi8((char)FB_LIST_SAFE));
-  return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(over, _mm256_setzero_si256())));
+/* Which of MANY items are safe together with `sum` (bits). */
+static inline uint32_t fitting(const uint32_t *sums, uint32_t sum) {
+  const __m256i now = _mm256_set1_epi32((int32_t)sum), most = _mm256_set1_epi8((char)FB_LIST_SAFE);
+  uint32_t fits = 0;
+  for (int i = 0; i < MANY; i += STEP) {
+    const __m256i both = _mm256_adds_epu8(_mm256_load_si256((const __m256i *)(sums + i)), now);
+    const __m256i safe = _mm256_cmpeq_epi32(_mm256_subs_epu8(both, most), _mm256_setzero_si256());
+    fits |= (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(safe)) << i;
+  }
+  return fits;
 }
 
-/*
- * The groups of sorted items: members[0 .. sizes[0]), then sizes[1] more, ...; returns their number. Sums of items that
- * are in a group become so large that they fit nowhere.
- */
+/* The groups of sorted items: members[0 .. sizes[0]), then sizes[1] more, ...; returns their number. */
 static int make_groups(items *it, uint8_t *members, uint8_t *sizes) {
-  memset(it->sums + it->n, 0xff, STEP * sizeof *it->sums);
+  uint32_t left[ITEMS / MANY]; /* of each MANY items, those that are in no group yet (bits) */
+  const int end = (it->n + MANY - 1) / MANY;
+  memset(it->sums + it->n, 0, (size_t)(end * MANY - it->n) * sizeof *it->sums);
+  memset(left, 0xff, sizeof left);
+  if (it->n % MANY) left[end - 1] = (UINT32_C(1) << it->n % MANY) - 1;
   int groups = 0, done = 0;
   for (int first = 0; done < it->n; groups++) {
-    uint32_t sums = 0;
+    while (!left[first]) first++;
+    uint32_t sum = 0;
     int g = 0;
-    while (it->sums[first] == UINT32_MAX) first++;
-    for (int at = first; at < it->n && g < FB_LIST_GROUP; at += STEP) {
-      unsigned fits;
-      while (g < FB_LIST_GROUP && (fits = fitting(it, at, sums)) != 0) {
-        const int i = at + __builtin_ctz(fits);
-        sums += it->sums[i];
-        it->sums[i] = UINT32_MAX;
-        members[done + g++] = (uint8_t)i;
+    for (int at = first; at < end && g < FB_LIST_GROUP;) {
+      const uint32_t fits = fitting(it->sums + at * MANY, sum) & left[at];
+      if (!fits) {
+        at++;
+        continue;
       }
+      const int i = at * MANY + __builtin_ctz(fits);
+      left[at] ^= fits & -fits;
+      sum += it->sums[i];
+      members[done + g++] = (uint8_t)i;
     }
     sizes[groups] = (uint8_t)g;
     done += g;
