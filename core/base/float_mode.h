@@ -16,6 +16,11 @@
 static inline uint64_t qe__float_mode(void) { return _mm_getcsr() & 0xFFC0u; }
 static inline void qe__float_mode_set(uint64_t mode) { _mm_setcsr((_mm_getcsr() & 0x3Fu) | (unsigned)mode); }
 
+/* Of the flags that arithmetic leaves: an operand was denormal, or a result underflowed. */
+#define QE__FLOAT_TINY 0x12u
+static inline void qe__float_tiny_clear(void) { _mm_setcsr(_mm_getcsr() & ~QE__FLOAT_TINY); }
+static inline int qe__float_tiny(void) { return (_mm_getcsr() & QE__FLOAT_TINY) != 0; }
+
 #elif defined(__aarch64__)
 
 #define QE__FLOAT_MODE_DEFAULT UINT64_C(0)
@@ -28,6 +33,17 @@ static inline uint64_t qe__float_mode(void) {
 }
 static inline void qe__float_mode_set(uint64_t mode) { __asm__ volatile("msr fpcr, %0" ::"r"(mode)); }
 
+#define QE__FLOAT_TINY UINT64_C(0x88)
+static inline uint64_t qe__float_flags(void) {
+  uint64_t flags;
+  __asm__ volatile("mrs %0, fpsr" : "=r"(flags));
+  return flags;
+}
+static inline void qe__float_tiny_clear(void) {
+  __asm__ volatile("msr fpsr, %0" ::"r"(qe__float_flags() & ~QE__FLOAT_TINY));
+}
+static inline int qe__float_tiny(void) { return (qe__float_flags() & QE__FLOAT_TINY) != 0; }
+
 #else /* another processor: its mode is taken as it is */
 
 #define QE__FLOAT_MODE_DEFAULT UINT64_C(0)
@@ -35,6 +51,8 @@ static inline void qe__float_mode_set(uint64_t mode) { __asm__ volatile("msr fpc
 
 static inline uint64_t qe__float_mode(void) { return QE__FLOAT_MODE_DEFAULT; }
 static inline void qe__float_mode_set(uint64_t mode) { (void)mode; }
+static inline void qe__float_tiny_clear(void) {}
+static inline int qe__float_tiny(void) { return 1; }
 
 #endif
 

@@ -142,6 +142,7 @@ typedef struct qe__run_mode {
 typedef struct qe__run_result {
   bool unsupported; /* detail says why */
   bool can_run_in_place;
+  bool tiny; /* a float in run() was denormal or underflowed */
   char check[32]; /* empty: fine */
   char detail[500];
   void *out[QE__CASE_OUT]; /* row-major bytes; owned */
@@ -209,6 +210,7 @@ typedef int (*qe__run_fn)(void *self, const qe_call *call, int64_t tile_begin, i
 typedef struct qe__watched {
   int result;
   bool faulted;
+  bool tiny; /* a float was denormal or underflowed */
   const void *address;
   const char *verb;    /* "read", "wrote"; "touched" where the machine does not tell */
   char registers[160]; /* empty: nothing wrong */

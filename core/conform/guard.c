@@ -146,6 +146,7 @@ void qe__watch(qe__run_fn run, void *self, const qe_call *call, int64_t begin, i
   memset(out, 0, sizeof *out);
   const uint64_t mode = qe__float_mode();
   if (flush) qe__float_mode_set(mode | QE__FLOAT_MODE_FLUSH);
+  qe__float_tiny_clear();
   if (sigsetjmp(here.back, 0) == 0) {
     here.armed = 1;
     out->result = registers ? qe__registers_run(run, self, call, begin, end, out->registers, sizeof out->registers)
@@ -156,6 +157,7 @@ void qe__watch(qe__run_fn run, void *self, const qe_call *call, int64_t begin, i
     out->address = here.address;
     out->verb = here.verb;
   }
+  out->tiny = qe__float_tiny();
   qe__restore_float_mode(mode);
 }
 

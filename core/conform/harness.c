@@ -321,6 +321,7 @@ static int run_pieces(void *arg, uint32_t thread, int64_t begin, int64_t stop) {
                   to = (piece + 1) * s->plan.tiles / s->pieces;
     qe__watched w;
     qe__watch(s->kernel->row.run, s->kernel->engine->self, &call, from, to, s->mode->registers, s->mode->flush, &w);
+    s->tiny[thread] |= w.tiny;
     if (!w.faulted && w.result == 0 && !w.registers[0]) continue;
     s->bad[thread] = w;
     return 1;
@@ -338,6 +339,7 @@ static void run_all(qe__session *s, uint8_t seed, qe__run_result *out) {
   memset(s->bad, 0, sizeof s->bad);
   const int failed = s->pool ? qe__pool_run(s->pool, s->pieces, run_pieces, s) : run_pieces(s, 0, 0, s->pieces);
   for (uint32_t t = 0; t < threads && failed; t++) (void)watched_fine(s, &s->bad[t], "run", out);
+  for (uint32_t t = 0; t < threads; t++) out->tiny |= s->tiny[t];
 }
 
 /* Bytes around the buffers, and in the holes between an output's elements, are as they were. */

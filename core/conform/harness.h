@@ -32,6 +32,7 @@ typedef struct qe__session {
   qe__pool *pool;
   int64_t pieces, *order; /* tiles are run in this many ranges, in this order */
   qe__watched bad[QE__MOST_THREADS];
+  bool tiny[QE__MOST_THREADS]; /* as in qe__watched, of any call */
 } qe__session;
 
 /* A pool of so many threads (at most QE__MOST_THREADS), kept until the process ends. */
