@@ -1,11 +1,12 @@
 /* Conv and ConvTranspose, float32: what is asked, how it is cut into tiles, how weights are packed (conv.h). */
-#include "f32/conv.h"
+#include "f32/conv_edge.h"
 
 #include "f32/ops.h"
 #include "spatial.h"
 
-#define TILE_WORK  6000000 /* multiplications of a tile, some 60 us */
-#define FEW_PIXELS 16      /* as many take about as long as one: the weights come from memory */
+#define TILE_WORK   6000000 /* multiplications of a tile, some 60 us */
+#define MOST_PIXELS 4096
+#define FEW_PIXELS  16 /* as many take about as long as one: the weights come from memory */
 
 static fb_f32_conv conv_of(const fb_f32_core *core, void *self, const qe_problem *p, bool transposed) {
   const qe_operand *x = p->in[0], *y = p->out[0];
@@ -24,12 +25,20 @@ static fb_f32_conv conv_of(const fb_f32_core *core, void *self, const qe_problem
   const int64_t unit_work = fb_max64(1, c.depth * fb_min64(c.oc, core->cols) / c.phases);
   int64_t pixels = fb_max64(4 * core->rows, l2 / 3 / fb_max64(1, pixel_floats));
   pixels = fb_min64(pixels, fb_max64(4 * core->rows, TILE_WORK / (unit_work * fb_max64(1, units))));
-  pixels = fb_min64(pixels, 4096);
+  pixels = fb_min64(pixels, MOST_PIXELS);
   c.width_tiles = fb_max64(1, fb_ceil_div(width, pixels));
   c.width = fb_ceil_div(width, c.width_tiles);
   c.line_tiles = fb_ceil_div(lines, fb_max64(1, pixels / fb_max64(1, c.width)));
   c.lines = c.line_tiles ? fb_ceil_div(lines, c.line_tiles) : 0;
   c.line_tiles = c.lines ? fb_ceil_div(lines, c.lines) : 0;
+  /* Tiles that one call gets are done together as far as both sides stay in the cache: more pixels of the same taps. */
+  const int64_t together = l2 / 2 / fb_max64(1, pixel_floats + y->dims[1]);
+  c.merged = c.width_tiles > 1 ? 1 : fb_max64(1, fb_min64(together, MOST_PIXELS) / fb_max64(1, c.lines * c.width));
+  c.merged = fb_min64(c.merged, fb_max64(1, c.line_tiles));
+  for (int64_t i = 0; i < c.phases; ++i) {
+    const fb_f32_window phase = fb_f32_window_of(p, transposed, i);
+    c.most_classes = fb_max64(c.most_classes, fb_f32_most_classes(&phase));
+  }
   c.unit_step = fb_max64(1, TILE_WORK / (unit_work * fb_max64(FEW_PIXELS, c.lines * c.width)));
   c.unit_step = fb_min64(c.unit_step, units);
   c.unit_tiles = units ? fb_ceil_div(units, c.unit_step) : 0;

@@ -1,7 +1,7 @@
 /*
  * Convolutions of float32, plain and transposed, channels last. A pixel of the output is a row of a product whose terms
- * come in runs, one for each tap (or each row of taps, where those lie side by side). Pixels that have all their taps
- * are multiplied in blocks; at the edges some rows of a block lack some taps, which are skipped for those rows only.
+ * come in runs, one for each tap (or each row of taps, where those lie side by side). Pixels that have the same taps are
+ * multiplied in the same blocks; of some, mostly the corners, blocks are made for each tap anew (conv_edge.c).
  *
  * A tile is a set of pixels (lines x width of one window) times a range of units; a unit is a panel of one group's
  * columns.
@@ -20,14 +20,16 @@ typedef struct fb_f32_conv {
   int64_t depth, packed;  /* k's per column; floats of one group's packed weight */
   int64_t panels;         /* of one group */
   int64_t phases;
+  int64_t most_classes;                        /* kinds of pixels by the taps that they have */
   int64_t lines, width;                        /* most of a tile */
+  int64_t merged;                              /* tiles of neighbouring lines that are best done together */
   int64_t line_tiles, width_tiles, unit_tiles; /* of each phase; some may be empty */
   int64_t unit_step;                           /* units of a tile */
 } fb_f32_conv;
 
 /* Where the parts of the scratch lie, and its size, in bytes. */
 typedef struct fb_f32_conv_scratch {
-  uint64_t x, y, edges, pieces, chunks, masks, part, weight, size;
+  uint64_t x, y, lines, spans, classes, pieces, chunks, sums, part, weight, size;
 } fb_f32_conv_scratch;
 
 static inline int64_t fb_f32_chunks(int64_t depth) {
