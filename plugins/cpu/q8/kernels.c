@@ -14,7 +14,6 @@
     return fb_q8_prepack(&fb_q8_##name, &fb_q8_##core##__##isa, self, p, packed);                                \
   }                                                                                                             \
   int fb_##name##_##core##__##isa##_run(void *self, const qe_call *call, int64_t begin, int64_t end) {           \
-    (void)self;                                                                                                 \
-    return fb_q8_run(&fb_q8_##name, &fb_q8_##core##__##isa, call, begin, end);                                   \
+    return fb_q8_run(&fb_q8_##name, &fb_q8_##core##__##isa, self, call, begin, end);                             \
   }
 #include "q8/kernels.def"

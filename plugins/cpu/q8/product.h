@@ -88,7 +88,8 @@ extern const fb_q8_op fb_q8_qgemm, fb_q8_qmatmul, fb_q8_qconv, fb_q8_qconv_trans
 int fb_q8_supports(const fb_q8_op *op, const fb_q8_core *core, const qe_problem *p, char *reason, size_t reason_size);
 int fb_q8_plan(const fb_q8_op *op, const fb_q8_core *core, void *self, const qe_problem *p, qe_kernel_plan *plan);
 int fb_q8_prepack(const fb_q8_op *op, const fb_q8_core *core, void *self, const qe_problem *p, void *packed);
-int fb_q8_run(const fb_q8_op *op, const fb_q8_core *core, const qe_call *call, int64_t tile_begin, int64_t tile_end);
+int fb_q8_run(const fb_q8_op *op, const fb_q8_core *core, void *self, const qe_call *call, int64_t tile_begin,
+              int64_t tile_end);
 
 /* Before the columns of every phase. Sizes in bytes. */
 typedef struct fb_q8_packed {

@@ -19,6 +19,7 @@ typedef struct run {
   fb_q8_found found;
   fb_q8_finish finish;
   int64_t part, n0; /* columns that are ready; part -1: none */
+  int64_t l1d;
 } run;
 
 static fb_q8_finish finish_of(const fb_q8_product *p) {
@@ -139,6 +140,7 @@ static void block(run *r, int64_t part, int64_t first, int64_t count, int64_t n0
                          .y = y + size * shift,
                          .y_step = own ? p->n : p->y_step,
                          .scratch = r->scratch,
+                         .l1d = r->l1d,
                          .same_rows = same,
                          .zeros = r->found.space,
                          .zeros_size = r->x_zero == 0 ? p->zeros : 0};
@@ -171,7 +173,8 @@ static int64_t tiles(run *r, int64_t at, int64_t end) {
   return count;
 }
 
-int fb_q8_run(const fb_q8_op *op, const fb_q8_core *core, const qe_call *call, int64_t tile_begin, int64_t tile_end) {
+int fb_q8_run(const fb_q8_op *op, const fb_q8_core *core, void *self, const qe_call *call, int64_t tile_begin,
+              int64_t tile_end) {
   fb_q8_product product = {.phases = 1};
   const char *packed = call->packed;
   for (int64_t phase = 0; phase < product.phases && tile_begin < tile_end; ++phase) {
@@ -179,6 +182,7 @@ int fb_q8_run(const fb_q8_op *op, const fb_q8_core *core, const qe_call *call, i
     const fb_q8_cut cut = fb_q8_cut_of(&product, core);
     if (tile_begin < cut.tiles) {
       run r = begin(&product, core, call, &cut, packed);
+      r.l1d = (int64_t)fb_cpu(self)->l1d;
       const int64_t end = fb_min64(tile_end, cut.tiles);
       for (int64_t at = fb_max64(tile_begin, 0); at < end;) at += tiles(&r, at, end);
     }

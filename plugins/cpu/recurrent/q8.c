@@ -144,7 +144,8 @@ static void multiply(const fb_rnn_job *j, int which, const float *x, int64_t row
                            .finish = &finish,
                            .y = y + first * step,
                            .y_step = step,
-                           .scratch = space + at.core};
+                           .scratch = space + at.core,
+                           .l1d = (int64_t)fb_cpu(j->self)->l1d};
     core->block(&b);
   }
 }
