@@ -19,6 +19,7 @@
 static inline void fbq_store_i_n(int32_t *p, fb_i v, int64_t n) { _mm512_mask_storeu_epi32(p, fbv_first(n), v); }
 static inline fb_i fbq_sub_i(fb_i a, fb_i b) { return _mm512_sub_epi32(a, b); }
 static inline fb_i fbq_mul_i(fb_i a, fb_i b) { return _mm512_mullo_epi32(a, b); }
+static inline fb_i fbq_shift_up(fb_i v, int64_t bits) { return _mm512_sll_epi32(v, _mm_cvtsi64_si128(bits)); }
 static inline fb_i fbq_packs32(fb_i a, fb_i b) { return _mm512_packs_epi32(a, b); }
 static inline fb_i fbq_packus16(fb_i a, fb_i b) { return _mm512_packus_epi16(a, b); }
 static inline fb_i fbq_adds16(fb_i a, fb_i b) { return _mm512_adds_epi16(a, b); }
@@ -46,6 +47,7 @@ static inline void fbq_store_half_n(uint8_t *p, fb_i v, int half, int64_t n) {
 static inline void fbq_store_i_n(int32_t *p, fb_i v, int64_t n) { _mm256_maskstore_epi32(p, fbv_first(n), v); }
 static inline fb_i fbq_sub_i(fb_i a, fb_i b) { return _mm256_sub_epi32(a, b); }
 static inline fb_i fbq_mul_i(fb_i a, fb_i b) { return _mm256_mullo_epi32(a, b); }
+static inline fb_i fbq_shift_up(fb_i v, int64_t bits) { return _mm256_sll_epi32(v, _mm_cvtsi64_si128(bits)); }
 static inline fb_i fbq_packs32(fb_i a, fb_i b) { return _mm256_packs_epi32(a, b); }
 static inline fb_i fbq_packus16(fb_i a, fb_i b) { return _mm256_packus_epi16(a, b); }
 static inline fb_i fbq_adds16(fb_i a, fb_i b) { return _mm256_adds_epi16(a, b); }
