@@ -20,6 +20,7 @@ fb_f32_tiling fb_f32_tile(const fb_f32_core *core, const qe_cpu *cpu, int64_t m,
   const int64_t panel_work = fb_max64(1, k) * core->cols * fb_max64(FEW_ROWS, fb_min64(m, t.mc));
   t.nc = fb_max64(1, TILE_WORK / panel_work) * core->cols;
   t.nc = fb_min64(t.nc, fb_round_up(n, core->cols));
+  t.streams = n * k > l2 / 2 * 3;
   t.tiles = n > 0 ? t.row_tiles * fb_ceil_div(n, t.nc) : 0;
   return t;
 }
@@ -115,10 +116,11 @@ static void finish_rows(const tile_job *t) {
   }
 }
 
-static void run_tile(const tile_job *t, int64_t kc) {
+static void run_tile(const tile_job *t, const fb_f32_tiling *by) {
+  const int64_t kc = by->kc;
   const int64_t depth = fb_max64(1, fb_min64(kc, t->p->k));
   const int64_t panels = fb_max64(1, FEW_WEIGHTS / (depth * t->core->cols));
-  const int64_t step = t->rows <= 4 ? t->cols : panels * t->core->cols;
+  const int64_t step = t->rows <= 4 && !by->streams ? t->cols : panels * t->core->cols;
   int64_t k = 0;
   do { /* once, too, when there is nothing to add up */
     const int64_t kn = fb_min64(kc, t->p->k - k);
@@ -200,5 +202,5 @@ void fb_f32_product_tile(const fb_f32_core *core, const fb_f32_tiling *t, const 
     job.parts[r] = part + r * job.cols;
   }
   *column = col;
-  run_tile(&job, t->kc);
+  run_tile(&job, t);
 }

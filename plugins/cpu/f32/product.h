@@ -37,6 +37,7 @@ static inline fb_f32_weight fb_f32_product_weight(const fb_f32_product *p, const
 typedef struct fb_f32_tiling {
   int64_t mc, nc, kc; /* rows and columns of a tile; most k's at a time */
   int64_t row_tiles, tiles;
+  bool streams; /* B comes from memory, which gives one stream faster than several */
 } fb_f32_tiling;
 
 fb_f32_tiling fb_f32_tile(const fb_f32_core *core, const qe_cpu *cpu, int64_t m, int64_t n, int64_t k);
