@@ -71,9 +71,13 @@ static void run_class(const fb_f32_conv *c, const fb_f32_tile_job *j, fb_f32_blo
   }
 }
 
-/* A panel meets all pixels before the next one does, unless they are few, which several panels at once are good for. */
+/*
+ * Some panels meet all pixels before the next ones do: as many as stay in the cache beside these, so that outputs are
+ * written in long runs; few pixels meet all.
+ */
 static void run_units(const fb_f32_conv *c, fb_f32_tile_job *j, int64_t unit0, int64_t unit1, const float *w) {
-  const int64_t cols = c->core->cols, step = j->pixels <= FEW_PIXELS && j->alone == j->class_count ? c->panels : 1;
+  const int64_t cols = c->core->cols, few = fb_max64(1, FB_F32_FEW_WEIGHTS / fb_max64(1, c->depth * cols));
+  const int64_t step = j->alone < j->class_count ? 1 : j->pixels <= FEW_PIXELS ? c->panels : few;
   for (int64_t unit = unit0; unit < unit1;) {
     const int64_t group = unit / c->panels, first = unit % c->panels;
     const int64_t last = fb_min64(fb_min64(c->panels, first + step), first + unit1 - unit);

@@ -17,8 +17,9 @@
 #include "f32/outer.h"
 #include "fb.h"
 
-#define FB_F32_CHUNK 4096 /* reduction indices per chunk */
-#define FB_F32_ROWS  12   /* most rows of a block in any core */
+#define FB_F32_CHUNK       4096  /* reduction indices per chunk */
+#define FB_F32_ROWS        12    /* most rows of a block in any core */
+#define FB_F32_FEW_WEIGHTS 32768 /* floats of panels that are one call of the core: little beside the second-level cache */
 
 /* A run of the reduction: terms x[x_at + a + i] * w(first + i), i < k, x being a row's pointer. */
 typedef struct fb_f32_piece {
@@ -38,7 +39,7 @@ enum {
 
 /*
  * Rows times n columns: elements [col, col + n) of the rows of acc and y and of the bias. The core cuts rows into blocks
- * of up to its `rows`, evenly, as few rows are slower.
+ * of up to its `rows`, evenly, as few rows are slower; a block meets all columns before the next one does.
  */
 typedef struct fb_f32_block {
   int64_t rows;

@@ -2,7 +2,6 @@
 #include "f32/product.h"
 
 #define TILE_WORK   4000000 /* multiplications of a tile, some 40 us */
-#define FEW_WEIGHTS 4096    /* floats of panels that are one call of the core: half a first-level cache */
 #define OUTER_LEAST 128     /* fewest terms of products that are not packed: fewer don't pay for sums in memory */
 #define OUTER_PIECE 256     /* terms of these at a time */
 #define FEW_ROWS    16      /* as many rows take about as long as one: the weights come from memory */
@@ -119,7 +118,7 @@ static void finish_rows(const tile_job *t) {
 static void run_tile(const tile_job *t, const fb_f32_tiling *by) {
   const int64_t kc = by->kc;
   const int64_t depth = fb_max64(1, fb_min64(kc, t->p->k));
-  const int64_t panels = fb_max64(1, FEW_WEIGHTS / (depth * t->core->cols));
+  const int64_t panels = fb_max64(1, FB_F32_FEW_WEIGHTS / (depth * t->core->cols));
   const int64_t step = t->rows <= 4 && !by->streams ? t->cols : panels * t->core->cols;
   int64_t k = 0;
   do { /* once, too, when there is nothing to add up */
