@@ -22,8 +22,9 @@ static void turn_columns(const fb_q8_codes *w, const uint8_t *from, int64_t n, u
 }
 
 /*
- * With merged groups a column sees the channels of all of them, group by group in each tap, and a gathered window may be
- * longer than the weight: what is not the column's own gets its zero point for a weight, which counts as 0.
+ * With merged groups a column sees the channels of all of them, group by group in each tap, and a gathered window or the
+ * runs of one may be longer than the weight: what is not the column's own gets its zero point for a weight, which counts
+ * as 0.
  */
 void fb_q8_codes_copy(const fb_q8_product *p, int64_t part, uint8_t *to) {
   const fb_q8_codes *w = &p->w;
@@ -41,7 +42,7 @@ void fb_q8_codes_copy(const fb_q8_product *p, int64_t part, uint8_t *to) {
     uint8_t *tap = to + group * c;
     for (int64_t i = 0; i < w->size[0]; ++i)
       for (int64_t j = 0; j < w->size[1]; ++j)
-        for (int64_t k = 0; k < w->size[2]; ++k, tap += run)
+        for (int64_t k = 0; k < w->size[2]; ++k, tap += run + (k + 1 == w->size[2] ? p->pad : 0))
           copy_run(w, from + i * w->step[0] + j * w->step[1] + k * w->step[2], tap);
   }
 }

@@ -55,6 +55,7 @@ typedef struct fb_q8_block {
   uint8_t flip;
   /* x[r + 1] == x[r] + x_step for every tap, but where the next x_run rows begin (0: never); x_step 0: not so. */
   int64_t x_step, x_run;    /* rows: a multiple of x_run */
+  bool stepped;             /* x has but the runs of the first of every x_run rows */
   const int32_t *row_sum;   /* sum x' - K zx' of each row when finish->col_zero is there; else NULL */
   const void *packed;       /* what pack() wrote for the whole weight */
   int64_t n, n0, n1;        /* n0 a multiple of the core's cols; n1 too, or n */
@@ -79,6 +80,7 @@ typedef struct fb_q8_core {
   int64_t cols;             /* columns come in multiples of this; several of it are better than one */
   int64_t run;              /* runs of a multiple of this that need no flip are read in place; 0: it copies anyway */
   bool lines;               /* it leaves out zeros, so rows of a convolution had better come as x_run ones */
+  bool steps;               /* with lines: blocks may be stepped, which suits runs that were no multiple of `run` */
   bool even;                /* rows that lie one step apart spare it copying them; then run is not 0 */
   int64_t fewest;           /* rows of a product below which it is another core's; 0: none */
   bool dynamic;             /* pack() is cheap enough to be called in run() for weights that are no constants */

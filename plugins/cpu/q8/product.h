@@ -46,11 +46,13 @@ struct fb_q8_product {
   uint8_t flip;       /* of fb_q8_block */
   int64_t zeros;      /* bytes at the start of space that are padding, x_run rows at a time; 0: no rows are such */
   int64_t line;       /* blocks are whole lines of this many rows (x_run of fb_q8_block); 0: of any */
+  bool stepped;       /* of fb_q8_block */
   bool constant;      /* the weight is packed once */
   bool integer;       /* zero points are inputs (fb_q8_zero_in); the sums are the output */
   bool scaled;        /* of integer ones: scales are inputs 2 and 3, the bias is input 6; the output is real */
   bool own_columns;   /* every part has parameters of its own for its columns; else a constant weight has one part */
   fb_q8_codes w;
+  int64_t pad;        /* codes for 0 that follow each kernel row of the weight */
   int64_t w_part;     /* elements from one part's weight to the next one's; find_batch says otherwise */
   int64_t merged;     /* groups in a part: channels of the others get a weight that stands for 0 */
   int64_t y_part, y_step;

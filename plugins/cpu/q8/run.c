@@ -130,6 +130,7 @@ static void block(run *r, int64_t part, int64_t first, int64_t count, int64_t n0
                          .flip = p->flip,
                          .x_step = r->found.x_step,
                          .x_run = r->found.x_run,
+                         .stepped = p->stepped,
                          .row_sum = r->w_zeros ? r->row_sum : NULL,
                          .packed = p->constant ? r->weights + (uint64_t)part * r->part_size
                                                : r->packed,

@@ -2,6 +2,10 @@
  * Windows side by side: the windows of a line of outputs are one step apart in x for every tap, if only x had its
  * padding. So lines of x are copied with theirs, once for all windows that see them (unless there is none and codes
  * need no flip: then nothing is copied). Space: a line of zeros, then the lines.
+ *
+ * Kernel rows of few channels are no multiple of what a core reads at a time. Then it reads on beyond their end, where
+ * weights stand for 0, which takes less than copying windows together (gather.c); and as pointers to every run of every
+ * window would cost as much as that, there are but those of the first window of a line.
  */
 #include <string.h>
 
@@ -22,28 +26,48 @@ static bool is_padded(const fb_q8_window *w, int d) {
 static int64_t line_pixels(const fb_q8_window *w) {
   return (w->out[2] - 1) * w->stride[2] + (w->kernel[2] - 1) * w->dilation[2] + 1;
 }
-static int64_t line_bytes(const fb_q8_window *w) { return fb_round_up(line_pixels(w) * w->x_step[2], 64); }
+static int64_t line_bytes(const fb_q8_product *p) {
+  const fb_q8_window *w = &p->at.window;
+  return fb_round_up(line_pixels(w) * w->x_step[2] + p->pad, 64);
+}
+
+/* Rows of a block's line: all outputs of one, or an equal part of them, of at most `most`. */
+static int64_t line_part(int64_t outs, int64_t most) {
+  int64_t parts = fb_max64(1, fb_ceil_div(outs, most));
+  while (parts < outs && outs % parts != 0) ++parts;
+  return outs / parts;
+}
+
+/* May the runs of a weight be made longer, and need nothing be known of every row? */
+static bool can_pad(const fb_q8_product *p, const fb_q8_core *core) {
+  if (!core->steps || !p->at.window.joined || !fb_q8_can_fill(p)) return false;
+  return p->integer ? !fb_has_in(p->problem, fb_q8_zero_in(p, 1)) : !fb_q8_has_w_zeros(p, NULL);
+}
 
 bool fb_q8_window_spread_runs(fb_q8_product *p, const fb_q8_core *core) {
   fb_q8_window *w = &p->at.window;
   const int64_t least = core->even ? LEAST_OUT : 1, run = core->run ? core->run : COPIED_RUN;
   const int64_t most = core->run ? core->rows : core->rows / COPIED_LINES;
-  w->spread = (core->even || (core->lines && w->taps > 1)) && p->parts == 1 && !p->scattered &&
-              w->run % run == 0 && w->x_step[2] == w->part_step && w->out[2] >= least && w->out[2] <= most &&
+  const int64_t pad = fb_round_up(w->run, run) - w->run, line = pad ? line_part(w->out[2], most) : w->out[2];
+  w->spread = (core->even || (core->lines && (w->taps > 1 || pad))) && p->parts == 1 && !p->scattered &&
+              (pad == 0 || can_pad(p, core)) && w->x_step[2] == w->part_step &&
+              line >= (pad ? LEAST_OUT : least) && line <= most &&
               w->kernel[0] == 1 && w->in[0] == 1 && w->out[0] == 1 && !is_padded(w, 0) && w->dilation[1] > 0 &&
               w->dilation[2] > 0;
   if (!w->spread) return false;
   const uint8_t flip = fb_q8_flip_x(p->problem);
-  w->copied = flip != 0 || is_padded(w, 1) || is_padded(w, 2);
+  w->copied = pad || flip != 0 || is_padded(w, 1) || is_padded(w, 2);
   p->taps = w->taps;
-  p->kc = w->run;
+  p->kc = w->run + pad;
+  p->pad = pad;
   p->flip = 0;
-  p->line = w->out[2];
+  p->line = line;
+  p->stepped = pad != 0;
   if (!w->copied) return true;
   /* Each line of outputs sees some lines of x, and moves on by some. */
   const int64_t lines = (w->kernel[1] - 1) * w->dilation[1] + 1 + w->stride[1];
-  p->space = p->zeros = line_bytes(w);
-  p->space_row = fb_ceil_div(lines * line_bytes(w), w->out[2]);
+  p->space = p->zeros = line_bytes(p);
+  p->space_row = fb_ceil_div(lines * line_bytes(p), line);
   return true;
 }
 
@@ -77,7 +101,7 @@ typedef struct lines {
 /* Line b of image n; those before `first` are of no use any more. */
 static const uint8_t *copied_line(const fb_q8_product *p, const fb_q8_found *f, lines *l, int64_t n, int64_t first,
                                   int64_t b) {
-  const int64_t size = line_bytes(&p->at.window);
+  const int64_t size = line_bytes(p);
   if (n != l->n) *l = (lines){.at = l->free, .free = l->free, .n = n, .first = first, .next = first};
   for (; l->next <= b; ++l->next, l->free += size) copy_line(p, f, n, l->next, l->free);
   return l->at + (b - l->first) * size;
@@ -88,9 +112,10 @@ void fb_q8_window_spread(const fb_q8_product *p, fb_q8_found *f) {
   lines l = {.free = f->space + p->space, .n = -1};
   if (w->copied) memset(f->space, f->zero ^ fb_q8_flip_x(p->problem), (size_t)p->space);
   f->x_step = w->stride[2] * w->x_step[2];
-  f->x_run = w->out[2];
-  for (int64_t r = 0; r < f->count; r += w->out[2]) {
+  f->x_run = p->line;
+  for (int64_t r = 0; r < f->count; r += p->line) {
     const int64_t line = (f->first + r) / w->out[2], n = line / w->out[1], y = line % w->out[1];
+    const int64_t column = (f->first + r) % w->out[2];
     const uint8_t **to = f->x + r * w->taps;
     const int64_t first = y * w->stride[1] + w->first[1];
     for (int64_t j = 0; j < w->kernel[1]; ++j) {
@@ -100,8 +125,9 @@ void fb_q8_window_spread(const fb_q8_product *p, fb_q8_found *f) {
         from = f->data + n * w->x_batch + b * w->x_step[1] + w->first[2] * w->x_step[2];
       else
         from = b < 0 || b >= w->in[1] ? f->space : copied_line(p, f, &l, n, fb_max64(first, 0), b);
+      from += column * f->x_step;
       for (int64_t k = 0; k < (w->joined ? 1 : w->kernel[2]); ++k) *to++ = from + k * w->dilation[2] * w->x_step[2];
     }
-    for (int64_t i = w->taps; i < w->out[2] * w->taps; ++i, ++to) *to = to[-w->taps] + f->x_step;
+    for (int64_t i = w->taps; i < p->line * w->taps && !p->stepped; ++i, ++to) *to = to[-w->taps] + f->x_step;
   }
 }

@@ -25,6 +25,7 @@ const fb_q8_core fb_q8_dot__avx512vnni = {
     .cols = PANEL_COLUMNS,
     .run = 4,
     .lines = true,
+    .steps = true,
     .dynamic = true,
     .packed_size = packed_size,
     .pack = pack,
