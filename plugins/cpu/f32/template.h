@@ -3,13 +3,10 @@
 #define QE_CPU_F32_TEMPLATE_H
 
 #include "f32/vec.h" /* of the engine that is built */
+#include "templates.h"
 
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-#define INLINE static inline __attribute__((always_inline))
+#define UNROLL FB_UNROLL_TO(16)
+#define INLINE static FB_INLINE
 
 /* Memory that will be wanted soon: near in the first-level cache, far in the second. It may lie outside of anything. */
 INLINE void fetch_near(uintptr_t p) { __builtin_prefetch((const void *)p, 0, 3); }

@@ -12,8 +12,9 @@
 #include <stdint.h>
 #include <string.h>
 
-/* For functions that are to be compiled once for each set of constant arguments. */
-#define FBV_INLINE inline __attribute__((always_inline))
+#include "templates.h"
+
+#define FBV_INLINE FB_INLINE
 
 /* Fewer than 8 bytes, the rest 0. */
 static inline uint64_t fbv_bytes_n(const uint8_t *p, int64_t n) {

@@ -7,13 +7,6 @@
 
 #include "float/vec.h"
 
-/* Before a loop over registers: arrays of vectors become registers only where every index is known. */
-#if defined(__clang__)
-#define FB_UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define FB_UNROLL _Pragma("GCC unroll 32")
-#endif
-
 #if FB_LANES == 16
 
 static inline void fbq_store_i_n(int32_t *p, fb_i v, int64_t n) { _mm512_mask_storeu_epi32(p, fbv_first(n), v); }

@@ -7,13 +7,6 @@
 
 #include "float/vec.h"
 
-/* Before a loop over registers: arrays of vectors become registers only where every index is known. */
-#if defined(__clang__)
-#define FB_UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define FB_UNROLL _Pragma("GCC unroll 32")
-#endif
-
 static inline int16x8_t fbq_as_16(fb_i v) { return vreinterpretq_s16_s32(v); }
 static inline uint8x16_t fbq_as_8(fb_i v) { return vreinterpretq_u8_s32(v); }
 
