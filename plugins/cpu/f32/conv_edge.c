@@ -64,7 +64,7 @@ static void add_tap(tap_run *t, const int64_t *tap) {
     const fb_f32_piece piece = {rest.a, rest.first, fb_min64(rest.k, CHUNK - rest.first % CHUNK)};
     fb_f32_block b = t->b;
     b.rows = gather(t, tap);
-    b.how = FB_F32_RESUME | FB_F32_KEEP | FB_F32_NEXT_PANEL;
+    b.how = FB_F32_RESUME | FB_F32_KEEP | (t->count > t->c->core->rows ? FB_F32_NEXT_PANEL : 0); /* as in product.c */
     b.x = t->j->tap_xs;
     b.acc = t->j->tap_sums;
     b.pieces = &piece;

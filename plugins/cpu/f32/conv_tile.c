@@ -66,7 +66,7 @@ static void run_class(const fb_f32_conv *c, const fb_f32_tile_job *j, fb_f32_blo
     b.pieces = j->pieces + j->chunks[chunk];
     b.count = j->chunks[chunk + 1] - j->chunks[chunk];
     b.how = (chunk > 0 ? FB_F32_ADD : 0) | (chunk + 1 == chunks ? FB_F32_FINISH : 0);
-    b.how |= j->new_pixels ? FB_F32_NEW_ROWS : FB_F32_NEXT_PANEL;
+    if (j->pixels > c->core->rows) b.how |= j->new_pixels ? FB_F32_NEW_ROWS : FB_F32_NEXT_PANEL; /* as in product.c */
     c->core->block(&b);
   }
 }

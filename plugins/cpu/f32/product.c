@@ -97,7 +97,8 @@ static void run_panels(const tile_job *t, int64_t col, int64_t n, int64_t k, int
     b.how |= FB_F32_FINISH;
     b.bias = p->finish.c ? p->finish.c + t->col : NULL;
   }
-  b.how |= col == 0 && t->new_rows ? FB_F32_NEW_ROWS : FB_F32_NEXT_PANEL;
+  /* One block passes through B as fast as memory gives it: more of it at a time would only be another stream. */
+  if (t->rows > t->core->rows) b.how |= col == 0 && t->new_rows ? FB_F32_NEW_ROWS : FB_F32_NEXT_PANEL;
   t->core->block(&b);
 }
 
