@@ -274,10 +274,11 @@ Test(conform, share_of_the_peak) {
   json_decref(o);
 }
 
+/* Of an engine with one kernel, whose must-pass list is short. */
 Test(conform, certificates) {
-  result r = expect_run(0, "reference --suite mustpass -q --certificate c.json");
+  result r = expect_run(0, SABOTEUR("honest") " --suite mustpass -q --certificate c.json");
   result_free(&r);
-  r = expect_run(0, "--verify c.json " REFERENCE);
+  r = expect_run(0, "--verify c.json " SABOTEUR("honest"));
   expect_text(r.out, "valid, and the must-pass list passes again");
   result_free(&r);
   char *text = read_text("c.json");
@@ -285,11 +286,11 @@ Test(conform, certificates) {
   cr_assert_not_null(digit);
   digit[10] = digit[10] == '9' ? '8' : '9';
   scratch_write("forged.json", text, strlen(text));
-  json_t *o = run_json(1, "--verify forged.json " REFERENCE " --json");
+  json_t *o = run_json(1, "--verify forged.json " SABOTEUR("honest") " --json");
   cr_assert(json_is_false(get(o, "valid")));
   expect_text(json_string_value(get(o, "why")), "was changed");
   json_decref(o);
-  r = expect_run(1, "--verify c.json " SABOTEUR("honest"));
+  r = expect_run(1, "--verify c.json " REFERENCE);
   expect_text(r.out, "is not the plugin that was certified");
   result_free(&r);
   r = expect_run(1, SABOTEUR("off_by_one_column") " --certificate bad.json");
