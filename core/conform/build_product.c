@@ -260,8 +260,8 @@ static const char *const conv_must[] = {"n1/hw7x7/c3>8/k3x3/p1x1/gran=c",
                                         "n1/hw14x14/c64>16/k3x3/d2x2/p2x2",
                                         "n2/hw14x14/c16>40/k3x3/p1x1/zp=lo,3,lo",
                                         "n1/hw12x7/c8>9/k5x5/p2x2/zp=lo,0,3",
-                                        "n2/hw9x30/c3>40/k7x7/s2x2/p3x3/gran=c",
-                                        "n1/hw3x520/c1>9/k3x3/s2x2/p1x1/zp=lo,3,lo",
+                                        "n2/hw9x30/c3>40/k7x7/s2x2/p3x3/gran=c/zp=3,0,5",
+                                        "n1/hw3x520/c1>9/k3x3/s2x2/p1x1/zp=lo,0,lo",
                                         NULL};
 static const qe__axis conv_transpose_axes[] = {
     {"n",     "1 2"                                       },

@@ -41,8 +41,8 @@ void fb_q8_codes_copy(const fb_q8_product *p, int64_t part, uint8_t *to) {
     if (p->merged > 1 || own < size) memset(to, fb_q8_w_zero_code(p, channel), (size_t)size);
     uint8_t *tap = to + group * c;
     for (int64_t i = 0; i < w->size[0]; ++i)
-      for (int64_t j = 0; j < w->size[1]; ++j)
-        for (int64_t k = 0; k < w->size[2]; ++k, tap += run + (k + 1 == w->size[2] ? p->pad : 0))
+      for (int64_t j = 0; j < w->size[1]; ++j, tap += p->pad)
+        for (int64_t k = 0; k < w->size[2]; ++k, tap += run)
           copy_run(w, from + i * w->step[0] + j * w->step[1] + k * w->step[2], tap);
   }
 }
