@@ -306,7 +306,8 @@ static const qe__axis conv_integer_axes[] = {
     {NULL,   NULL                               }
 };
 static const char *const conv_integer_must[] = {"n1/hw7x7/c3>8/k3x3/p1x1", "n1/hw5x5/c8>8/g8/k3x3/p1x1",
-                                                "n1/hw6x6/c16>9/k1x1/pat=trap", "n1/hw4x4/c4>4/k3x3/flag=0", NULL};
+                                                "n1/hw6x6/c16>9/k1x1/pat=trap", "n1/hw4x4/c4>4/k3x3/flag=0",
+                                                "n1/hw5x12/c3>8/k3x3/p1x1/flag=0", NULL};
 static const qe__axis gemm_axes[] = {
     {"m",     "@ 0 1 2 33"                                           },
     {"n",     "@ 1 65"                                               },

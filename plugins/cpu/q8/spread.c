@@ -41,7 +41,8 @@ static int64_t line_part(int64_t outs, int64_t most) {
 /* May the runs of a weight be made longer, and need nothing be known of every row? */
 static bool can_pad(const fb_q8_product *p, const fb_q8_core *core) {
   if (!core->steps || !p->at.window.joined || !fb_q8_can_fill(p)) return false;
-  return p->integer ? !fb_has_in(p->problem, fb_q8_zero_in(p, 1)) : !fb_q8_has_w_zeros(p, NULL);
+  if (p->integer && fb_has_in(p->problem, fb_q8_zero_in(p, 1))) return false; /* known in a call only */
+  return !fb_q8_has_w_zeros(p, NULL);
 }
 
 bool fb_q8_window_spread_runs(fb_q8_product *p, const fb_q8_core *core) {
