@@ -19,6 +19,8 @@ typedef struct fb_self {
 } fb_self;
 
 static inline const qe_cpu *fb_cpu(void *self) { return ((const fb_self *)self)->host->cpu; }
+/* Bytes of a core's first-level cache; what is usual where the host does not know. */
+static inline int64_t fb_l1d(const qe_cpu *cpu) { return cpu->l1d ? (int64_t)cpu->l1d : 32768; }
 
 static inline int64_t fb_min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t fb_max64(int64_t a, int64_t b) { return a > b ? a : b; }

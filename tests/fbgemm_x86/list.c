@@ -230,7 +230,7 @@ static void check_core(const fb_q8_core *core, shape s, pattern wp, code_pattern
                    .y = y,
                    .y_step = step,
                    .scratch = scratch,
-                   .l1d = s.rows % 2 ? 0 : 1 << 16,
+                   .l1d = s.rows % 2 ? 1 << 14 : 1 << 16,
                    .x_run = s.line,
                    .zeros = padding,
                    .zeros_size = s.line ? s.kc : 0};

@@ -120,7 +120,7 @@ static fb_f32_dw_line line_at(const shape *s, const fb_f32_dw *d, const qe_call 
 
 /* As many channels as the first-level cache holds the input and the weights of, for a block of outputs. */
 static int64_t channel_step(const shape *s, const qe_cpu *cpu) {
-  const int64_t l1d = (int64_t)(cpu->l1d ? cpu->l1d : 32768) / (int64_t)sizeof(float);
+  const int64_t l1d = fb_l1d(cpu) / (int64_t)sizeof(float);
   const fb_f32_axis *a = s->w.axis;
   const int64_t line = (FB_F32_DW_PIXELS - 1) * a[2].in_step + a[2].taps;
   const int64_t most = fb_max64(64, l1d * 2 / 3 / fb_max64(1, a[0].taps * a[1].taps * (line + a[2].taps)));

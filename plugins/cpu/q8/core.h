@@ -63,7 +63,7 @@ typedef struct fb_q8_block {
   void *y;                  /* of column 0 and row 0; uint8/int8, float or int32 elements */
   int64_t y_step;
   void *scratch;            /* scratch_size bytes, 64-byte aligned */
-  int64_t l1d;              /* bytes of the first-level cache; 0: not known */
+  int64_t l1d;              /* bytes of the first-level cache */
   bool same_rows;           /* the rows are those of the call before (on this scratch): packed rows may be used again */
   /* Runs that begin within these bytes are x' of 0 and may be left out; the same taps of every x_run rows. */
   const uint8_t *zeros;

@@ -183,7 +183,7 @@ int fb_q8_run(const fb_q8_op *op, const fb_q8_core *core, void *self, const qe_c
     const fb_q8_cut cut = fb_q8_cut_of(&product, core);
     if (tile_begin < cut.tiles) {
       run r = begin(&product, core, call, &cut, packed);
-      r.l1d = (int64_t)fb_cpu(self)->l1d;
+      r.l1d = fb_l1d(fb_cpu(self));
       const int64_t end = fb_min64(tile_end, cut.tiles);
       for (int64_t at = fb_max64(tile_begin, 0); at < end;) at += tiles(&r, at, end);
     }

@@ -145,7 +145,7 @@ static void multiply(const fb_rnn_job *j, int which, const float *x, int64_t row
                            .y = y + first * step,
                            .y_step = step,
                            .scratch = space + at.core,
-                           .l1d = (int64_t)fb_cpu(j->self)->l1d};
+                           .l1d = fb_l1d(fb_cpu(j->self))};
     core->block(&b);
   }
 }
